@@ -1,0 +1,68 @@
+"""Nothing answers unless its view says who may come in: a view without a mark is refused to everybody."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import resolve_url
+from django.conf import settings
+
+from recordings.access.roles import May, may
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+MARK = "may"
+PUBLIC = "public"
+
+
+def allow(what: May) -> Callable[[View], View]:
+    """Mark a view as open to those whose role allows `what`."""
+
+    def mark(view: View) -> View:
+        setattr(view, MARK, what)
+        return view
+
+    return mark
+
+
+def public(view: View) -> View:
+    """Mark a view as open to everybody, signed in or not. Say why where you use it."""
+    setattr(view, MARK, PUBLIC)
+    return view
+
+
+class DenyByDefault:
+    """Check the mark of each view before it runs.
+
+    A person who is not signed in is sent to the sign-in page (a fragment request by `HX-Redirect`, so that the page
+    never lands inside another); a person whose role does not allow it gets a 403.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponseBase | None:
+        mark = getattr(view, MARK, None)
+        if mark == PUBLIC:
+            return None
+        if not request.user.is_authenticated:
+            return self._sign_in(request)
+        if not isinstance(mark, May) or not may(request.user, mark):
+            raise PermissionDenied(
+                f"Your role does not allow you to {mark}." if isinstance(mark, May) else ""
+            )
+        return None
+
+    @staticmethod
+    def _sign_in(request: HttpRequest) -> HttpResponseBase:
+        if request.headers.get("HX-Request"):
+            response = HttpResponse(status=204)
+            response["HX-Redirect"] = resolve_url(settings.LOGIN_URL)
+            return response
+        return redirect_to_login(request.get_full_path())

@@ -1,0 +1,30 @@
+"""Who may do what. This table is the one place that decides."""
+
+from enum import StrEnum
+from typing import Any
+
+from recordings.models import Role, User
+
+
+class May(StrEnum):
+    """What a view asks for before it runs."""
+
+    SEE = "see recordings and their facts"
+    PLAY = "play recordings"
+    DOWNLOAD = "download recordings"
+    SAVE = "save recordings to an archive"
+    EXPORT = "export search results"
+    SET_UP = "connect tenants, archives and people"
+    AUDIT = "read the audit trail"
+
+
+ROLE_MAY: dict[Role, frozenset[May]] = {
+    Role.COMPLIANCE: frozenset({May.SEE, May.PLAY, May.DOWNLOAD, May.SAVE, May.EXPORT, May.AUDIT}),
+    Role.ADMIN: frozenset(May),
+    Role.SUPERVISOR: frozenset({May.SEE, May.PLAY, May.EXPORT}),
+}
+
+
+def may(user: Any, what: May) -> bool:
+    """Tell whether a signed-in, active person's role allows this."""
+    return isinstance(user, User) and user.is_active and user.role is not None and what in ROLE_MAY[user.role]

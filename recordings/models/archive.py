@@ -1,0 +1,60 @@
+"""The company's own storage, and the copies that lie in it."""
+
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class Archive(models.Model):
+    """A folder that the company owns, where copies are kept."""
+
+    name = models.CharField(max_length=60)
+    folder = models.TextField()  # absolute, below one of SEAPORTAL_ARCHIVE_ROOTS
+    created_at = models.DateTimeField(auto_now_add=True)
+    problem = models.TextField(blank=True)  # why saving to it pauses, in one sentence
+    problem_since = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="archive_name_once",
+                violation_error_message="An archive has this name already.",
+            ),
+            models.UniqueConstraint(
+                "folder",
+                name="archive_folder_once",
+                violation_error_message="Another archive uses this folder.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Copy(models.Model):
+    """One recording stored in one archive, read back and found equal.
+
+    A row exists only for a copy that was verified: `verified_at` is never empty.
+    """
+
+    recording = models.ForeignKey("recordings.Recording", on_delete=models.PROTECT, related_name="copies")
+    archive = models.ForeignKey(Archive, on_delete=models.PROTECT, related_name="copies")
+    path = models.TextField(db_collation="C")  # below the archive's folder
+    size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)  # lower-case hex
+    etag = models.CharField(max_length=128)  # the source version that was read
+    stored_at = models.DateTimeField()
+    verified_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("recording", "archive", name="one_copy_per_archive"),
+            models.UniqueConstraint("archive", "path", name="one_copy_per_path"),
+            models.CheckConstraint(
+                condition=models.Q(sha256__regex="^[0-9a-f]{64}$"), name="copy_sha256_is_hex"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.archive}: {self.path}"

@@ -1,0 +1,29 @@
+"""The audit trail's rows. Written only through `trail`; the database refuses any change to them."""
+
+from django.db import models
+
+
+class AuditEntry(models.Model):
+    """What somebody or some job did. Each entry carries the hash of the one before."""
+
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=254)  # an e-mail address, or the name of a job
+    address = models.CharField(max_length=64, blank=True)  # where the request came from
+    action = models.CharField(max_length=40)  # a word of `trail.Action`
+    object = models.TextField(blank=True)  # what it was done to, as a person would name it
+    recording_id = models.BigIntegerField(null=True, blank=True)
+    detail = models.JSONField(default=dict)
+    previous = models.CharField(max_length=64)  # hash of the entry before; 64 zeros for the first
+    hash = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(
+                "recording_id", "id", name="audit_recording", condition=models.Q(recording_id__isnull=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor} {self.action} {self.object}"

@@ -1,0 +1,159 @@
+"""A recording: one object version seen in SEA, whose row is kept for ever."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.contrib.postgres.indexes import OpClass
+from django.db import models
+from django.db.models.functions import Coalesce, Now
+
+from recordings.sea.policy import AT_RISK
+
+if TYPE_CHECKING:
+    from recordings.models.user import User
+
+
+class Presence(models.TextChoices):
+    """Where the SEA object stands."""
+
+    IN_SEA = "in_sea", "In SEA"
+    RELEASED = "released", "Released"  # we deleted it after a verified copy
+    EXPIRED = "expired", "Expired"  # its 30 days passed (facts F5)
+    VANISHED = "vanished", "Vanished"  # gone before its time, and not by us
+
+
+class RecordingQuerySet(models.QuerySet["Recording"]):
+    """Words that narrow recordings; they chain."""
+
+    def for_user(self, user: "User") -> "RecordingQuerySet":
+        """Keep what lies in the tenants that this person may see."""
+        if user.all_tenants:
+            return self
+        return self.filter(tenant__in=user.tenants.all())
+
+    def in_sea(self) -> "RecordingQuerySet":
+        return self.filter(presence=Presence.IN_SEA)
+
+    def saved(self) -> "RecordingQuerySet":
+        return self.filter(saved_at__isnull=False)
+
+    def unsaved(self) -> "RecordingQuerySet":
+        return self.filter(saved_at__isnull=True)
+
+    def expiring_within(self, *, days: float) -> "RecordingQuerySet":
+        """Keep what is in SEA and has at most this many days left, in database time."""
+        return self.in_sea().filter(expires_at__lte=Now() + timedelta(days=days))
+
+    def at_risk(self) -> "RecordingQuerySet":
+        """Keep what may be lost soon: in SEA, not saved, 7 days or less."""
+        return self.unsaved().in_sea().filter(expires_at__lte=Now() + AT_RISK)
+
+    def lost(self) -> "RecordingQuerySet":
+        """Keep what is gone from SEA and was never saved."""
+        return self.unsaved().exclude(presence=Presence.IN_SEA)
+
+
+class ExpiresAt(models.Func):
+    """Arrival + 30 days (facts F5), written so that PostgreSQL takes it as immutable."""
+
+    template = "((%(expressions)s AT TIME ZONE 'UTC') + INTERVAL '30 days') AT TIME ZONE 'UTC'"
+    output_field = models.DateTimeField()
+
+
+class Recording(models.Model):
+    """One object version in one tenant's folder. The parts of its name are null or empty when unparsed."""
+
+    tenant = models.ForeignKey(
+        "recordings.Tenant", on_delete=models.PROTECT, related_name="recordings", db_index=False
+    )
+    key = models.TextField(db_collation="C")  # byte-exact, relative to the tenant's folder
+    size = models.BigIntegerField()
+    etag = models.CharField(max_length=128)
+    arrived_at = models.DateTimeField()  # S3 LastModified
+    expires_at = models.GeneratedField(
+        expression=ExpiresAt("arrived_at"), output_field=models.DateTimeField(), db_persist=True
+    )
+    # From the file name (facts, "File names").
+    started_at = models.DateTimeField(null=True, blank=True)
+    contact_id = models.TextField(blank=True, db_collation="C")
+    media_type = models.TextField(blank=True)  # normalised: upper case
+    media_raw = models.TextField(blank=True)  # as written
+    item_id = models.TextField(blank=True)
+    # Start, or arrival for a name that follows no pattern: what lists are sorted by.
+    sort_at = models.GeneratedField(
+        expression=Coalesce("started_at", "arrived_at"),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+    )
+    presence = models.CharField(max_length=8, choices=Presence, default=Presence.IN_SEA)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    missed_scans = models.PositiveSmallIntegerField(default=0)  # complete scans in a row that did not list it
+    first_seen_at = models.DateTimeField(db_default=Now())
+    saved_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RecordingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "key"],
+                condition=models.Q(presence="in_sea"),
+                name="one_live_version_per_key",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(presence="in_sea", gone_at=None)
+                | ~models.Q(presence="in_sea") & models.Q(gone_at__isnull=False),
+                name="gone_has_a_time",
+            ),
+            models.CheckConstraint(condition=models.Q(size__gte=0), name="size_is_not_negative"),
+        ]
+        indexes = [
+            models.Index("sort_at", "id", name="recording_newest"),
+            models.Index(
+                OpClass("contact_id", "text_pattern_ops"),
+                "sort_at",
+                name="recording_contact",
+                condition=~models.Q(contact_id=""),
+            ),
+            # Risk, the expiry chart and the order of work: only what is still in SEA.
+            models.Index(
+                "expires_at",
+                "id",
+                name="recording_expiry",
+                include=["saved_at", "size"],
+                condition=models.Q(presence="in_sea"),
+            ),
+            models.Index(
+                "expires_at",
+                "id",
+                name="recording_unsaved",
+                condition=models.Q(presence="in_sea", saved_at=None),
+            ),
+            models.Index(
+                "gone_at",
+                "id",
+                name="recording_lost",
+                condition=~models.Q(presence="in_sea") & models.Q(saved_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """Return the file name without its folders."""
+        return self.key.rsplit("/", 1)[-1]
+
+    @property
+    def parsed(self) -> bool:
+        """Tell whether the file name follows the pattern."""
+        return self.started_at is not None
+
+    @property
+    def in_sea(self) -> bool:
+        return self.presence == Presence.IN_SEA
+
+    @property
+    def is_lost(self) -> bool:
+        return not self.in_sea and self.saved_at is None

@@ -1,0 +1,74 @@
+"""A CXone tenant's SEA connection, and what is known about how it stands."""
+
+from typing import TYPE_CHECKING
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower
+
+from recordings.models.fields import SecretField
+
+if TYPE_CHECKING:
+    from recordings.models.user import User
+
+
+class TenantQuerySet(models.QuerySet["Tenant"]):
+    """Words that narrow tenants."""
+
+    def for_user(self, user: "User") -> "TenantQuerySet":
+        """Keep the tenants that this person may see."""
+        if user.all_tenants:
+            return self
+        return self.filter(people=user)
+
+
+class Tenant(models.Model):
+    """One set of SEA credentials and the folder that they open (facts F1, F2)."""
+
+    name = models.CharField(
+        max_length=60,
+        validators=[
+            RegexValidator(r"^[^/\\\x00-\x1f]+$", "A name cannot hold slashes or control characters.")
+        ],
+    )
+    location = models.TextField()  # the File Location as the person pasted it
+    endpoint = models.CharField(max_length=255)
+    bucket = models.CharField(max_length=255)
+    prefix = models.TextField()  # ends with "/"
+    region = models.CharField(max_length=60, blank=True)
+    access_key = models.CharField(max_length=128)
+    secret_key = SecretField()
+    verify_tls = models.BooleanField(default=True)
+    time_zone = models.CharField(max_length=60, default="UTC")  # second line of each time on screen
+    created_at = models.DateTimeField(auto_now_add=True)
+    # What is wrong with the connection, in one sentence; empty when the last contact went well.
+    problem = models.TextField(blank=True)
+    problem_code = models.CharField(max_length=40, blank=True)
+    problem_since = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="tenant_name_once",
+                violation_error_message="A tenant has this name already.",
+            ),
+            models.UniqueConstraint(
+                "endpoint",
+                "bucket",
+                "prefix",
+                name="tenant_folder_once",
+                violation_error_message="This SEA folder is connected already.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(problem="", problem_since=None)
+                | ~models.Q(problem="") & models.Q(problem_since__isnull=False),
+                name="tenant_problem_has_a_since",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

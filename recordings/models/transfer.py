@@ -1,0 +1,100 @@
+"""Work that saves recordings: a job (the rule), a run (one execution), a transfer (one recording's way)."""
+
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class TransferJob(models.Model):
+    """A named rule: which recordings go to which archive. `manage transfer --job NAME` runs it."""
+
+    name = models.CharField(max_length=80)
+    query = models.TextField(blank=True)  # a search, as its query string; empty: everything not saved
+    archive = models.ForeignKey("recordings.Archive", on_delete=models.PROTECT, related_name="jobs")
+    created_by = models.ForeignKey("recordings.User", on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"), name="job_name_once", violation_error_message="A job has this name already."
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Run(models.Model):
+    """One execution: the recordings that it found when it began, as transfers."""
+
+    title = models.CharField(max_length=120)
+    job = models.ForeignKey(TransferJob, on_delete=models.PROTECT, null=True, blank=True, related_name="runs")
+    archive = models.ForeignKey("recordings.Archive", on_delete=models.PROTECT, related_name="runs")
+    query = models.TextField(blank=True)  # the search that it was made from, when it was one
+    started_by = models.CharField(max_length=254)
+    started_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    total = models.PositiveBigIntegerField(default=0)
+    total_bytes = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Transfer(models.Model):
+    """One recording's way into one archive.
+
+    queued → copying → verified, or back to queued after a failure until its tries are used up → failed.
+    Whoever works on it holds a lease; each later write names the epoch that it was claimed with.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        COPYING = "copying", "Saving"
+        VERIFIED = "verified", "Saved"
+        FAILED = "failed", "Failed"  # its own fault, tries used up: waits for a person
+        GONE = "gone", "Gone before it was saved"
+
+    OPEN = (State.QUEUED, State.COPYING)
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="transfers")
+    recording = models.ForeignKey("recordings.Recording", on_delete=models.PROTECT, related_name="transfers")
+    archive = models.ForeignKey("recordings.Archive", on_delete=models.PROTECT, related_name="transfers")
+    tenant = models.ForeignKey("recordings.Tenant", on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
+    size = models.BigIntegerField()
+    expires_at = models.DateTimeField()  # the order of work
+    attempts = models.PositiveSmallIntegerField(default=0)  # only failures that are the file's own fault
+    next_try_at = models.DateTimeField()
+    owner = models.CharField(max_length=120, blank=True)
+    epoch = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    reason = models.TextField(blank=True)  # the last failure, in one sentence
+    reason_code = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["recording", "archive"],
+                condition=models.Q(state__in=["queued", "copying"]),
+                name="one_open_transfer_per_copy",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="copying") | models.Q(lease_until__isnull=False),
+                name="copying_has_a_lease",
+            ),
+        ]
+        indexes = [
+            models.Index("run", "state", name="transfer_run_state"),
+            models.Index("expires_at", "id", name="transfer_claim", condition=models.Q(state="queued")),
+            models.Index("lease_until", name="transfer_lease", condition=models.Q(state="copying")),
+            models.Index("recording", name="transfer_recording"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.recording} → {self.archive}"

@@ -1,0 +1,5 @@
+"""The arithmetic of SEA's rules."""
+
+from datetime import timedelta
+
+AT_RISK = timedelta(days=7)

@@ -1,0 +1,110 @@
+"""Append to the trail and check it. The SHA-256 of each entry covers the hash of the one before."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from recordings.models import AuditEntry
+
+START = "0" * 64
+_LOCK = 0x5EA_A0D17  # one writer at a time, or two entries would follow the same one
+
+
+class Action(StrEnum):
+    """What can be done that is worth keeping."""
+
+    SIGNED_IN = "signed in"
+    SIGN_IN_REFUSED = "sign-in refused"
+    SIGNED_OUT = "signed out"
+    PERSON_ADDED = "added a person"
+    PERSON_CHANGED = "changed a person"
+    TENANT_CONNECTED = "connected a tenant"
+    TENANT_CHANGED = "changed a tenant"
+    TENANT_TESTED = "tested a tenant"
+    ARCHIVE_ADDED = "added an archive"
+    ARCHIVE_CHANGED = "changed an archive"
+    JOB_ADDED = "added a transfer job"
+    SCANNED = "scanned"
+    SCAN_FAILED = "scan failed"
+    RUN_STARTED = "started saving"
+    SAVED = "saved and verified"
+    RETRIED = "retried"
+    PLAYED = "played"
+    DOWNLOADED = "downloaded"
+    EXPORTED = "exported CSV"
+    GONE = "found gone from SEA"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One thing that was done, before it is chained."""
+
+    actor: str  # an e-mail address, or the name of a job
+    action: Action
+    object: str = ""
+    address: str = ""
+    recording_id: int | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a check of the whole chain."""
+
+    entries: int
+    head: str  # hash of the newest entry
+    broken_at: int | None = None  # id of the first entry that does not fit
+
+    @property
+    def intact(self) -> bool:
+        return self.broken_at is None
+
+
+def _digest(entry: AuditEntry) -> str:
+    said = [
+        entry.previous, entry.at.isoformat(), entry.actor, entry.address, entry.action,
+        entry.object, entry.recording_id, entry.detail,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(said, ensure_ascii=True, sort_keys=True).encode()).hexdigest()
+
+
+def record(entry: Entry) -> None:
+    """Append one entry; it commits or rolls back with the caller's transaction."""
+    record_many([entry])
+
+
+def record_many(entries: Iterable[Entry]) -> None:
+    """Append entries in order. Call it last in a transaction: the chain is locked until that ends."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        previous = AuditEntry.objects.order_by("-id").values_list("hash", flat=True).first() or START
+        rows = []
+        for entry in entries:
+            row = AuditEntry(
+                at=timezone.now(), actor=entry.actor, address=entry.address, action=entry.action.value,
+                object=_storable(entry.object), recording_id=entry.recording_id, detail=entry.detail, previous=previous,
+            )  # fmt: skip
+            row.hash = previous = _digest(row)
+            rows.append(row)
+        AuditEntry.objects.bulk_create(rows)
+
+
+def _storable(text: str) -> str:
+    """Return text that PostgreSQL can hold: it has no NUL."""
+    return text.replace("\x00", "␀")
+
+
+def verify() -> Verdict:
+    """Walk the whole chain, oldest first, and say where it breaks, if anywhere."""
+    previous, count = START, 0
+    for row in AuditEntry.objects.order_by("id").iterator(chunk_size=5000):
+        if row.previous != previous or row.hash != _digest(row):
+            return Verdict(entries=count, head=previous, broken_at=row.pk)
+        previous, count = row.hash, count + 1
+    return Verdict(entries=count, head=previous)

@@ -1,0 +1,230 @@
+"""All settings, in one file, read from the environment.
+
+A variable that is missing or malformed stops the start with its name and an example; nothing here
+guesses a secret. `.env.example` explains each variable for the people who run the portal.
+"""
+
+from pathlib import Path
+
+import environ
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def required(name: str, example: str) -> str:
+    """Return an environment variable, or stop the start with a sentence that names it."""
+    value = env.str(name, default="").strip()
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. Example: {name}={example}")
+    return value
+
+
+def field_keys() -> list[str]:
+    """Return the Fernet keys that encrypt stored secrets, newest first."""
+    keys = [key.strip() for key in required("FIELD_KEYS", "(see .env.example)").split(",") if key.strip()]
+    for key in keys:
+        try:
+            Fernet(key)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                "FIELD_KEYS holds something that is not a Fernet key. Make one with: "
+                "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+            ) from error
+    return keys
+
+
+def number(name: str, default: int, *, low: int, high: int) -> int:
+    """Return a whole number from the environment within its bounds."""
+    try:
+        value = env.int(name, default=default)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number, for example {name}={default}") from error
+    if not low <= value <= high:
+        raise ImproperlyConfigured(f"{name} must lie between {low} and {high}, for example {name}={default}")
+    return value
+
+
+# --- who may talk to us -------------------------------------------------------------------------
+DEBUG = env.bool("SEAPORTAL_DEBUG", default=False)
+HTTPS = env.bool("SEAPORTAL_HTTPS", default=True)
+SECRET_KEY = required("SECRET_KEY", "(50 or more random characters)")
+FIELD_KEYS = field_keys()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SETUP_CODE = env.str("SEAPORTAL_SETUP_CODE", default="")
+
+# --- what the product may touch -----------------------------------------------------------------
+VAR = Path(env.str("SEAPORTAL_VAR", default=str(BASE_DIR / "var")))
+ARCHIVE_ROOTS = [
+    Path(root)
+    for root in env.str("SEAPORTAL_ARCHIVE_ROOTS", default=str(VAR / "archives")).split(":")
+    if root.strip()
+]
+PRIVATE_ENDPOINTS = env.bool("SEAPORTAL_PRIVATE_ENDPOINTS", default=False)
+SCAN_SHARDS = number("SEAPORTAL_SCAN_SHARDS", 16, low=1, high=64)
+SCAN_EVERY_MINUTES = number("SEAPORTAL_SCAN_EVERY_MINUTES", 15, low=1, high=1440)
+LEASE_SECONDS = number("SEAPORTAL_LEASE_SECONDS", 300, low=5, high=3600)
+TRANSFER_THREADS = number("SEAPORTAL_TRANSFER_THREADS", 8, low=1, high=64)
+
+# --- the Django application ---------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "csp",
+    "django_htmx",
+    "django_celery_beat",
+    "recordings",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "recordings.access.gate.DenyByDefault",
+]
+ROOT_URLCONF = "seaportal.urls"
+WSGI_APPLICATION = "seaportal.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "recordings.views.shell.shell",
+            ],
+            "builtins": ["recordings.templatetags.words"],
+        },
+    }
+]
+
+# --- data ---------------------------------------------------------------------------------------
+DATABASES = {
+    "default": env.db_url_config(required("DATABASE_URL", "postgres://user:password@host:5432/seaportal"))
+}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 10
+DATABASES["default"]["CONN_MAX_AGE"] = 60
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = required("REDIS_URL", "redis://host:6379/0")
+# In the process only: nothing that must survive or be shared is kept here, just figures a few seconds old.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+FIGURES_SECONDS = number("SEAPORTAL_FIGURES_SECONDS", 5, low=0, high=300)
+
+# --- background work: the database holds it, the broker only says that there may be some ----------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "scan"
+CELERY_TASK_ROUTES = {
+    "recordings.tasks.scan_*": {"queue": "scan"},
+    "recordings.tasks.transfer_*": {"queue": "transfer"},
+    "recordings.tasks.sweep": {"queue": "scan"},
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "health_check_interval": 25,
+    "retry_on_timeout": True,
+    "max_retries": 2,
+}
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULE = {
+    "scan every tenant": {"task": "recordings.tasks.scan_due", "schedule": 60.0},
+    "return expired leases": {"task": "recordings.tasks.sweep", "schedule": 60.0},
+}
+CELERY_TIMEZONE = "UTC"
+
+# --- people -------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "recordings.User"
+LOGIN_URL = "sign_in"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "sign_in"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+
+# --- transport and browser rules ------------------------------------------------------------------
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+if env.bool("SEAPORTAL_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'"],
+        "media-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "manifest-src": ["'self'"],
+    }
+}
+
+# --- language, time, files ------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = False
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = Path(env.str("SEAPORTAL_STATIC_ROOT", default=str(VAR / "static")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"botocore": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}
