@@ -1,0 +1,1 @@
+"""What is watched: is anything about to be lost?"""

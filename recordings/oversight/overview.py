@@ -1,0 +1,201 @@
+"""The figures behind the one question: is anything about to be lost?"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Count, Max, Min, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Now, TruncDate
+from django.utils import timezone
+
+from recordings.models import Recording, Scan, Tenant, Transfer, User
+from recordings.models.recording import RecordingQuerySet
+from recordings.search.criteria import VIEWS, Criteria
+
+HORIZON = 31  # expiry days on the chart: today and the 30 after it
+
+
+@dataclass(frozen=True)
+class Day:
+    """One UTC day: how many recordings, and how many of them are not saved."""
+
+    date: date
+    total: int
+    unsaved: int = 0
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why some recordings at risk are not saved, with the search that shows them."""
+
+    count: int
+    sentence: str
+    querystring: str
+
+
+@dataclass(frozen=True)
+class TenantState:
+    """How fresh the knowledge of one tenant is."""
+
+    tenant: Tenant
+    last_scan: Scan | None  # the last one that came to its end well
+    running: Scan | None
+    sentence: str  # what is wrong, or ""
+    since: datetime | None  # since when
+
+    @property
+    def known(self) -> bool:
+        """Tell whether the figures of this tenant can be believed."""
+        return not self.sentence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Everything the overview and the pill on each page say, for what one person may see."""
+
+    at: datetime
+    in_sea: int
+    in_sea_bytes: int
+    saved: int  # of what is in SEA
+    unsaved: int
+    at_risk: int
+    at_risk_bytes: int
+    first_loss_at: datetime | None
+    lost: int
+    lost_today: int
+    expired_unseen: int  # past their deadline, not yet confirmed gone, not saved
+    days: tuple[Day, ...]  # by expiry, today first
+    arrivals: tuple[Day, ...]  # by arrival, today last
+    why: tuple[Reason, ...]
+    tenants: tuple[TenantState, ...]
+
+    @property
+    def unknown_since(self) -> datetime | None:
+        """Return since when some tenant's figures cannot be believed, or None."""
+        return min((state.since for state in self.tenants if state.sentence and state.since), default=None)
+
+    @property
+    def level(self) -> str:
+        """Return lost, warn, unknown or ok: the worst first, and unknown is never ok."""
+        if self.lost_today:
+            return "lost"
+        if self.at_risk:
+            return "warn"
+        return "unknown" if any(state.sentence for state in self.tenants) else "ok"
+
+    @property
+    def saved_percent(self) -> float:
+        return 100 * self.saved / self.in_sea if self.in_sea else 100.0
+
+
+def figures(user: User) -> Figures:
+    """Count what one person may see. Four statements, whatever the number of tenants."""
+    mine = Recording.objects.for_user(user)
+    now = timezone.now()
+    by_expiry = _expiry_days(mine)
+    totals = [row for row in by_expiry if row["day"] is not None]
+    risk = mine.at_risk().aggregate(
+        count=Count("pk"), bytes=Sum("size"), first=Min("expires_at", filter=Q(expires_at__gt=Now())),
+        overdue=Count("pk", filter=Q(expires_at__lte=Now())),
+    )  # fmt: skip
+    lost = mine.lost().aggregate(count=Count("pk"), today=Count("pk", filter=Q(gone_at__gt=Now() - timedelta(days=1))))
+    in_sea = sum(row["total"] for row in totals)
+    unsaved = sum(row["unsaved"] for row in totals)
+    return Figures(
+        at=now,
+        in_sea=in_sea,
+        in_sea_bytes=sum(row["bytes"] or 0 for row in totals),
+        saved=in_sea - unsaved,
+        unsaved=unsaved,
+        at_risk=risk["count"],
+        at_risk_bytes=risk["bytes"] or 0,
+        first_loss_at=risk["first"],
+        lost=lost["count"],
+        lost_today=lost["today"],
+        expired_unseen=risk["overdue"],
+        days=_days(totals, first=now.date(), key="day"),
+        arrivals=_days(_arrival_days(mine, now), first=now.date() - timedelta(days=HORIZON - 1), key="day"),
+        why=tuple(_why(mine)) if risk["count"] else (),
+        tenants=tuple(tenant_states(user, now)),
+    )
+
+
+def _expiry_days(mine: RecordingQuerySet) -> list[dict]:
+    return list(
+        mine.in_sea()
+        .annotate(day=TruncDate("expires_at", tzinfo=UTC))
+        .order_by()
+        .values("day")
+        .annotate(total=Count("pk"), unsaved=Count("pk", filter=Q(saved_at=None)), bytes=Sum("size"))
+    )
+
+
+def _arrival_days(mine: RecordingQuerySet, now: datetime) -> list[dict]:
+    first = datetime.combine(now.date() - timedelta(days=HORIZON - 1), datetime.min.time(), UTC)
+    return list(
+        mine.filter(expires_at__gte=first + timedelta(days=30))
+        .annotate(day=TruncDate("arrived_at", tzinfo=UTC))
+        .order_by()
+        .values("day")
+        .annotate(total=Count("pk"))
+    )
+
+
+def _days(rows: Iterable[dict], *, first: date, key: str) -> tuple[Day, ...]:
+    """Return 31 days from `first` on, with what is overdue counted on the first."""
+    sums: dict[date, list[int]] = {first + timedelta(days=step): [0, 0] for step in range(HORIZON)}
+    for row in rows:
+        day = max(row[key], first)
+        if day in sums:
+            sums[day][0] += row["total"]
+            sums[day][1] += row.get("unsaved", 0)
+    return tuple(Day(day, total, unsaved) for day, (total, unsaved) in sums.items())
+
+
+def _why(mine: RecordingQuerySet) -> Iterable[Reason]:
+    """Split what is at risk by its newest transfer; the counts add up to the whole."""
+    show = Criteria().with_view(next(view for view in VIEWS if view.name == "at_risk"))
+    newest = Transfer.objects.filter(recording=OuterRef("pk")).order_by("-id")
+    rows = (
+        mine.at_risk()
+        .annotate(work=Subquery(newest.values("state")[:1]), reason=Subquery(newest.values("reason")[:1]))
+        .order_by()
+        .values("work", "reason")
+        .annotate(count=Count("pk"))
+    )
+    sums: dict[str, int] = {}
+    for row in rows:
+        sentence = _sentence(row["work"], row["reason"] or "")
+        sums[sentence] = sums.get(sentence, 0) + row["count"]
+    for sentence, number in sorted(sums.items(), key=lambda item: -item[1])[:6]:
+        yield Reason(number, sentence, show)
+
+
+def _sentence(work: str | None, reason: str) -> str:
+    if work is None:
+        return "Nobody and no job has asked to save them"
+    if work in Transfer.OPEN:
+        return f"Waiting to be tried again: {reason}" if reason else "Being saved now"
+    return f"Saving failed: {reason}" if work == Transfer.State.FAILED else "An earlier try ended without a copy"
+
+
+def tenant_states(user: User, now: datetime) -> Iterable[TenantState]:
+    """Say of each tenant whether it was listed lately, and if not, why and since when."""
+    tenants = list(Tenant.objects.for_user(user))
+    scans = {scan.tenant_id: scan for scan in Scan.objects.filter(pk__in=_newest(tenants, "complete", "empty"))}
+    running = {scan.tenant_id: scan for scan in Scan.objects.filter(tenant__in=tenants, state=Scan.State.RUNNING)}
+    stale = now - timedelta(minutes=3 * settings.SCAN_EVERY_MINUTES)
+    for tenant in tenants:
+        last = scans.get(tenant.pk)
+        sentence, since = tenant.problem, tenant.problem_since
+        if not sentence and last and last.finished_at < stale:
+            sentence, since = "It has not been scanned as planned. Is the worker running?", last.finished_at
+        elif not sentence and last is None:
+            sentence, since = "It has not been scanned yet.", tenant.created_at
+        yield TenantState(tenant, last, running.get(tenant.pk), sentence, since)
+
+
+def _newest(tenants: list[Tenant], *states: str) -> list[int]:
+    rows = Scan.objects.filter(tenant__in=tenants, state__in=states).order_by().values("tenant").annotate(id=Max("id"))
+    return [row["id"] for row in rows]

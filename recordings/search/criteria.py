@@ -1,0 +1,253 @@
+"""What was asked: the search box and the filters, to and from a query string.
+
+Parsing never raises: what is not understood is told in `problems`, and the rest still counts.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.http import QueryDict
+
+from recordings.models import Presence
+from recordings.models.recording import RecordingQuerySet
+from recordings.sea.filename import parse as parse_name
+
+UNPARSED = "unparsed"  # as a media type: names that follow no pattern
+MOST_TERMS = 1000
+SORTS = {"newest": "Newest first", "oldest": "Oldest first", "expiry": "Soonest expiry first"}
+_SPLIT = re.compile(r"[\s,;]+")
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One thing that was asked, in words, and the search without it."""
+
+    label: str
+    value: str
+    without: str  # query string
+
+
+@dataclass(frozen=True)
+class View:
+    """A search that many people want: a tab over the table."""
+
+    name: str
+    label: str
+    params: tuple[tuple[str, str], ...]
+
+
+VIEWS = (
+    View("all", "All", ()),
+    View("at_risk", "At risk", (("saved", "no"), ("expires", "7"), ("sort", "expiry"))),
+    View("unsaved", "Not saved", (("saved", "no"), ("presence", Presence.IN_SEA), ("sort", "expiry"))),
+    View("saved", "Saved", (("saved", "yes"),)),
+    View("lost", "Lost", (("saved", "no"), ("presence", Presence.EXPIRED), ("presence", Presence.VANISHED))),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criteria:
+    """One search. Empty fields ask for nothing."""
+
+    text: str = ""  # the search box, as typed
+    started_from: date | None = None  # UTC days, both included
+    started_to: date | None = None
+    media: tuple[str, ...] = ()
+    presence: tuple[str, ...] = ()
+    saved: str = ""  # "", "yes" or "no"
+    expires: int | None = None  # in SEA, and at most this many days left
+    tenant: tuple[int, ...] = ()
+    sort: str = "newest"
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any] | QueryDict | str) -> "Criteria":
+        """Read a query string, in whatever state it arrives."""
+        query = QueryDict(data) if isinstance(data, str) else data
+        reader = _Reader(query)
+        text = reader.one("q")
+        if len(_SPLIT.split(text)) > MOST_TERMS:
+            reader.problems.append(f"Only the first {MOST_TERMS:,} terms were searched for. Search for the rest in turn.")
+            text = " ".join(_SPLIT.split(text)[:MOST_TERMS])
+        started_from, started_to = reader.day("from"), reader.day("to")
+        if started_from and started_to and started_from > started_to:
+            reader.problems.append("The first day lies after the last one; they were swapped.")
+            started_from, started_to = started_to, started_from
+        return cls(
+            text=text,
+            started_from=started_from,
+            started_to=started_to,
+            media=tuple(word if word == UNPARSED else word.upper() for word in reader.many("media")),
+            presence=reader.among("presence", Presence.values),
+            saved=next(iter(reader.among("saved", ["yes", "no"])), ""),
+            expires=next(iter(reader.numbers("expires", most=30)), None),
+            tenant=reader.numbers("tenant", most=2**62),
+            sort=next(iter(reader.among("sort", list(SORTS))), "newest"),
+            problems=tuple(reader.problems),
+        )
+
+    # --- as a query string ----------------------------------------------------------------------
+
+    def params(self) -> dict[str, list[str]]:
+        """Return the URL parameters that say this search again."""
+        told = {
+            "q": [self.text],
+            "from": [self.started_from.isoformat() if self.started_from else ""],
+            "to": [self.started_to.isoformat() if self.started_to else ""],
+            "media": list(self.media),
+            "presence": list(self.presence),
+            "saved": [self.saved],
+            "expires": ["" if self.expires is None else str(self.expires)],
+            "tenant": [str(number) for number in self.tenant],
+            "sort": ["" if self.sort == "newest" else self.sort],
+        }
+        return {name: kept for name, values in told.items() if (kept := [value for value in values if value])}
+
+    def querystring(self, **changes: Any) -> str:
+        """Return the query string, with some parameters changed; a change to None drops one."""
+        params = self.params()
+        for name, value in changes.items():
+            key = {"started_from": "from", "started_to": "to", "text": "q"}.get(name, name)
+            if value is None or value == "":
+                params.pop(key, None)
+            else:
+                params[key] = [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
+        return urlencode(params, doseq=True)
+
+    def with_view(self, view: View) -> str:
+        """Return the query string of this search seen through a tab."""
+        plain = replace(self, saved="", presence=(), expires=None, sort="newest")
+        changes: dict[str, list[str]] = {}
+        for name, value in view.params:
+            changes.setdefault(name, []).append(value)
+        return plain.querystring(**changes)
+
+    @property
+    def view(self) -> str:
+        """Return the name of the tab that this search is seen through, or ''."""
+        mine = (self.saved, self.presence, self.expires)
+        for view in VIEWS:
+            other = Criteria.parse(urlencode(view.params))
+            if mine == (other.saved, other.presence, other.expires):
+                return view.name
+        return ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing was asked; the order is no question."""
+        return not set(self.params()) - {"sort"}
+
+    def chips(self, tenant_names: Mapping[int, str] | None = None) -> list[Chip]:
+        """Say in words what was understood, each with the search that no longer asks it."""
+        names = tenant_names or {}
+        said: list[tuple[str, str, dict[str, None]]] = []
+        if self.text:
+            said.append(("Search", self.text if len(self.text) <= 40 else f"{self.text[:39]}…", {"q": None}))
+        if self.started_from or self.started_to:
+            said.append(("Started", _days_in_words(self.started_from, self.started_to), {"from": None, "to": None}))
+        if self.media:
+            said.append(("Media", ", ".join("Unparsed" if m == UNPARSED else m.capitalize() for m in self.media), {"media": None}))
+        if self.presence:
+            said.append(("Presence", ", ".join(Presence(p).label for p in self.presence), {"presence": None}))
+        if self.saved:
+            said.append(("Saved", self.saved, {"saved": None}))
+        if self.expires is not None:
+            said.append(("Expires", "within 24 hours" if self.expires == 1 else f"within {self.expires} days", {"expires": None}))
+        if self.tenant:
+            said.append(("Tenant", ", ".join(names.get(t, f"number {t}") for t in self.tenant), {"tenant": None}))
+        return [Chip(label, value, self.querystring(**dropped)) for label, value, dropped in said]
+
+    # --- as a filter ----------------------------------------------------------------------------
+
+    def apply(self, recordings: RecordingQuerySet) -> RecordingQuerySet:
+        """Narrow recordings to what was asked."""
+        asked = Q()
+        if self.text:
+            asked &= _text_filter(self.text)
+        if self.started_from:
+            asked &= Q(sort_at__gte=datetime.combine(self.started_from, time(), UTC))
+        if self.started_to:
+            asked &= Q(sort_at__lt=datetime.combine(self.started_to, time(), UTC) + timedelta(days=1))
+        if self.media:
+            words = [word for word in self.media if word != UNPARSED]
+            asked &= Q(media_type__in=words) | (Q(started_at=None) if UNPARSED in self.media else Q(pk__in=[]))
+        if self.presence:
+            asked &= Q(presence__in=self.presence)
+        if self.saved:
+            asked &= Q(saved_at__isnull=self.saved == "no")
+        if self.expires is not None:
+            asked &= Q(presence=Presence.IN_SEA, expires_at__lte=Now() + timedelta(days=self.expires))
+        if self.tenant:
+            asked &= Q(tenant__in=self.tenant)
+        return recordings.filter(asked)
+
+
+def _text_filter(text: str) -> Q:
+    """Read the search box: contact IDs, a prefix of one, a pasted list of IDs and file names, or part of a name."""
+    terms = [term for term in _SPLIT.split(text) if term]
+    names = {term: parsed for term in terms if (parsed := parse_name(term))}
+    ids = [term for term in terms if term.isascii() and term.isdigit()]
+    if len(names) + len(ids) < len(set(terms)) or not terms:
+        part = Q(key__icontains=text)
+        return part | Q(contact_id__startswith=text) if len(terms) == 1 else part
+    if len(terms) == 1 and ids:
+        return Q(contact_id__startswith=ids[0]) & ~Q(contact_id="")
+    exact = Q(contact_id__in=ids) if ids else Q(pk__in=[])
+    for name in names.values():
+        exact |= Q(contact_id=name.contact_id, started_at=name.started_at, item_id=name.item_id)
+    return exact
+
+
+def _days_in_words(first: date | None, last: date | None) -> str:
+    if first and last:
+        return f"{first}" if first == last else f"{first} to {last}"
+    return f"since {first}" if first else f"until {last}"
+
+
+class _Reader:
+    """Take parameters one by one, and collect what was not understood."""
+
+    def __init__(self, query: Mapping[str, Any] | QueryDict) -> None:
+        self.query = query
+        self.problems: list[str] = []
+
+    def many(self, name: str) -> list[str]:
+        values = self.query.getlist(name) if isinstance(self.query, QueryDict) else [self.query.get(name, "")]
+        clean = [str(value).replace("\x00", "").strip()[:40_000] for value in values]
+        return list(dict.fromkeys(value for value in clean if value))
+
+    def one(self, name: str) -> str:
+        return next(iter(self.many(name)), "")
+
+    def among(self, name: str, known: list[str]) -> tuple[str, ...]:
+        values = self.many(name)
+        for value in values:
+            if value not in known:
+                self.problems.append(f"“{value[:40]}” is no value of {name}; use one of {', '.join(known)}.")
+        return tuple(value for value in values if value in known)
+
+    def day(self, name: str) -> date | None:
+        value = self.one(name)
+        try:
+            return date.fromisoformat(value) if value and len(value) == 10 and value[:4] != "9999" else self._no_day(value)
+        except ValueError:
+            return self._no_day(value)
+
+    def _no_day(self, value: str) -> None:
+        if value:
+            self.problems.append(f"“{value[:40]}” is not a date; write it as 2026-11-03.")
+
+    def numbers(self, name: str, *, most: int) -> tuple[int, ...]:
+        good: list[int] = []
+        for value in self.many(name):
+            if value.isascii() and value.isdigit() and len(value) < 20 and 0 < int(value) <= most:
+                good.append(int(value))
+            else:
+                self.problems.append(f"“{value[:40]}” is not a number that {name} can be.")
+        return tuple(good)
