@@ -1,0 +1,54 @@
+"""Read the name of a CXone recording: when it began, whose contact it is, what kind it is (facts/sea.md, file names)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+KNOWN_MEDIA = frozenset({"VOICE", "SCREEN", "STATEMENT"})
+
+# ASCII digits only: other scripts' digits pass int() but never come from CXone. The last ID is opaque (the vendor's own
+# example is no UUID), so anything goes in it but a slash and what cannot be stored as text: control characters and lone
+# surrogates. \Z, not $: a name that ends in a newline is not in the pattern.
+_NAME = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{2})-([0-9]{2})-([0-9]{2})"
+    r"_([0-9A-Za-z-]+)"
+    r"_([0-9A-Za-z-]+)"
+    r"_([^/\x00-\x1f\x7f-\x9f\ud800-\udfff]+)"
+    r"\.([Mm][Pp]4)\Z"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """Hold what one recording's file name says."""
+
+    started_at: datetime  # aware, UTC, to the second
+    contact_id: str  # master or ACD contact ID; text, because leading zeros count
+    media_type: str  # upper case; usually one of KNOWN_MEDIA, but other words are kept too
+    media_raw: str  # the media word as it was written
+    item_id: str  # segment, recording or statement ID: an opaque string
+    extension: str  # lower case, without the dot
+
+    @property
+    def is_known_media(self) -> bool:
+        """Tell whether the media word is one that the vendor documents."""
+        return self.media_type in KNOWN_MEDIA
+
+
+def parse(key_or_name: str) -> FileName | None:
+    """Read a key or a bare file name; return None when it does not follow the pattern. Never raises.
+
+    None is a state that people see (*unparsed*), never a reason to skip a file: other extensions, impossible dates and
+    names of any other shape are still listed, transferred and counted.
+    """
+    found = _NAME.match(key_or_name, key_or_name.rfind("/") + 1)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, contact, media, item, extension = found.groups()
+    try:
+        started_at = datetime(
+            int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=UTC
+        )
+    except ValueError:  # 30 February, 25 o'clock, the year 0
+        return None
+    return FileName(started_at, contact, media.upper(), media, item, extension.lower())

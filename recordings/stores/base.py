@@ -1,0 +1,179 @@
+"""Say what a store is: objects under keys, listed in order, read as streams. Keys are byte-exact and relative to the store."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from recordings.stores.errors import (
+    AccessDenied,
+    AlreadyThere,
+    BadPath,
+    Changed,
+    ClockSkewed,
+    EndpointRefused,
+    KeyRejected,
+    ListingBroken,
+    NoSuchBucket,
+    NoSuchObject,
+    NotWritable,
+    RangeRefused,
+    ShortRead,
+    SignatureRejected,
+    StoreError,
+    StoreFull,
+    Throttled,
+    TlsFailed,
+    Unreachable,
+    WrongRegion,
+)
+
+__all__ = [
+    "CHUNK",
+    "AccessDenied",
+    "AlreadyThere",
+    "BadPath",
+    "Changed",
+    "ClockSkewed",
+    "EndpointRefused",
+    "KeyRejected",
+    "ListedObject",
+    "ListingBroken",
+    "NoSuchBucket",
+    "NoSuchObject",
+    "NotWritable",
+    "ObjectFacts",
+    "RangeRefused",
+    "ReadStream",
+    "ShortRead",
+    "SignatureRejected",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "Throttled",
+    "TlsFailed",
+    "Unreachable",
+    "WritableStore",
+    "WrongRegion",
+]
+
+CHUNK = (
+    256 * 1024
+)  # bytes: large enough that Python's share per chunk is small, small enough for many streams at once
+
+
+class ListedObject(NamedTuple):
+    """Hold one line of a listing. A tuple, because a scan makes millions of them."""
+
+    key: str  # relative to the store; bytes that are no UTF-8 are kept as lone surrogates (surrogateescape)
+    size: int  # bytes
+    etag: str  # without quotes
+    arrived_at: datetime  # LastModified, aware, UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectFacts:
+    """Hold what a store says about one object."""
+
+    key: str
+    size: int  # bytes of the whole object, also when a part of it is read
+    etag: str  # without quotes
+    modified_at: datetime  # aware, UTC
+    sha256: str | None = None  # hexadecimal; known only after our own write
+
+
+class ReadStream:
+    """Stream an object's bytes, once, and make sure that exactly the promised number comes.
+
+    `size` is the number of bytes in this stream: the whole object, or the part that was asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        facts: ObjectFacts,
+        source: Iterator[bytes],
+        start: int = 0,
+        size: int | None = None,
+        close: Callable[[], None] | None = None,
+    ) -> None:
+        self.facts = facts
+        self.start = start
+        self.size = facts.size if size is None else size
+        self._source = source
+        self._close = close
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes. Raises ShortRead when they are not exactly `size`, and the store's errors."""
+        seen = 0
+        try:
+            for chunk in self._source:
+                seen += len(chunk)
+                if seen > self.size:
+                    break
+                yield chunk
+        finally:
+            self.close()
+        if seen != self.size:
+            raise ShortRead(f"{self.facts.key}: {seen} of {self.size} bytes")
+
+    def close(self) -> None:
+        """Give the connection or file back. May be called more than once."""
+        close, self._close = self._close, None
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Store(ABC):
+    """Read objects, wherever they live. Every method raises StoreError's kinds and nothing else for what may go wrong.
+
+    Stores may be shared by threads, and made before a fork.
+    """
+
+    @abstractmethod
+    def list(self, *, after: str = "", until: str | None = None) -> Iterator[Sequence[ListedObject]]:
+        """Yield pages of all objects with after < key <= until, sub-folders included, in byte order of the keys.
+
+        A listing that ends without an error is complete; one that cannot be proved complete raises.
+        """
+
+    @abstractmethod
+    def folders(self) -> Sequence[str]:
+        """Return the first-level sub-folders, each with its final slash."""
+
+    @abstractmethod
+    def head(self, key: str) -> ObjectFacts | None:
+        """Return the facts of one object; None when it is not there."""
+
+    @abstractmethod
+    def read(self, key: str, *, if_match: str | None = None) -> ReadStream:
+        """Open a whole object. With if_match (an ETag), raise Changed when it is not that version any more."""
+
+    @abstractmethod
+    def read_range(self, key: str, *, start: int, end: int, if_match: str | None = None) -> ReadStream:
+        """Open the bytes from start to end, both included; an end past the object's is brought back to it.
+
+        Raises RangeRefused when the store would give other bytes than those.
+        """
+
+
+class WritableStore(Store):
+    """Keep copies too: what an archive is."""
+
+    @abstractmethod
+    def write(self, path: str, chunks: Iterable[bytes], *, token: str) -> ObjectFacts:
+        """Store the bytes under a path that must be free, durably, and return their size and SHA-256.
+
+        Never replaces a file (AlreadyThere). A crash leaves nothing under the final path. The token names the attempt:
+        leftovers of the same token are cleared first.
+        """
