@@ -66,7 +66,7 @@ ARCHIVE_ROOTS = [
 PRIVATE_ENDPOINTS = env.bool("SEAPORTAL_PRIVATE_ENDPOINTS", default=False)
 SCAN_SHARDS = number("SEAPORTAL_SCAN_SHARDS", 16, low=1, high=64)
 SCAN_EVERY_MINUTES = number("SEAPORTAL_SCAN_EVERY_MINUTES", 15, low=1, high=1440)
-LEASE_SECONDS = number("SEAPORTAL_LEASE_SECONDS", 300, low=5, high=3600)
+LEASE_SECONDS = number("SEAPORTAL_LEASE_SECONDS", 90, low=5, high=3600)
 TRANSFER_THREADS = number("SEAPORTAL_TRANSFER_THREADS", 8, low=1, high=64)
 
 # --- the Django application ---------------------------------------------------------------------

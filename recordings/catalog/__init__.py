@@ -1,0 +1,1 @@
+"""A SEA listing becomes rows: `scan` lists in shards, `merge` writes what is new, `reconcile` settles what is gone."""

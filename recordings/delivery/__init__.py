@@ -1,0 +1,1 @@
+"""Bytes reach people: from SEA while a recording is there, else from its copy."""

@@ -1,7 +1,11 @@
 """The company's own storage, and the copies that lie in it."""
 
+from pathlib import Path
+
 from django.db import models
 from django.db.models.functions import Lower
+
+from recordings.stores.folder import FolderStore
 
 
 class Archive(models.Model):
@@ -30,6 +34,10 @@ class Archive(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def store(self) -> FolderStore:
+        """Return the door to the archive's folder."""
+        return FolderStore(Path(self.folder))
 
 
 class Copy(models.Model):

@@ -115,6 +115,9 @@ class Recording(models.Model):
                 name="recording_contact",
                 condition=~models.Q(contact_id=""),
             ),
+            # A key that comes back, and rows that the last complete scan did not list.
+            models.Index("tenant", "key", name="recording_gone_key", condition=~models.Q(presence="in_sea")),
+            models.Index("tenant", name="recording_missed", condition=models.Q(missed_scans__gt=0)),
             # Risk, the expiry chart and the order of work: only what is still in SEA.
             models.Index(
                 "expires_at",

@@ -1,5 +1,6 @@
 """A CXone tenant's SEA connection, and what is known about how it stands."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from django.core.validators import RegexValidator
@@ -7,6 +8,8 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from recordings.models.fields import SecretField
+from recordings.stores.base import Store
+from recordings.stores.s3 import S3Store
 
 if TYPE_CHECKING:
     from recordings.models.user import User
@@ -20,6 +23,16 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
         if user.all_tenants:
             return self
         return self.filter(people=user)
+
+
+@lru_cache(maxsize=64)
+def _store(
+    endpoint: str, bucket: str, prefix: str, region: str, access_key: str, secret_key: str, verify_tls: bool
+) -> S3Store:
+    return S3Store(
+        endpoint=endpoint, bucket=bucket, prefix=prefix, region=region or None,
+        access_key=access_key, secret_key=secret_key, verify_tls=verify_tls,
+    )  # fmt: skip
 
 
 class Tenant(models.Model):
@@ -72,3 +85,15 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def store(self) -> Store:
+        """Return the door to the tenant's SEA folder; one per process and set of credentials."""
+        return _store(
+            self.endpoint,
+            self.bucket,
+            self.prefix,
+            self.region,
+            self.access_key,
+            self.secret_key,
+            self.verify_tls,
+        )

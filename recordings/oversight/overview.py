@@ -99,7 +99,9 @@ def figures(user: User) -> Figures:
         count=Count("pk"), bytes=Sum("size"), first=Min("expires_at", filter=Q(expires_at__gt=Now())),
         overdue=Count("pk", filter=Q(expires_at__lte=Now())),
     )  # fmt: skip
-    lost = mine.lost().aggregate(count=Count("pk"), today=Count("pk", filter=Q(gone_at__gt=Now() - timedelta(days=1))))
+    lost = mine.lost().aggregate(
+        count=Count("pk"), today=Count("pk", filter=Q(gone_at__gt=Now() - timedelta(days=1)))
+    )
     in_sea = sum(row["total"] for row in totals)
     unsaved = sum(row["unsaved"] for row in totals)
     return Figures(
@@ -177,14 +179,20 @@ def _sentence(work: str | None, reason: str) -> str:
         return "Nobody and no job has asked to save them"
     if work in Transfer.OPEN:
         return f"Waiting to be tried again: {reason}" if reason else "Being saved now"
-    return f"Saving failed: {reason}" if work == Transfer.State.FAILED else "An earlier try ended without a copy"
+    return (
+        f"Saving failed: {reason}" if work == Transfer.State.FAILED else "An earlier try ended without a copy"
+    )
 
 
 def tenant_states(user: User, now: datetime) -> Iterable[TenantState]:
     """Say of each tenant whether it was listed lately, and if not, why and since when."""
     tenants = list(Tenant.objects.for_user(user))
-    scans = {scan.tenant_id: scan for scan in Scan.objects.filter(pk__in=_newest(tenants, "complete", "empty"))}
-    running = {scan.tenant_id: scan for scan in Scan.objects.filter(tenant__in=tenants, state=Scan.State.RUNNING)}
+    scans = {
+        scan.tenant_id: scan for scan in Scan.objects.filter(pk__in=_newest(tenants, "complete", "empty"))
+    }
+    running = {
+        scan.tenant_id: scan for scan in Scan.objects.filter(tenant__in=tenants, state=Scan.State.RUNNING)
+    }
     stale = now - timedelta(minutes=3 * settings.SCAN_EVERY_MINUTES)
     for tenant in tenants:
         last = scans.get(tenant.pk)
@@ -197,5 +205,10 @@ def tenant_states(user: User, now: datetime) -> Iterable[TenantState]:
 
 
 def _newest(tenants: list[Tenant], *states: str) -> list[int]:
-    rows = Scan.objects.filter(tenant__in=tenants, state__in=states).order_by().values("tenant").annotate(id=Max("id"))
+    rows = (
+        Scan.objects.filter(tenant__in=tenants, state__in=states)
+        .order_by()
+        .values("tenant")
+        .annotate(id=Max("id"))
+    )
     return [row["id"] for row in rows]

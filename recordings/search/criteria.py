@@ -73,7 +73,9 @@ class Criteria:
         reader = _Reader(query)
         text = reader.one("q")
         if len(_SPLIT.split(text)) > MOST_TERMS:
-            reader.problems.append(f"Only the first {MOST_TERMS:,} terms were searched for. Search for the rest in turn.")
+            reader.problems.append(
+                f"Only the first {MOST_TERMS:,} terms were searched for. Search for the rest in turn."
+            )
             text = " ".join(_SPLIT.split(text)[:MOST_TERMS])
         started_from, started_to = reader.day("from"), reader.day("to")
         if started_from and started_to and started_from > started_to:
@@ -117,7 +119,9 @@ class Criteria:
             if value is None or value == "":
                 params.pop(key, None)
             else:
-                params[key] = [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
+                params[key] = (
+                    [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
+                )
         return urlencode(params, doseq=True)
 
     def with_view(self, view: View) -> str:
@@ -150,17 +154,33 @@ class Criteria:
         if self.text:
             said.append(("Search", self.text if len(self.text) <= 40 else f"{self.text[:39]}…", {"q": None}))
         if self.started_from or self.started_to:
-            said.append(("Started", _days_in_words(self.started_from, self.started_to), {"from": None, "to": None}))
+            said.append(
+                ("Started", _days_in_words(self.started_from, self.started_to), {"from": None, "to": None})
+            )
         if self.media:
-            said.append(("Media", ", ".join("Unparsed" if m == UNPARSED else m.capitalize() for m in self.media), {"media": None}))
+            said.append(
+                (
+                    "Media",
+                    ", ".join("Unparsed" if m == UNPARSED else m.capitalize() for m in self.media),
+                    {"media": None},
+                )
+            )
         if self.presence:
             said.append(("Presence", ", ".join(Presence(p).label for p in self.presence), {"presence": None}))
         if self.saved:
             said.append(("Saved", self.saved, {"saved": None}))
         if self.expires is not None:
-            said.append(("Expires", "within 24 hours" if self.expires == 1 else f"within {self.expires} days", {"expires": None}))
+            said.append(
+                (
+                    "Expires",
+                    "within 24 hours" if self.expires == 1 else f"within {self.expires} days",
+                    {"expires": None},
+                )
+            )
         if self.tenant:
-            said.append(("Tenant", ", ".join(names.get(t, f"number {t}") for t in self.tenant), {"tenant": None}))
+            said.append(
+                ("Tenant", ", ".join(names.get(t, f"number {t}") for t in self.tenant), {"tenant": None})
+            )
         return [Chip(label, value, self.querystring(**dropped)) for label, value, dropped in said]
 
     # --- as a filter ----------------------------------------------------------------------------
@@ -176,7 +196,9 @@ class Criteria:
             asked &= Q(sort_at__lt=datetime.combine(self.started_to, time(), UTC) + timedelta(days=1))
         if self.media:
             words = [word for word in self.media if word != UNPARSED]
-            asked &= Q(media_type__in=words) | (Q(started_at=None) if UNPARSED in self.media else Q(pk__in=[]))
+            asked &= Q(media_type__in=words) | (
+                Q(started_at=None) if UNPARSED in self.media else Q(pk__in=[])
+            )
         if self.presence:
             asked &= Q(presence__in=self.presence)
         if self.saved:
@@ -235,7 +257,11 @@ class _Reader:
     def day(self, name: str) -> date | None:
         value = self.one(name)
         try:
-            return date.fromisoformat(value) if value and len(value) == 10 and value[:4] != "9999" else self._no_day(value)
+            return (
+                date.fromisoformat(value)
+                if value and len(value) == 10 and value[:4] != "9999"
+                else self._no_day(value)
+            )
         except ValueError:
             return self._no_day(value)
 

@@ -67,7 +67,10 @@ def stream(criteria: Criteria, *, user: User, bom: bool = True) -> Iterator[byte
     sign = "-" if descending else ""
     columns = _columns()
     rows: QuerySet[Any, Any] = (
-        found(criteria, user).order_by(f"{sign}{column}", f"{sign}id").annotate(**columns).values_list(*columns)
+        found(criteria, user)
+        .order_by(f"{sign}{column}", f"{sign}id")
+        .annotate(**columns)
+        .values_list(*columns)
     )
     if bom:
         yield BOM

@@ -86,7 +86,9 @@ def neighbours(criteria: Criteria, *, user: User, recording: Recording) -> tuple
     ids = found(criteria, user)
     up, down = (f"{column}", "id"), (f"-{column}", "-id")
     larger = ids.filter(_beyond(column, here, larger=True)).order_by(*up).values_list("id", flat=True).first()
-    smaller = ids.filter(_beyond(column, here, larger=False)).order_by(*down).values_list("id", flat=True).first()
+    smaller = (
+        ids.filter(_beyond(column, here, larger=False)).order_by(*down).values_list("id", flat=True).first()
+    )
     return (larger, smaller) if descending else (smaller, larger)
 
 

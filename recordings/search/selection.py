@@ -35,7 +35,9 @@ class Selection:
         if data.get("everything") == "yes":
             criteria = Criteria.parse(data.get("query", ""))
             return cls(found(criteria, user), criteria.querystring())
-        ids = [int(pk) for pk in data.getlist("id")[:MOST_IDS] if pk.isascii() and pk.isdigit() and len(pk) < 19]
+        ids = [
+            int(pk) for pk in data.getlist("id")[:MOST_IDS] if pk.isascii() and pk.isdigit() and len(pk) < 19
+        ]
         if not ids:
             raise NothingSelected
         return cls(Recording.objects.for_user(user).filter(pk__in=ids))

@@ -125,6 +125,13 @@ class FolderStore(WritableStore):
             facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
         return _facts(path, facts, digest=digest)
 
+    def set_aside(self, path: str, *, token: str) -> None:
+        """Take a file that failed its verification out of its final name; the next sweep of unfinished writes removes it."""
+        parts = _parts(path)
+        with _named(path), self._parent(parts) as parent:
+            os.rename(parts[-1], _part_name(parts[-1], token), src_dir_fd=parent, dst_dir_fd=parent)
+            os.fsync(parent)
+
     def check(self) -> None:
         """Prove that files can be written: makes and removes a small temporary file. Raises NotWritable or StoreFull."""
         name = _part_name("check", f"{os.getpid()}-{time.monotonic_ns()}")

@@ -1,0 +1,63 @@
+"""Give the demo its people, its tenant and its archive."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from recordings.models import Archive, Role, Tenant, User
+from recordings.sea.location import parse_location
+
+PASSWORD = "thirty days and counting"  # noqa: S105  (printed at each start of the demo; it guards sample data)
+PEOPLE = [
+    ("compliance@demo.example", "Compliance desk", Role.COMPLIANCE),
+    ("admin@demo.example", "Admin desk", Role.ADMIN),
+    ("supervisor@demo.example", "Supervisor desk", Role.SUPERVISOR),
+]
+TENANT, ARCHIVE = "EMEA-1", "Main archive"
+
+
+class Command(BaseCommand):
+    help = "Make the demo's users, tenant and archive; a later start only points the tenant at the S3 server again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--endpoint", required=True)
+        parser.add_argument("--bucket", default="acme-sea")
+        parser.add_argument("--prefix", default="recordings/")
+        parser.add_argument("--access-key", required=True)
+        parser.add_argument("--secret-key", required=True)
+
+    @transaction.atomic
+    def handle(
+        self, *, endpoint: str, bucket: str, prefix: str, access_key: str, secret_key: str, **options: Any
+    ) -> None:
+        for email, name, role in PEOPLE:
+            person = User.objects.filter(email=email).first() or User.objects.create_user(
+                email, PASSWORD, name=name
+            )
+            person.groups.set([Group.objects.get(name=role)])
+        text = f"{endpoint.rstrip('/')}/{bucket}/{prefix}"
+        place = parse_location(text)
+        Tenant.objects.update_or_create(
+            name=TENANT,
+            defaults={
+                "location": text, "endpoint": place.endpoint, "bucket": place.bucket, "prefix": place.prefix,
+                "region": place.region or "", "access_key": access_key, "secret_key": secret_key,
+            },
+            create_defaults={
+                "location": text, "endpoint": place.endpoint, "bucket": place.bucket, "prefix": place.prefix,
+                "region": place.region or "", "access_key": access_key, "secret_key": secret_key, "time_zone": "Europe/Berlin",
+            },
+        )  # fmt: skip
+        folder = Path(settings.ARCHIVE_ROOTS[0]) / "main"
+        folder.mkdir(parents=True, exist_ok=True)
+        Archive.objects.get_or_create(name=ARCHIVE, defaults={"folder": str(folder)})
+        signins = [{"email": email, "password": PASSWORD, "role": role.value} for email, _, role in PEOPLE]
+        self.stdout.write(
+            json.dumps({"tenant": TENANT, "archive": ARCHIVE, "folder": str(folder), "sign_ins": signins})
+        )

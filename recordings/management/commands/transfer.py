@@ -1,0 +1,67 @@
+"""Run a transfer job to its end without a browser."""
+
+import json
+import time
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from recordings.models import TransferJob
+from recordings.transfer import queue
+from recordings.transfer.saving import save_batch
+
+
+class Command(BaseCommand):
+    help = "Run a transfer job and wait for its end. Exit 0 only when everything was saved and verified."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--job", required=True, help="the job's name")
+        parser.add_argument("--json", action="store_true", help="end with one JSON line")
+
+    def handle(self, *, job: str, json: bool, **options: Any) -> None:
+        found = TransferJob.objects.filter(name__iexact=job).select_related("archive", "created_by").first()
+        if found is None:
+            known = ", ".join(TransferJob.objects.values_list("name", flat=True)) or "none yet"
+            raise CommandError(f"There is no transfer job {job!r}. Known jobs: {known}.")
+        try:
+            run = queue.run_job(job=found, actor="manage transfer")
+        except queue.NothingToSave as nothing:
+            self.stdout.write(str(nothing))
+            if json:
+                self.stdout.write(
+                    _line({"job": found.name, "total": 0, "verified": 0, "failed": 0, "gone": 0})
+                )
+            return
+        while not queue.close_if_done(run):
+            if not save_batch(owner=queue.me()).claimed:
+                self._tell_pause(run.pk)
+                time.sleep(2)
+                queue.sweep()
+        run.refresh_from_db()
+        done = queue.progress(run)
+        self.stdout.write(
+            f"{done.verified:,} of {done.total:,} saved and verified in {run.archive}, {done.failed + done.gone:,} not."
+        )
+        if json:
+            self.stdout.write(_line({"job": found.name, "run": run.pk, **asdict(done)}))
+        if done.verified != done.total:
+            raise CommandError(
+                f"{done.failed + done.gone:,} recordings were not saved: see the run's page for the reasons."
+            )
+
+    def _tell_pause(self, run_id: int) -> None:
+        reason = (
+            queue.Transfer.objects.filter(run=run_id, state=queue.State.QUEUED)
+            .exclude(reason="")
+            .values_list("reason", flat=True)
+            .first()
+        )
+        if reason and reason != getattr(self, "_told", None):
+            self._told = reason
+            self.stderr.write(f"Waiting: {reason}")
+
+
+def _line(told: dict[str, Any]) -> str:
+    return json.dumps(told)

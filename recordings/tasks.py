@@ -1,0 +1,57 @@
+"""Celery doors to the rooms. Ids in, a plain function called; losing or doubling a message is harmless."""
+
+from time import monotonic
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready
+from django.conf import settings
+
+from recordings.catalog.due import due_tenants
+from recordings.catalog.scan import AlreadyScanning, scan
+from recordings.models import Tenant
+from recordings.transfer import queue
+from recordings.transfer.saving import save_batch
+
+BATCH_SECONDS = 60.0  # a task hands over to the next one after this long
+
+
+@shared_task
+def scan_tenant(tenant_id: int, actor: str = "Scan") -> None:
+    """Scan one tenant, unless that is going on already."""
+    try:
+        scan(tenant=Tenant.objects.get(pk=tenant_id), actor=actor)
+    except AlreadyScanning:
+        return
+
+
+@shared_task
+def scan_due() -> None:
+    """Ask for a scan of each tenant whose last one is long enough ago."""
+    for tenant_id in due_tenants(minutes=settings.SCAN_EVERY_MINUTES):
+        scan_tenant.delay(tenant_id)
+
+
+@shared_task
+def transfer_work() -> None:
+    """Save what waits, batch by batch; hand over to a new message while something is left."""
+    began = monotonic()
+    while save_batch(owner=queue.me()).claimed:
+        if monotonic() - began > BATCH_SECONDS:
+            transfer_work.delay()
+            return
+
+
+@shared_task
+def sweep() -> None:
+    """Return expired leases, and wake the workers when something waits."""
+    queue.sweep()
+    if queue.has_work():
+        transfer_work.delay()
+
+
+@worker_ready.connect
+def take_up_where_a_dead_worker_stopped(**kwargs: Any) -> None:
+    """Return at once, and not at the end of its lease, what a killed worker of this machine held."""
+    queue.return_leases_of_the_dead()
+    transfer_work.delay()
