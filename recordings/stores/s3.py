@@ -29,6 +29,7 @@ from recordings.stores.base import (
     Unreachable,
 )
 from recordings.stores.wire import (
+    ATTEMPTS,
     CONNECT_TIMEOUT,
     POOL,
     READ_TIMEOUT,
@@ -68,6 +69,8 @@ class S3Store(Store):
         secret_key: str,
         region: str | None = None,
         verify_tls: bool = True,
+        read_timeout: float = READ_TIMEOUT,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self.prefix = prefix
         self.access = Access(
@@ -78,7 +81,7 @@ class S3Store(Store):
             secret_key=secret_key,
             verify_tls=verify_tls,
         )
-        self.wire = Wire(self.access)
+        self.wire = Wire(self.access, read_timeout=read_timeout, attempts=attempts)
         self._fast: tuple[int, FastStore] | None = None
         self._lock = threading.Lock()
 
@@ -119,7 +122,7 @@ class S3Store(Store):
         """Open a whole object; with if_match, only in that version, also where the server ignores If-Match."""
         if _AWKWARD.search(self.prefix + key):
             return self._read_over_wire(key, if_match=if_match)
-        options: "GetOptions" = {"if_match": f'"{if_match}"'} if if_match else {}
+        options: GetOptions = {"if_match": f'"{if_match}"'} if if_match else {}
         try:
             result = obstore.get(self._fast_store(), self.prefix + key, options=options)
             meta = result.meta
@@ -173,7 +176,7 @@ class S3Store(Store):
 
     def _connect(self) -> FastStore:
         access = self.access
-        options: "ClientConfig" = {
+        options: ClientConfig = {
             "allow_http": access.endpoint.startswith("http://"),
             "allow_invalid_certificates": not access.verify_tls,
             "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
@@ -263,4 +266,4 @@ def _named(error: Exception, key: str, *, reading: bool = False) -> StoreError:
         return Changed(key)
     if name in ("PermissionDeniedError", "UnauthenticatedError"):
         return error_from_code("", status=403)
-    return ShortRead(f"{key}: the connection broke off") if reading else Unreachable()
+    return ShortRead(f"{key}: the connection broke off") if reading else Unreachable(key)

@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
@@ -112,9 +114,17 @@ class Reply:
         try:
             yield from self._raw.raw.stream(chunk, decode_content=False)
         except http.ReadTimeoutError as error:
-            raise errors.Unreachable(f"no byte for {READ_TIMEOUT:.0f} s") from error
+            raise errors.Unreachable("no byte for too long") from error
         except (http.HTTPError, OSError) as error:
             raise errors.ShortRead("the connection broke off") from error
+
+    def server_time(self) -> datetime | None:
+        """Return the server's clock, to the second, when the answer tells it."""
+        try:
+            time = parsedate_to_datetime(self.headers.get("Date", ""))
+        except (TypeError, ValueError):
+            return None
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
 
     def close(self) -> None:
         """Drop the connection unless it was read to the end."""
@@ -124,8 +134,12 @@ class Reply:
 class Wire:
     """Send signed requests for one bucket. Safe for threads; connections are made anew after a fork."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(
+        self, access: Access, *, read_timeout: float = READ_TIMEOUT, attempts: int = ATTEMPTS
+    ) -> None:
         self.access = access
+        self._read_timeout = read_timeout  # seconds without a byte
+        self._attempts = max(1, attempts)
         self._credentials = Credentials(access.access_key, access.secret_key)
         self._session: tuple[int, URLLib3Session] | None = None
         self._lock = threading.Lock()
@@ -137,17 +151,17 @@ class Wire:
         key: str = "",
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        attempts: int = ATTEMPTS,
     ) -> Reply:
         """Send one request and return a 2xx answer; anything else raises the StoreError that it stands for."""
-        for attempt in range(1, attempts + 1):
+        attempt = 1
+        while True:
             try:
                 return self._once(method, key=key, query=query or {}, headers=headers or {})
             except _PASSING:
-                if attempt == attempts:
+                if attempt >= self._attempts:
                     raise
                 time.sleep(random.uniform(0.1, 0.4) * 2**attempt)  # noqa: S311 - jitter, not a secret
-        raise AssertionError("attempts must be at least 1")
+                attempt += 1
 
     def _once(self, method: str, *, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
         path = f"/{self.access.bucket}" + (
@@ -185,7 +199,7 @@ class Wire:
         return URLLib3Session(
             verify=trusted_certificates() if self.access.verify_tls else False,  # type: ignore[arg-type] # the stubs know no CA file
             proxies=get_environ_proxies(self.access.endpoint),
-            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),  # type: ignore[arg-type] # nor that connecting has its own
+            timeout=(CONNECT_TIMEOUT, self._read_timeout),  # type: ignore[arg-type] # nor that connecting has its own
             max_pool_connections=POOL,
         )
 
@@ -204,7 +218,9 @@ def error_from_reply(reply: Reply) -> errors.StoreError:
         fields = {}
     code = fields.get("Code", "")
     region = fields.get("Region") or reply.headers.get("x-amz-bucket-region") or None
-    return error_from_code(code, status=reply.status, region=region)
+    error = error_from_code(code, status=reply.status, region=region)
+    error.server_time = reply.server_time()
+    return error
 
 
 def error_from_code(code: str, *, status: int, region: str | None = None) -> errors.StoreError:
