@@ -172,6 +172,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "recordings.views.errors.forged"
 
 # --- transport and browser rules ------------------------------------------------------------------
 SECURE_SSL_REDIRECT = HTTPS

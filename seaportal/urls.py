@@ -3,3 +3,8 @@
 from django.urls import include, path
 
 urlpatterns = [path("", include("recordings.views.urls"))]
+
+handler400 = "recordings.views.errors.bad_request"
+handler403 = "recordings.views.errors.denied"
+handler404 = "recordings.views.errors.not_found"
+handler500 = "recordings.views.errors.failed"

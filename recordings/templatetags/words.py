@@ -1,5 +1,155 @@
-"""Template words, built in everywhere: sizes, times and icons as the product writes them."""
+"""Template words, built in everywhere: sizes, times, icons and states as the product writes them."""
+
+from datetime import datetime
+from typing import Any
 
 from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from recordings.models import Recording
+from recordings.oversight import words
 
 register = template.Library()
+
+# What a recording's state looks like: word, class, icon (design, "States").
+STATES = {
+    "saved": ("Saved", "good", "ok"),
+    "saving": ("Saving", "busy", "refresh"),
+    "failed": ("Failed", "risk-s", "fail"),
+    "unsaved": ("Not saved", "warn", "wait"),
+    "at_risk": ("Not saved", "risk-s", "alert"),
+    "lost": ("Lost", "risk-s", "fail"),
+    "gone": ("Not in SEA any more", "", "minus"),
+}
+LIFE = 30  # days in SEA (facts F5)
+
+
+@register.simple_tag
+def icon(name: str, variant: str = "") -> SafeString:
+    """Draw an icon of the sprite; `variant` is "s" or "l". It never speaks: the word stands beside it."""
+    return format_html(
+        '<svg class="i{}" aria-hidden="true"><use href="#i-{}"/></svg>',
+        f" {variant}" if variant else "",
+        name,
+    )
+
+
+@register.filter
+def thousands(number: int | None) -> str:
+    return words.thousands(number)
+
+
+@register.filter
+def compact(number: int) -> str:
+    return words.compact(int(number))
+
+
+@register.filter
+def size(count: int | None) -> str:
+    return words.size(count)
+
+
+@register.filter
+def counted(number: int, noun: str) -> str:
+    """Say `{{ 2|counted:"recording" }}` as 2 recordings; give `"copy,copies"` where an s is not enough."""
+    one, _, many = noun.partition(",")
+    return words.counted(int(number), one, many)
+
+
+@register.filter
+def span(seconds: float) -> str:
+    return words.span(float(seconds))
+
+
+@register.filter
+def left(until: datetime | None) -> str:
+    return words.left(until, timezone.now()) if until else ""
+
+
+@register.filter
+def stamp(moment: datetime | None) -> str:
+    return words.stamp(moment) if moment else ""
+
+
+@register.filter
+def local(moment: datetime | None, zone: str) -> str:
+    return words.local(moment, zone) if moment else ""
+
+
+@register.filter
+def place(zone: str) -> str:
+    return words.place(zone)
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString | str:
+    """Say how long ago, with the moment itself on hovering and for machines."""
+    return _time(moment, words.ago(moment, timezone.now())) if moment else ""
+
+
+@register.simple_tag
+def clock(moment: datetime | None) -> SafeString | str:
+    """Say a time of day in UTC, with its day unless today."""
+    return _time(moment, words.clock(moment, timezone.now())) if moment else ""
+
+
+@register.simple_tag
+def moment(value: datetime | None) -> SafeString | str:
+    """Say a moment in full: 9 Oct 2021, 07:49:13 UTC."""
+    return _time(value, words.moment_in_words(value)) if value else ""
+
+
+def _time(value: datetime, told: str) -> SafeString:
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', value.isoformat(), words.moment_in_words(value), told
+    )
+
+
+@register.inclusion_tag("_life.html")
+def life(recording: Recording, state: str = "") -> dict[str, Any]:
+    """Draw how much of its 30 days a recording has left. Red only where it can be lost."""
+    now = timezone.now()
+    days = words.days_left(recording.expires_at, now)
+    safe = recording.saved_at is not None
+    if not recording.in_sea:
+        level, told = "gone", recording.get_presence_display()
+    else:
+        told = words.left(recording.expires_at, now)
+        level = "" if safe else "late" if days <= 7 else "warn" if days <= 14 else ""
+    return {
+        "recording": recording,
+        "level": level,
+        "told": told,
+        "width": f"{36 * min(days, LIFE) / LIFE:.1f}" if recording.in_sea else "0",
+    }
+
+
+@register.inclusion_tag("_state.html")
+def state(recording: Recording) -> dict[str, str]:
+    """Draw a recording's one-word state, as `search.results` marked it."""
+    name = getattr(recording, "state", "unsaved")
+    if name == "unsaved" and words.days_left(recording.expires_at, timezone.now()) <= 7:
+        name = "at_risk"
+    word, look, symbol = STATES[name]
+    return {"word": word, "look": look, "symbol": symbol}
+
+
+@register.filter
+def media_icon(recording: Recording) -> str:
+    """Return the icon of a recording's media type."""
+    known = {"VOICE": "voice", "SCREEN": "screen", "STATEMENT": "statement"}
+    return known.get(recording.media_type, "file")
+
+
+@register.filter
+def media_word(recording: Recording) -> str:
+    """Return the media type in words; a name that follows no pattern says so."""
+    return recording.media_type.capitalize() if recording.media_type else "Unparsed"
+
+
+@register.filter
+def heading(recording: Recording) -> str:
+    """Return what a recording is called in a list: its contact, or its file name when it has none."""
+    return recording.contact_id or recording.name

@@ -1,0 +1,45 @@
+"""What a person sees when a page cannot be shown. A fragment request gets the status alone: the frame tells it."""
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from recordings.models import User
+
+
+def _page(request: HttpRequest, status: int, **told: str) -> HttpResponse:
+    known = isinstance(getattr(request, "user", None), User) and request.user.role is not None
+    return render(
+        request, f"{status}.html", {**told, "frame": "shell.html" if known else "plain.html"}, status=status
+    )
+
+
+def denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say that the role does not allow it."""
+    reason = str(exception) if isinstance(exception, PermissionDenied) and exception.args else ""
+    return _page(request, 403, reason=reason)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say that there is nothing here, or nothing for this person."""
+    return _page(request, 404)
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say that a form came without its token: an old page, or another site."""
+    return render(request, "403_csrf.html", status=403)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say that the request could not be read. Touches no database."""
+    return _plain("400.html", 400)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Say that something broke. Touches no database and no session: they may be what broke."""
+    return _plain("500.html", 500)
+
+
+def _plain(template: str, status: int) -> HttpResponse:
+    return HttpResponse(render_to_string(template), status=status)

@@ -1,0 +1,91 @@
+"""The overview: is anything about to be lost?"""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from recordings.access import May, allow, may
+from recordings.models import Archive, Run, Scan, Tenant, User
+from recordings.oversight import charts
+from recordings.oversight.headline import headline
+from recordings.oversight.overview import Figures
+from recordings.sea.policy import DAILY_CAP
+from recordings.search.criteria import VIEWS, Criteria
+from recordings.transfer.queue import progress
+from recordings.views.shell import known
+
+MOST_RUNS = 4
+
+
+@allow(May.SEE)
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """Show the figures, what is running and how each tenant stands; the first steps while there is nothing yet."""
+    told = known(request.user).figures  # type: ignore[arg-type]
+    if not told.tenants or not (
+        told.in_sea or told.saved or told.lost or any(day.total for day in told.arrivals)
+    ):
+        return render(request, "overview/first.html", _first_steps(request, told))
+    full = [day for day in told.arrivals if day.total >= DAILY_CAP]
+    page = {
+        "figures": told,
+        "headline": headline(told),
+        "views": {view.name: Criteria().with_view(view) for view in VIEWS},
+        "expiry": charts.expiry(told.days),
+        "arrivals": charts.arrivals(told.arrivals, cap=DAILY_CAP),
+        "day_rows": [(day, day.total - day.unsaved) for day in told.days],
+        "cap": DAILY_CAP,
+        "full_days": full,
+        "full_words": f"Full on {', '.join(f'{day.date:%-d %b}' for day in full[-3:])}",
+        "arrivals_words": charts.arrivals_in_words(told.arrivals, DAILY_CAP),
+        "saved_share": _share(told),
+        "may_set_up": may(request.user, May.SET_UP),
+        **_live(request.user),  # type: ignore[arg-type]
+    }
+    return render(request, "overview/page.html", page)
+
+
+@allow(May.SEE)
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:
+    """Show only what is running: fetched every 2 seconds while something is."""
+    return render(request, "overview/_live.html", _live(request.user))  # type: ignore[arg-type]
+
+
+def _live(user: User) -> dict[str, Any]:
+    runs = (
+        Run.objects.filter(finished_at=None).select_related("archive")[:MOST_RUNS]
+        if may(user, May.SAVE)
+        else []
+    )
+    mine = Scan.objects.filter(tenant__in=Tenant.objects.for_user(user)).select_related("tenant")
+    scanning = list(mine.filter(state=Scan.State.RUNNING))
+    return {
+        "runs": [(run, progress(run)) for run in runs],
+        "scanning": scanning,
+        "may_save": may(user, May.SAVE),
+        "last_scan": mine.exclude(state=Scan.State.RUNNING).order_by("-finished_at").first(),
+    }
+
+
+def _share(told: Figures) -> str:
+    """Say what part is saved; 100 % only when nothing is missing."""
+    if not told.in_sea:
+        return "SEA is empty"
+    return f"{told.saved_percent if not told.unsaved else min(99.9, told.saved_percent):.1f} % of what is in SEA".replace(
+        ".0 %", " %"
+    )
+
+
+def _first_steps(request: HttpRequest, told: Figures) -> dict[str, Any]:
+    state = told.tenants[0] if told.tenants else None
+    return {
+        "figures": told,
+        "state": state,
+        "archive": Archive.objects.first(),
+        "may_set_up": may(request.user, May.SET_UP),
+        "scan_minutes": settings.SCAN_EVERY_MINUTES,
+    }

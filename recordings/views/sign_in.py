@@ -1,0 +1,163 @@
+"""Coming in and going out: sign in, sign out, the first visit, one's own password."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+from django.contrib.auth.models import Group
+from django.db import connection, transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from recordings import trail
+from recordings.access import May, allow, public
+from recordings.forms.sign_in import FirstAdminForm, OwnPasswordForm, SignInForm
+from recordings.models import AuditEntry, Role, User
+from recordings.views.who import address_of
+
+WINDOW = timedelta(minutes=15)
+MOST_FOR_ONE = 5  # refusals of one e-mail address from one place
+MOST_FROM_PLACE = 50  # refusals from one place, whatever the e-mail address
+REFUSED = "E-mail address and password do not fit together. Check both and try again."
+TOO_MANY = "Too many tries. Wait 15 minutes, then try again. Nobody was locked out for good."
+_FIRST_VISIT = 0x5EA_F1257  # advisory lock: the first admin is made once
+
+
+@public  # nobody is signed in yet
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Show the sign-in form, or check what was typed into it."""
+    wanted = request.POST.get("next") or request.GET.get("next", "")
+    goal = wanted if _is_ours(request, wanted) else resolve_url(settings.LOGIN_REDIRECT_URL)
+    if request.user.is_authenticated:
+        return redirect(goal)
+    form = SignInForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        user, refusal = _check(request, **form.cleaned_data)
+        if user:
+            login(request, user)  # gives the session a new key
+            return redirect(goal)
+        form.add_error(None, refusal)
+    nobody_yet = bool(settings.SETUP_CODE) and not User.objects.exists()
+    page = {"form": form, "next": wanted, "nobody_yet": nobody_yet}
+    return render(request, "sign_in.html", page, status=422 if form.errors else 200)
+
+
+def _check(request: HttpRequest, email: str, password: str) -> tuple[User | None, str]:
+    """Return the person whose password this is, or why not.
+
+    Refusals are counted in the audit trail: that outlives a restart and is the same for every process. Tries for
+    one address wait for each other, or a hundred at once would all be checked before the first is counted.
+    """
+    address = address_of(request)
+    with transaction.atomic():
+        _wait_for_turn(email)
+        recent = AuditEntry.objects.filter(
+            action=trail.Action.SIGN_IN_REFUSED, at__gt=timezone.now() - WINDOW, address=address
+        )
+        if recent.filter(actor=email).count() >= MOST_FOR_ONE or recent.count() >= MOST_FROM_PLACE:
+            return None, TOO_MANY
+        user = authenticate(request, username=email, password=password)
+        done = trail.Action.SIGNED_IN if user else trail.Action.SIGN_IN_REFUSED
+        trail.record(trail.Entry(actor=email, address=address, action=done, object="SEA Portal"))
+    return (user, "") if isinstance(user, User) else (None, REFUSED)
+
+
+def _wait_for_turn(email: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"sign in {email}"])
+
+
+def _is_ours(request: HttpRequest, address: str) -> bool:
+    hosts = {request.get_host()}
+    return url_has_allowed_host_and_scheme(address, allowed_hosts=hosts, require_https=request.is_secure())
+
+
+@public  # signing out twice is no error
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the session."""
+    if isinstance(request.user, User):
+        _record(request, trail.Action.SIGNED_OUT, "SEA Portal")
+    logout(request)
+    return redirect(settings.LOGOUT_REDIRECT_URL)
+
+
+@public  # there is nobody who could sign in yet; the set-up code is the key
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def welcome(request: HttpRequest) -> HttpResponse:
+    """Make the first admin. Open only while there is nobody, and only to who has the set-up code."""
+    if not settings.SETUP_CODE or User.objects.exists():
+        raise Http404
+    form = FirstAdminForm(request.POST or None, initial={"code": request.GET.get("code", "")})
+    if request.method == "POST" and form.is_valid():
+        if not constant_time_compare(form.cleaned_data["code"], settings.SETUP_CODE):
+            form.add_error(
+                "code", "That is not the set-up code. Copy it from the line that `./portal run` printed."
+            )
+        elif user := _first_admin(request, form.cleaned_data):
+            login(request, user)
+            return redirect("overview")
+        else:
+            raise Http404
+    return render(request, "welcome.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def _first_admin(request: HttpRequest, told: dict[str, Any]) -> User | None:
+    """Make the first admin, or return None when somebody was faster."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_VISIT])
+        if User.objects.exists():
+            return None
+        user = User.objects.create_user(told["email"], told["password"], name=told["name"])
+        user.groups.add(Group.objects.get(name=Role.ADMIN))
+        address = address_of(request)
+        said = trail.Entry(
+            actor=user.email,
+            address=address,
+            action=trail.Action.PERSON_ADDED,
+            object=f"{user.email}, the first admin",
+        )
+        trail.record_many(
+            [
+                said,
+                trail.Entry(
+                    actor=user.email, address=address, action=trail.Action.SIGNED_IN, object="SEA Portal"
+                ),
+            ]
+        )
+    return authenticate(request, username=user.email, password=told["password"])  # type: ignore[return-value]
+
+
+@allow(May.SEE)
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    """Change one's own password; other sessions of the same person end."""
+    form = OwnPasswordForm(request.user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            user = form.save()
+            _record(request, trail.Action.PERSON_CHANGED, f"{user.email}: own password")
+        update_session_auth_hash(request, user)
+        messages.success(request, "Your password is changed. Other sessions of yours have ended.")
+        return redirect("overview")
+    return render(request, "password.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def _record(request: HttpRequest, action: trail.Action, thing: str) -> None:
+    actor = request.user.email  # type: ignore[union-attr]
+    trail.record(trail.Entry(actor=actor, address=address_of(request), action=action, object=thing))

@@ -1,0 +1,10 @@
+// The frame's own behaviour. Every page works without it.
+import { startTheme } from "./theme.js";
+import { startKeys } from "./keys.js";
+import { startMenus } from "./menus.js";
+import { startToasts } from "./toasts.js";
+
+startTheme();
+startKeys();
+startMenus();
+startToasts();
