@@ -78,8 +78,8 @@ def stream(criteria: Criteria, *, user: User, bom: bool = True) -> Iterator[byte
     statement, params = rows.query.sql_with_params()
     gathered = bytearray()
     with transaction.atomic(), connection.cursor() as cursor:
-        # psycopg binds the parameters of a COPY on this side, quoted by the driver.
-        with cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')", params) as copy:
+        # The driver's own cursor: it quotes a COPY's parameters on this side, which Django's debugging one does not pass on.
+        with cursor.cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')", params) as copy:
             for block in copy:
                 gathered += block
                 if len(gathered) >= CHUNK:
