@@ -110,7 +110,7 @@ def _settle(tenant: Tenant, tally: Tally) -> tuple[Scan.State, Settled | None, s
 
 def _list_and_merge(tenant: Tenant, record: Scan, tally: Tally) -> None:
     store = tenant.store()
-    shards = cut(today=timezone.now().date(), folders=store.folders())
+    shards = cut(today=timezone.now().date())
     Scan.objects.filter(pk=record.pk).update(shards=len(shards))
     chunks: Queue[Chunk | None] = Queue(WAITING_CHUNKS)
     stop = Event()

@@ -1,7 +1,7 @@
 """Key ranges that together are provably everything: each begins where the one before ends.
 
 Names begin with their UTC date (facts, "File names"), so days are natural borders. A border is only a place to cut:
-whatever lies between two borders is listed, whether or not its name is a date.
+whatever lies between two borders is listed, sub-folders and names of any form included.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,7 @@ class Shard:
     until: str | None
 
 
-def cut(*, today: date, folders: list[str]) -> list[Shard]:
-    """Return shards that tile the whole key space, cut at recent days and at sub-folders."""
-    days = [(today - timedelta(days=back)).isoformat() for back in range(-1, DAYS)]
-    borders = sorted({*days, *folders}, key=str.encode)
+def cut(*, today: date) -> list[Shard]:
+    """Return shards that tile the whole key space, cut at recent days."""
+    borders = [(today - timedelta(days=back)).isoformat() for back in range(DAYS, -2, -1)]
     return [Shard(after, until) for after, until in zip(["", *borders], [*borders, None], strict=True)]

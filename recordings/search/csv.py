@@ -79,7 +79,9 @@ def stream(criteria: Criteria, *, user: User, bom: bool = True) -> Iterator[byte
     gathered = bytearray()
     with transaction.atomic(), connection.cursor() as cursor:
         # The driver's own cursor: it quotes a COPY's parameters on this side, which Django's debugging one does not pass on.
-        with cursor.cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')", params) as copy:
+        with cursor.cursor.copy(
+            f"COPY ({statement}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')", params
+        ) as copy:
             for block in copy:
                 gathered += block
                 if len(gathered) >= CHUNK:

@@ -1,0 +1,1 @@
+"""Side-by-side measures against named peers, each in one run on one machine: `./portal bench [NAME] [options]`."""

@@ -1,0 +1,21 @@
+"""Choose a measure by its name; without one, run them all."""
+
+import importlib
+import sys
+
+NAMES = ("scan",)
+
+
+def main() -> int:
+    name, *options = sys.argv[1:] or ["scan"]
+    if name.startswith("-"):
+        name, options = "scan", sys.argv[1:]
+    if name not in NAMES:
+        print(f"There is no bench {name!r}. Known: {', '.join(NAMES)}.", file=sys.stderr)
+        return 2
+    result: int = importlib.import_module(f"benchmarks.{name}").main(options)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())
