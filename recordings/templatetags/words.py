@@ -36,6 +36,12 @@ def icon(name: str, variant: str = "") -> SafeString:
     )
 
 
+@register.filter(name="words")
+def split_words(text: str) -> list[str]:
+    """Split a template literal into a list to loop over."""
+    return text.split()
+
+
 @register.filter
 def thousands(number: int | None) -> str:
     return words.thousands(number)

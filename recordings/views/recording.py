@@ -1,0 +1,137 @@
+"""One recording: its player, its facts, its copies and its history. A panel beside the list, or a page of its own."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from recordings import trail
+from recordings.access import May, allow, may
+from recordings.delivery.playback import TYPES
+from recordings.models import AuditEntry, Presence, Recording, User
+from recordings.search.criteria import Criteria
+from recordings.search.results import mark_states, neighbours, with_work
+
+MOST_PAST = 60  # lines of history
+_PEOPLE = {trail.Action.PLAYED: "Played", trail.Action.DOWNLOADED: "Downloaded"}
+
+
+@dataclass(frozen=True)
+class Past:
+    """One line of a recording's history."""
+
+    at: datetime
+    told: str
+    look: str = ""  # good, next, risk-s or nothing
+
+
+@allow(May.SEE)
+@never_cache
+@require_safe
+def recording(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one recording, found by the search in the address."""
+    mine = Recording.objects.for_user(request.user).select_related("tenant")  # type: ignore[arg-type]
+    row = get_object_or_404(with_work(mine), pk=pk)
+    mark_states([row])
+    criteria = Criteria.parse(request.GET)
+    context = panel(request, criteria, row)
+    htmx = request.htmx  # type: ignore[attr-defined]
+    if htmx and htmx.target == "peek":
+        response = render(request, "recordings/_panel.html", context)
+        response["HX-Push-Url"] = f"{reverse('recordings')}?{_with(request, criteria, open=row.pk)}"
+    else:
+        response = render(request, "recordings/recording.html", context)
+    patch_vary_headers(response, ["HX-Request", "HX-Target"])
+    return response
+
+
+def _with(request: HttpRequest, criteria: Criteria, **more: Any) -> str:
+    """Return the search's query string with its place in the pages."""
+    place = {name: request.GET[name] for name in ("after", "before") if request.GET.get(name)}
+    return criteria.querystring(**place, **more)
+
+
+def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str, Any]:
+    """Return what the panel shows of a recording whose state is marked."""
+    user: User = request.user  # type: ignore[assignment]
+    previous, following = neighbours(criteria, user=user, recording=row)
+    copies = list(row.copies.select_related("archive").order_by("id"))
+    return {
+        "recording": row,
+        "query": criteria.querystring(),
+        "back": _with(request, criteria),
+        "previous_id": previous,
+        "next_id": following,
+        "copies": copies,
+        "player": _player(row, bool(copies)) if may(user, May.PLAY) else "",
+        "past": _history(row, user, [copy.archive.name for copy in copies]),
+        "may_download": may(user, May.DOWNLOAD) and (row.in_sea or bool(copies)),
+        "may_save": may(user, May.SAVE) and row.in_sea and not row.saved_at,
+    }
+
+
+def _player(row: Recording, has_copy: bool) -> str:
+    """Return how to play it: audio, video, empty, gone or unknown."""
+    if not row.in_sea and not has_copy:
+        return "gone"
+    if not row.size:
+        return "empty"
+    kind = TYPES.get(row.name.rsplit(".", 1)[-1].lower(), "")
+    if not kind:
+        return "unknown"
+    return "audio" if row.media_type in ("VOICE", "STATEMENT") or kind.startswith("audio/") else "video"
+
+
+def _history(row: Recording, user: User, archives: list[str]) -> list[Past]:
+    """Return what happened to a recording, newest first; who played it only to those who may read the trail."""
+    past = [_said(entry) for entry in _entries(row, user)]
+    if row.gone_at and not any(line.at >= row.gone_at for line in past if line.look == "risk-s"):
+        lost = row.saved_at is None
+        past.append(
+            Past(
+                row.gone_at,
+                f"{row.get_presence_display()} from SEA{', without a copy' if lost else ''}",
+                "risk-s" if lost else "",
+            )
+        )
+    past.append(Past(row.first_seen_at, "Found by a scan"))
+    past.append(Past(row.arrived_at, "Arrived in SEA"))
+    if row.started_at:
+        past.append(Past(row.started_at, "Recording began"))
+    past.sort(key=lambda line: line.at, reverse=True)
+    if row.in_sea:
+        stays = f", the copy in {' and '.join(archives)} stays" if archives else ""
+        past.insert(0, Past(row.expires_at, f"SEA removes it{stays}", "next"))
+    return past
+
+
+def _entries(row: Recording, user: User) -> list[AuditEntry]:
+    entries = AuditEntry.objects.filter(recording_id=row.pk).order_by("-id")
+    if not may(user, May.AUDIT):
+        entries = entries.exclude(action__in=[action.value for action in _PEOPLE])
+    return list(entries[:MOST_PAST])
+
+
+def _said(entry: AuditEntry) -> Past:
+    if entry.action == trail.Action.SAVED:
+        return Past(
+            entry.at,
+            f"Saved to {entry.detail.get('archive', 'an archive')}, read back and found equal",
+            "good",
+        )
+    if entry.action == trail.Action.GONE:
+        how = entry.detail.get("presence", "")
+        word = Presence(how).label if how in Presence.values else "Gone"
+        lost = not entry.detail.get("saved", True)
+        return Past(
+            entry.at, f"{word} from SEA{', without a copy' if lost else ''}", "risk-s" if lost else ""
+        )
+    if entry.action in (action.value for action in _PEOPLE):
+        return Past(entry.at, f"{_PEOPLE[trail.Action(entry.action)]} by {entry.actor}")
+    return Past(entry.at, f"{entry.action.capitalize()} by {entry.actor}")

@@ -1,0 +1,160 @@
+"""The recordings page: search, filters, tabs, the table, and the panel of the one that is open."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from recordings.access import May, allow, may
+from recordings.models import Presence, Recording, Tenant, User
+from recordings.search.criteria import UNPARSED, Criteria
+from recordings.search.results import count, found, mark_states, page, tabs, with_work
+from recordings.views.recording import panel
+
+MEDIA = (("VOICE", "Voice"), ("SCREEN", "Screen"), ("STATEMENT", "Statement"), (UNPARSED, "Unparsed name"))
+EXPIRES = ((1, "24 hours"), (3, "3 days"), (7, "7 days"), (14, "14 days"))
+MOST_IN_ADDRESS = 6000  # characters of a search that an address can hold, with room for the rest of it
+
+
+@allow(May.SEE)
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def recordings(request: HttpRequest) -> HttpResponse:
+    """Show a search. A POST is a pasted list: it is tidied and becomes an address like any other search."""
+    if request.method == "POST":
+        return _pasted(request)
+    criteria = Criteria.parse(request.GET)
+    htmx = request.htmx  # type: ignore[attr-defined]
+    if htmx and htmx.target == "peek":
+        response = render(request, "recordings/_closed.html", {"title": "Recordings"})
+    elif htmx and htmx.target == "results":
+        response = render(request, "recordings/_found.html", _found(request, criteria))
+    else:
+        context = _found(request, criteria)
+        response = render(request, "recordings/page.html", {**context, **_open(request, criteria)})
+    if htmx and not htmx.history_restore_request:
+        response["HX-Push-Url"] = _here(request, criteria)
+    patch_vary_headers(response, ["HX-Request", "HX-Target"])
+    return response
+
+
+def _here(request: HttpRequest, criteria: Criteria) -> str:
+    """Return the tidy address of this page of the search."""
+    place = {name: request.GET[name] for name in ("after", "before") if request.GET.get(name)}
+    query = criteria.querystring(**place)
+    return reverse("recordings") + (f"?{query}" if query else "")
+
+
+def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
+    user: User = request.user  # type: ignore[assignment]
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    rows = page(criteria, user=user, after=after, before=before)
+    views = tabs(criteria, user)
+    current = next((tab for tab in views if tab.current), None)
+    tenants = list(Tenant.objects.for_user(user))
+    chips = {chip.label: chip for chip in criteria.chips({tenant.pk: tenant.name for tenant in tenants})}
+    query = criteria.querystring()
+    return {
+        "criteria": criteria,
+        "query": query,
+        "page": rows,
+        "first": not after and not before,
+        "next_query": criteria.querystring(after=rows.next) if rows.next else "",
+        "previous_query": criteria.querystring(before=rows.previous) if rows.previous else "",
+        "tabs": views,
+        "count": current.count if current else count(found(criteria, user)),
+        "chips": chips,
+        "kept": _kept(criteria),
+        "media": [(*word, word[0] in criteria.media) for word in _media_words(criteria)],
+        "presence": [(value, label, value in criteria.presence) for value, label in Presence.choices],
+        "expires": [(days, label, criteria.querystring(expires=days)) for days, label in EXPIRES],
+        "tenants": [(tenant, tenant.pk in criteria.tenant) for tenant in tenants],
+        "sorts": {name: criteria.querystring(sort=name) for name in ("newest", "oldest", "expiry")},
+        "ranges": _ranges(criteria),
+        "open_id": _open_id(request),
+        "may": _rights(user),
+    }
+
+
+def _rights(user: User) -> dict[str, bool]:
+    rights = {
+        "save": May.SAVE,
+        "download": May.DOWNLOAD,
+        "export": May.EXPORT,
+        "play": May.PLAY,
+        "audit": May.AUDIT,
+    }
+    return {word: may(user, what) for word, what in rights.items()}
+
+
+def _kept(criteria: Criteria) -> dict[str, list[tuple[str, str]]]:
+    """Return, for each form, the parameters that it must carry along because it does not ask for them itself."""
+    asked = {"search": {"q"}, "started": {"from", "to"}, "media": {"media"}, "expires": {"expires"}}
+    asked |= {"tenant": {"tenant"}, "presence": {"presence"}}
+    params = criteria.params()
+    return {
+        form: [(name, value) for name, values in params.items() if name not in own for value in values]
+        for form, own in asked.items()
+    }
+
+
+def _media_words(criteria: Criteria) -> list[tuple[str, str]]:
+    """Return the media types to choose from: the known ones, and any other that the search names."""
+    known = {word for word, _ in MEDIA}
+    return [*MEDIA, *((word, word.capitalize()) for word in criteria.media if word not in known)]
+
+
+def _ranges(criteria: Criteria) -> list[tuple[str, str]]:
+    """Return quick choices of start days, as links."""
+    today = timezone.now().date()
+    firsts = [("Today", 0), ("Last 7 days", 6), ("Last 30 days", 29), ("Last 90 days", 89)]
+    return [
+        (
+            label,
+            criteria.querystring(started_from=(today - timedelta(days=back)).isoformat(), started_to=None),
+        )
+        for label, back in firsts
+    ]
+
+
+def _open_id(request: HttpRequest) -> int | None:
+    told = request.GET.get("open", "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else None
+
+
+def _open(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
+    """Return what the panel needs when the address names an open recording that this person may see."""
+    pk = _open_id(request)
+    mine = with_work(Recording.objects.for_user(request.user).filter(pk=pk)).select_related("tenant")  # type: ignore[arg-type]
+    recording = mine.first() if pk else None
+    if recording is None:
+        return {"recording": None}
+    mark_states([recording])
+    return panel(request, criteria, recording)
+
+
+def _pasted(request: HttpRequest) -> HttpResponse:
+    """Tidy a pasted list, and say how much of it did not fit into one search."""
+    terms = list(dict.fromkeys(request.POST.get("q", "").replace(",", " ").replace(";", " ").split()))
+    length, fitting = 0, 0
+    for term in terms:
+        length += len(quote_plus(term)) + 1
+        if length > MOST_IN_ADDRESS:
+            break
+        fitting += 1
+    if fitting < len(terms):
+        messages.warning(
+            request,
+            f"One search holds {fitting:,} of the {len(terms):,} that you pasted. Search for the rest next, "
+            f"from {terms[fitting][:60]} on.",
+        )
+    query = Criteria(text=" ".join(terms[:fitting])).querystring()
+    return redirect(reverse("recordings") + (f"?{query}" if query else ""))

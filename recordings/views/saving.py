@@ -1,0 +1,80 @@
+"""Save now: what was selected goes to an archive."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from recordings.access import May, allow, may
+from recordings.models import Archive
+from recordings.search.criteria import VIEWS, Criteria
+from recordings.search.selection import NothingSelected, Selection
+from recordings.transfer.queue import NothingToSave, start_run
+from recordings.views.shell import forget_figures
+from recordings.views.wake import wake_savers
+from recordings.views.who import actor_of, address_of
+
+
+@allow(May.SAVE)
+@require_POST
+def save(request: HttpRequest) -> HttpResponse:
+    """Start a run for a selection, or ask first which archive is meant."""
+    try:
+        selection = Selection.parse(request.POST, request.user)  # type: ignore[arg-type]
+    except NothingSelected as error:
+        messages.error(request, str(error))
+        return redirect(_back(request))
+    archives = list(Archive.objects.all())
+    if not archives:
+        hint = "Add one under Archives." if may(request.user, May.SET_UP) else "Ask an admin to add one."
+        messages.error(request, f"There is no archive to save to yet. {hint} Nothing was changed.")
+        return redirect(_back(request))
+    chosen = next((archive for archive in archives if str(archive.pk) == request.POST.get("archive")), None)
+    if chosen is None and len(archives) > 1:
+        page = {
+            "selection": selection,
+            "archives": archives,
+            "back": _back(request),
+            "ids": [] if request.POST.get("everything") == "yes" else request.POST.getlist("id"),
+        }
+        return render(request, "recordings/save.html", page)
+    return _start(request, selection, chosen or archives[0])
+
+
+def _start(request: HttpRequest, selection: Selection, archive: Archive) -> HttpResponse:
+    try:
+        run = start_run(
+            recordings=selection.recordings,
+            archive=archive,
+            actor=actor_of(request),
+            title=_title(request, selection),
+            query=selection.query,
+            address=address_of(request),
+        )
+    except NothingToSave as error:
+        messages.warning(request, str(error))
+        return redirect(_back(request))
+    wake_savers()
+    forget_figures()
+    files = "1 recording is" if run.total == 1 else f"{run.total:,} recordings are"
+    messages.success(request, f"{files} being saved to {archive}. What was there already is left alone.")
+    return redirect("run", run.pk)
+
+
+def _title(request: HttpRequest, selection: Selection) -> str:
+    """Return what the run is called in lists."""
+    if request.POST.get("everything") != "yes":
+        return "Save a selection"
+    criteria = Criteria.parse(selection.query)
+    plain = set(criteria.params()) <= {"saved", "presence", "expires", "sort"}
+    label = next((view.label for view in VIEWS if plain and view.name == criteria.view), "")
+    return f"Save now: {label.lower()}" if label else "Save a search"
+
+
+def _back(request: HttpRequest) -> str:
+    """Return the page that the person came from, if it is ours."""
+    came = request.POST.get("back", "")
+    ours = url_has_allowed_host_and_scheme(came, allowed_hosts=None)
+    return came if ours and came.startswith("/") else reverse("recordings")

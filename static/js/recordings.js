@@ -1,0 +1,12 @@
+// The recordings page. Everything here is also to be had without a script.
+import { startRows } from "./rows.js";
+import { startSelection } from "./selection.js";
+import { startPanel } from "./panel.js";
+import { startPlayers } from "./player.js";
+import { startCopy } from "./copy.js";
+
+startRows();
+startSelection();
+startPanel();
+startPlayers();
+startCopy();
