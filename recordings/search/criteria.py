@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Collate, Now
+from django.db.models.lookups import IContains
 from django.http import QueryDict
 
 from recordings.models import Presence
@@ -216,7 +217,8 @@ def _text_filter(text: str) -> Q:
     names = {term: parsed for term in terms if (parsed := parse_name(term))}
     ids = [term for term in terms if term.isascii() and term.isdigit()]
     if len(names) + len(ids) < len(set(terms)) or not terms:
-        part = Q(key__icontains=text)
+        # Keys are kept in the "C" collation, which knows no capitals beyond ASCII.
+        part = Q(IContains(Collate("key", "default"), text))
         return part | Q(contact_id__startswith=text) if len(terms) == 1 else part
     if len(terms) == 1 and ids:
         return Q(contact_id__startswith=ids[0]) & ~Q(contact_id="")

@@ -1,7 +1,7 @@
 """The work itself lies in the database: runs, their transfers, and who holds a lease on which.
 
 A claim raises the epoch; whatever a worker writes later names the epoch that it claimed with, so a worker that slept
-through its lease changes nothing. All times are database time.
+through its lease changes nothing. All times are database time, of the statement.
 """
 
 import os
@@ -36,10 +36,10 @@ ON CONFLICT DO NOTHING
 # Soonest expiry first, whatever run it belongs to: a backlog can never lose the oldest file first.
 CLAIM = """
 UPDATE recordings_transfer t
-SET state = 'copying', owner = %(owner)s, epoch = t.epoch + 1, lease_until = now() + make_interval(secs => %(lease)s)
+SET state = 'copying', owner = %(owner)s, epoch = t.epoch + 1, lease_until = statement_timestamp() + make_interval(secs => %(lease)s)
 WHERE t.id IN (
     SELECT id FROM recordings_transfer
-    WHERE state = 'queued' AND next_try_at <= now()
+    WHERE state = 'queued' AND next_try_at <= statement_timestamp()
     ORDER BY expires_at, id FOR UPDATE SKIP LOCKED LIMIT %(limit)s
 )
 RETURNING t.id

@@ -1,0 +1,89 @@
+"""The same jobs without a browser: exit 0 only when all went well, one JSON line last with --json."""
+
+import io
+import json
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from recordings.models import Recording, Role, TransferJob
+from tests.factories import make_archive, make_recording, make_tenant, make_user, name_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(*words):
+    out = io.StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def tenant(rclone_s3):
+    for number in range(3):
+        rclone_s3.put(
+            f"recordings/{name_of(contact=f'{number:011d}')}", b"abc", timezone.now() - timedelta(days=number)
+        )
+    return make_tenant(s3=rclone_s3, name="EMEA-1")
+
+
+def test_scan_tells_what_it_found(tenant):
+    told = json.loads(run("scan", "--tenant", "emea-1", "--json").splitlines()[-1])
+    assert told["scans"][0]["state"] == "complete" and told["scans"][0]["new"] == 3
+
+
+def test_scan_of_a_tenant_that_is_down_does_not_exit_0(tenant, rclone_s3):
+    rclone_s3.stop()
+    with pytest.raises(CommandError, match="EMEA-1"):
+        run("scan", "--tenant", "EMEA-1")
+    rclone_s3.start()
+
+
+def test_an_unknown_name_is_told_with_the_known_ones(tenant):
+    with pytest.raises(CommandError, match="Known tenants: EMEA-1"):
+        run("scan", "--tenant", "APAC")
+    with pytest.raises(CommandError, match="none yet"):
+        run("transfer", "--job", "Nightly")
+
+
+def test_transfer_runs_a_job_to_its_end(tenant, tmp_path):
+    run("scan")
+    TransferJob.objects.create(
+        name="Nightly", archive=make_archive(tmp_path / "a"), created_by=make_user(Role.ADMIN)
+    )
+    told = json.loads(run("transfer", "--job", "nightly", "--json").splitlines()[-1])
+    assert (told["total"], told["verified"], told["failed"]) == (3, 3, 0)
+    assert Recording.objects.unsaved().count() == 0
+    again = json.loads(run("transfer", "--job", "Nightly", "--json").splitlines()[-1])
+    assert again["total"] == 0
+
+
+def test_transfer_does_not_exit_0_when_a_recording_could_not_be_saved(tenant, tmp_path, rclone_s3):
+    run("scan")
+    TransferJob.objects.create(
+        name="Nightly", archive=make_archive(tmp_path / "a"), created_by=make_user(Role.ADMIN)
+    )
+    rclone_s3.delete(f"recordings/{Recording.objects.first().key}")
+    with pytest.raises(CommandError, match="1 recordings were not saved"):
+        run("transfer", "--job", "Nightly")
+
+
+def test_export_csv_writes_a_new_file_and_never_over_an_old_one(tmp_path):
+    make_recording(make_tenant(), days_left=2)
+    make_recording(make_tenant(), days_left=20)
+    target = tmp_path / "out.csv"
+    run("export_csv", "--query", "saved=no&expires=7", "--output", str(target))
+    assert len(target.read_bytes().splitlines()) == 2
+    with pytest.raises(CommandError, match="does not exist yet"):
+        run("export_csv", "--output", str(target))
+
+
+def test_export_csv_refuses_a_query_that_it_does_not_understand():
+    with pytest.raises(CommandError, match="not a date"):
+        run("export_csv", "--query", "from=yesterday")
+
+
+def test_audit_verify_says_that_the_chain_is_intact():
+    assert json.loads(run("audit_verify", "--json").splitlines()[-1])["intact"] is True

@@ -1,0 +1,58 @@
+"""What every test may ask for: a database, an S3 server that can be stopped, a second one of another make.
+
+`./portal test` starts PostgreSQL and Valkey and names them in DATABASE_URL and REDIS_URL.
+"""
+
+import os
+
+# Each parallel worker has its own database (by pytest-django) and its own numbered Valkey database.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+if "REDIS_URL" in os.environ:
+    _base, _, _last = os.environ["REDIS_URL"].rpartition("/")
+    if _last.isdigit():
+        os.environ["REDIS_URL"] = f"{_base}/{int(_worker) + 1}"
+os.environ.update(
+    SEAPORTAL_HTTPS="false",
+    SEAPORTAL_DEBUG="true",
+    SEAPORTAL_PRIVATE_ENDPOINTS="true",
+    SEAPORTAL_FIGURES_SECONDS="0",
+)
+
+import pytest  # noqa: E402
+from django.db import connection  # noqa: E402
+from hypothesis import settings as hypothesis_settings  # noqa: E402
+
+from tests.services import RcloneS3, WeedS3, new_bucket, weed  # noqa: E402
+
+hypothesis_settings.register_profile("portal", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("portal")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Let tests that commit empty the trail afterwards: everywhere else the database refuses that."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE recordings_auditentry DISABLE TRIGGER audit_no_truncate")
+
+
+@pytest.fixture
+def rclone_s3(tmp_path):
+    """An S3 server of the test's own, over a folder whose file times are the objects' LastModified."""
+    folder = tmp_path / "s3"
+    (folder / "sea").mkdir(parents=True)
+    server = RcloneS3(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def weed_endpoint(tmp_path_factory):
+    with weed(tmp_path_factory.mktemp("weed")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def weed_s3(weed_endpoint):
+    """A fresh bucket in SeaweedFS."""
+    return WeedS3(weed_endpoint, new_bucket(weed_endpoint))

@@ -1,0 +1,170 @@
+"""A recording plays from wherever it lives, by any range, and only for those who may."""
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recordings.catalog.scan import scan
+from recordings.delivery.playback import RangeNotSatisfiable, read_range
+from recordings.models import AuditEntry, Presence, Recording, Role
+from recordings.transfer import queue
+from recordings.transfer.saving import save_batch
+from tests.factories import make_archive, make_recording, make_tenant, make_user
+
+BODY = bytes(range(256)) * 400
+
+
+@pytest.mark.parametrize(
+    ("header", "start", "end", "partial"),
+    [
+        (None, 0, 99, False),
+        ("bytes=0-", 0, 99, True),
+        ("bytes=10-19", 10, 19, True),
+        ("bytes=90-500", 90, 99, True),
+        ("bytes=-10", 90, 99, True),
+        ("bytes=-500", 0, 99, True),
+        ("bytes=5-2", 0, 99, False),
+        ("bytes=0-1,5-6", 0, 99, False),
+        ("items=0-1", 0, 99, False),
+        ("bytes=-", 0, 99, False),
+        ("bytes=a-b", 0, 99, False),
+    ],
+)
+def test_a_range_header_is_read_as_the_rfc_says(header, start, end, partial):
+    part = read_range(header, 100)
+    assert (part.start, part.end, part.partial) == (start, end, partial)
+
+
+@pytest.mark.parametrize("header", ["bytes=100-", "bytes=5000-6000", "bytes=-0"])
+def test_a_range_beyond_the_end_is_refused(header):
+    with pytest.raises(RangeNotSatisfiable):
+        read_range(header, 100)
+
+
+@given(st.text(max_size=40), st.integers(0, 10_000))
+def test_no_range_header_makes_it_fall_over(header, size):
+    try:
+        part = read_range(header, size)
+    except RangeNotSatisfiable:
+        return
+    assert not part.partial or 0 <= part.start <= part.end < size
+
+
+@pytest.fixture
+def recording(rclone_s3, db, tmp_path):
+    rclone_s3.put("recordings/2026-11-03-07-49-13_12345678903_VOICE_a-1.mp4", BODY, timezone.now())
+    tenant = make_tenant(s3=rclone_s3)
+    scan(tenant=tenant, actor="test")
+    return Recording.objects.get()
+
+
+@pytest.fixture
+def client_of():
+    def make(role=Role.COMPLIANCE, **extra):
+        client = Client()
+        client.force_login(make_user(role, **extra))
+        return client
+
+    return make
+
+
+def body_of(response):
+    return b"".join(response.streaming_content)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_whole_and_any_part_come_as_they_lie_in_sea(recording, client_of):
+    client = client_of()
+    whole = client.get(f"/recordings/{recording.pk}/media")
+    assert whole.status_code == 200 and whole["Content-Length"] == str(len(BODY)) and body_of(whole) == BODY
+    part = client.get(f"/recordings/{recording.pk}/media", headers={"range": "bytes=1000-1999"})
+    assert part.status_code == 206 and part["Content-Range"] == f"bytes 1000-1999/{len(BODY)}"
+    assert body_of(part) == BODY[1000:2000]
+    tail = client.get(f"/recordings/{recording.pk}/media", headers={"range": "bytes=-7"})
+    assert body_of(tail) == BODY[-7:]
+    assert whole["Cache-Control"] == "private, no-store" and whole["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_head_says_the_size_and_sends_nothing(recording, client_of):
+    told = client_of().head(f"/recordings/{recording.pk}/media")
+    assert told.status_code == 200 and told["Content-Length"] == str(len(BODY))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_range_of_another_version_gets_the_whole(recording, client_of):
+    client = client_of()
+    etag = client.head(f"/recordings/{recording.pk}/media")["ETag"]
+    same = client.get(f"/recordings/{recording.pk}/media", headers={"range": "bytes=0-9", "if-range": etag})
+    other = client.get(
+        f"/recordings/{recording.pk}/media", headers={"range": "bytes=0-9", "if-range": '"old"'}
+    )
+    assert (same.status_code, other.status_code) == (206, 200)
+    same.close(), other.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_beyond_the_end_is_416(recording, client_of):
+    told = client_of().get(f"/recordings/{recording.pk}/media", headers={"range": f"bytes={len(BODY)}-"})
+    assert told.status_code == 416 and told["Content-Range"] == f"bytes */{len(BODY)}"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_plays_from_the_archive_when_sea_no_longer_has_it_or_is_down(
+    recording, client_of, rclone_s3, tmp_path
+):
+    archive = make_archive(tmp_path / "archive")
+    queue.start_run(recordings=Recording.objects.all(), archive=archive, actor="t", title="T")
+    save_batch(owner=queue.me())
+    client = client_of()
+    rclone_s3.stop()
+    part = client.get(f"/recordings/{recording.pk}/media", headers={"range": "bytes=500-599"})
+    assert part.status_code == 206 and body_of(part) == BODY[500:600]
+    rclone_s3.start()
+    rclone_s3.delete(f"recordings/{recording.key}")
+    assert body_of(client.get(f"/recordings/{recording.pk}/media")) == BODY
+    Recording.objects.update(presence=Presence.EXPIRED, gone_at=timezone.now())
+    assert body_of(client.get(f"/recordings/{recording.pk}/media")) == BODY
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_nobody_has_any_more_says_so(recording, client_of):
+    Recording.objects.update(presence=Presence.EXPIRED, gone_at=timezone.now())
+    told = client_of().get(f"/recordings/{recording.pk}/media")
+    assert told.status_code == 503
+    assert "no archive has a copy" in told.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_listening_is_one_entry_in_the_trail(recording, client_of):
+    client = client_of()
+    for start in (0, 100, 200):
+        client.get(f"/recordings/{recording.pk}/media", headers={"range": f"bytes={start}-"}).close()
+    assert AuditEntry.objects.filter(action="played", recording_id=recording.pk).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_download_has_its_own_name_and_is_not_for_supervisors(recording, client_of):
+    told = client_of().get(f"/recordings/{recording.pk}/download")
+    assert recording.name in told["Content-Disposition"] and "attachment" in told["Content-Disposition"]
+    told.close()
+    assert client_of(Role.SUPERVISOR).get(f"/recordings/{recording.pk}/download").status_code == 403
+    assert AuditEntry.objects.filter(action="downloaded").count() == 1
+
+
+@pytest.mark.django_db
+def test_a_recording_of_somebody_elses_tenant_is_not_there(client_of):
+    mine, other = make_tenant(), make_tenant()
+    hidden = make_recording(other)
+    client = client_of(tenants=[mine])
+    for address in ("media", "download"):
+        assert client.get(f"/recordings/{hidden.pk}/{address}").status_code == 404
+
+
+@pytest.mark.django_db
+def test_an_empty_file_is_sent_as_empty(client_of):
+    empty = make_recording(make_tenant(), key="zero.mp4", size=0)
+    told = client_of().get(f"/recordings/{empty.pk}/media")
+    assert told.status_code == 200 and told["Content-Length"] == "0" and body_of(told) == b""

@@ -1,0 +1,81 @@
+"""Plain functions that make rows for tests. Every argument has a lifelike default."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.utils import timezone
+
+from recordings.models import Archive, Copy, Recording, Role, Tenant, User
+from recordings.sea.filename import parse
+
+_numbers = count(1)
+PASSWORD = "a long enough password"
+
+
+def name_of(
+    *, contact: str = "12345678903", media: str = "VOICE", started: datetime | None = None, item: str = ""
+) -> str:
+    """Return a file name in CXone's pattern."""
+    moment = started or datetime(2026, 11, 3, 7, 49, 13, tzinfo=UTC)
+    return f"{moment:%Y-%m-%d-%H-%M-%S}_{contact}_{media}_{item or f'{next(_numbers):08x}-0000-4000'}.mp4"
+
+
+def make_user(
+    role: Role | None = Role.COMPLIANCE, *, email: str = "", tenants: list[Tenant] | None = None
+) -> User:
+    """Make somebody with a role; with `tenants`, they see only those."""
+    user = User.objects.create_user(
+        email or f"person{next(_numbers)}@example.com", PASSWORD, all_tenants=tenants is None
+    )
+    if role:
+        user.groups.set([Group.objects.get_or_create(name=role.value)[0]])
+    if tenants is not None:
+        user.tenants.set(tenants)
+    return user
+
+
+def make_tenant(*, name: str = "", s3: Any = None, prefix: str = "recordings/", **extra: Any) -> Tenant:
+    """Make a tenant, at a running S3 server when one is given."""
+    place = {
+        "endpoint": s3.endpoint if s3 else "http://127.0.0.1:9", "bucket": s3.bucket if s3 else f"b{next(_numbers)}",
+        "access_key": s3.access_key if s3 else "KEY", "secret_key": s3.secret_key if s3 else "SECRET",
+    }  # fmt: skip
+    return Tenant.objects.create(
+        name=name or f"Tenant {next(_numbers)}", prefix=prefix, location="pasted", **{**place, **extra}
+    )
+
+
+def make_archive(folder: Path, *, name: str = "") -> Archive:
+    """Make an archive in a folder that then exists."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Archive.objects.create(name=name or f"Archive {next(_numbers)}", folder=str(folder))
+
+
+def make_recording(
+    tenant: Tenant, *, key: str = "", days_left: float = 20, saved: bool = False, **extra: Any
+) -> Recording:
+    """Make a recording that expires in so many days."""
+    key = key or name_of()
+    parsed = parse(key)
+    told = (
+        {"started_at": parsed.started_at, "contact_id": parsed.contact_id, "media_type": parsed.media_type,
+         "media_raw": parsed.media_raw, "item_id": parsed.item_id}
+        if parsed else {}
+    )  # fmt: skip
+    arrived = timezone.now() - timedelta(days=30 - days_left)
+    return Recording.objects.create(
+        tenant=tenant, key=key, **{"size": 1000, "etag": f"{next(_numbers):032x}", "arrived_at": arrived, **told, **extra},
+        saved_at=timezone.now() if saved else None,
+    )  # fmt: skip
+
+
+def make_copy(recording: Recording, archive: Archive, *, path: str = "", sha256: str = "0" * 64) -> Copy:
+    """Make the row of a verified copy; the file is the caller's."""
+    now = timezone.now()
+    return Copy.objects.create(
+        recording=recording, archive=archive, path=path or recording.key, size=recording.size, sha256=sha256,
+        etag=recording.etag, stored_at=now, verified_at=now,
+    )  # fmt: skip

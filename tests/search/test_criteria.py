@@ -1,0 +1,153 @@
+"""What a search understands, and that it never falls over what it does not."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from django.http import QueryDict
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recordings.models import Presence, Recording
+from recordings.search.criteria import VIEWS, Criteria
+from tests.factories import make_recording, make_tenant, name_of
+
+WORDS = st.text(max_size=30)
+QUERIES = st.dictionaries(
+    st.sampled_from(["q", "from", "to", "media", "presence", "saved", "expires", "tenant", "sort", "x"]),
+    st.one_of(
+        WORDS,
+        st.sampled_from(
+            [
+                "2026-11-03",
+                "9999-12-31",
+                "yes",
+                "no",
+                "in_sea",
+                "7",
+                "-1",
+                "99999999999999999999",
+                "expiry",
+                "unparsed",
+            ]
+        ),
+    ),
+)
+
+
+@given(QUERIES)
+def test_any_query_string_is_understood_or_told(params):
+    query = QueryDict(mutable=True)
+    query.update(params)
+    criteria = Criteria.parse(query)
+    assert Criteria.parse(criteria.querystring()) == Criteria.parse(
+        Criteria.parse(criteria.querystring()).querystring()
+    )
+    assert all(isinstance(problem, str) and problem.endswith((".", "?")) for problem in criteria.problems)
+
+
+@given(QUERIES)
+@settings(max_examples=50)
+def test_the_address_says_the_search_again(params):
+    once = Criteria.parse("&".join(f"{k}={v}" for k, v in params.items() if v.isascii() and v.isalnum()))
+    assert Criteria.parse(once.querystring()).params() == once.params()
+
+
+@pytest.mark.django_db
+@settings(max_examples=60, deadline=None)
+@given(params=QUERIES)
+def test_whatever_was_asked_can_be_looked_up(params):
+    query = QueryDict(mutable=True)
+    query.update(params)
+    list(Criteria.parse(query).apply(Recording.objects.all())[:1])
+
+
+def test_a_day_that_is_none_is_told_and_the_rest_still_counts():
+    criteria = Criteria.parse("from=2026-02-30&media=voice")
+    assert criteria.started_from is None
+    assert criteria.media == ("VOICE",)
+    assert "not a date" in criteria.problems[0]
+
+
+def test_days_the_wrong_way_round_are_swapped_and_told():
+    criteria = Criteria.parse("from=2026-11-10&to=2026-11-01")
+    assert (criteria.started_from, criteria.started_to) == (date(2026, 11, 1), date(2026, 11, 10))
+    assert criteria.problems
+
+
+def test_each_chip_takes_away_what_it_says():
+    criteria = Criteria.parse("q=123&from=2026-11-01&media=VOICE&presence=in_sea&saved=no&expires=7&tenant=4")
+    assert [chip.label for chip in criteria.chips()] == [
+        "Search",
+        "Started",
+        "Media",
+        "Presence",
+        "Saved",
+        "Expires",
+        "Tenant",
+    ]
+    for chip in criteria.chips():
+        left = [other.label for other in Criteria.parse(chip.without).chips()]
+        assert left == [other.label for other in criteria.chips() if other.label != chip.label]
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_a_tab_knows_itself(view):
+    assert Criteria.parse(Criteria.parse("q=123&media=VOICE").with_view(view)).view == view.name
+
+
+@pytest.fixture
+def three(db):
+    tenant = make_tenant()
+    voice = make_recording(tenant, key=name_of(contact="12345678903", media="VOICE", item="aa-1"))
+    screen = make_recording(tenant, key=name_of(contact="12345678914", media="SCREEN", item="bb-2"))
+    odd = make_recording(tenant, key="sub/Meeting with Zoë.mp4")
+    return voice, screen, odd
+
+
+def found(query):
+    return set(Criteria.parse(query).apply(Recording.objects.all()))
+
+
+def test_a_contact_id_finds_its_recordings(three):
+    assert found("q=12345678903") == {three[0]}
+
+
+def test_a_prefix_finds_all_contacts_that_begin_so(three):
+    assert found("q=123456789") == {three[0], three[1]}
+
+
+def test_a_pasted_list_finds_each_whole_id_and_no_prefix(three):
+    assert found("q=12345678903%0A12345678914,999") == {three[0], three[1]}
+    assert found("q=12345678903%0A1234567891") == {three[0]}
+
+
+def test_a_file_name_finds_that_file(three):
+    assert found(f"q={three[0].name}") == {three[0]}
+
+
+def test_part_of_an_unparsed_name_finds_it(three):
+    assert found("q=with+zo%C3%AB") == {three[2]}
+
+
+def test_unparsed_is_a_media_type_that_can_be_asked_for(three):
+    assert found("media=unparsed") == {three[2]}
+    assert found("media=unparsed&media=SCREEN") == {three[1], three[2]}
+
+
+def test_both_days_of_a_range_are_in_it(db):
+    tenant = make_tenant()
+    first = make_recording(tenant, key=name_of(started=datetime(2026, 11, 1, 0, 0, 0, tzinfo=UTC)))
+    last = make_recording(tenant, key=name_of(started=datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)))
+    make_recording(tenant, key=name_of(started=datetime(2026, 11, 3, 0, 0, 0, tzinfo=UTC)))
+    make_recording(tenant, key=name_of(started=datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC)))
+    assert found("from=2026-11-01&to=2026-11-02") == {first, last}
+
+
+def test_at_risk_is_what_is_in_sea_unsaved_and_has_seven_days_or_less(db):
+    tenant = make_tenant()
+    risky = make_recording(tenant, days_left=6.9)
+    make_recording(tenant, days_left=7.1)
+    make_recording(tenant, days_left=2, saved=True)
+    gone = make_recording(tenant, days_left=-1, presence=Presence.EXPIRED, gone_at=datetime.now(UTC))
+    assert found(Criteria().with_view(VIEWS[1])) == {risky} == set(Recording.objects.at_risk())
+    assert found(Criteria().with_view(VIEWS[4])) == {gone} == set(Recording.objects.lost())

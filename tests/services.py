@@ -1,0 +1,167 @@
+"""Real S3 servers for tests: rclone (whose LastModified is the file's own time) and SeaweedFS."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+KEY, SECRET = "TESTKEY", "test-secret-of-no-value"
+
+
+def program(name: str) -> str:
+    """Return the path of a program that a wheel of this environment brought."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    assert found, f"{name} is missing: run ./portal test, which installs it"
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class RcloneS3:
+    """`rclone serve s3` over a folder; each folder in it is a bucket. It can be stopped and started again."""
+
+    folder: Path
+    bucket: str = "sea"
+    access_key: str = KEY
+    secret_key: str = SECRET
+    port: int = field(default_factory=free_port)
+    _server: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def root(self) -> Path:
+        """Return the folder that is the bucket."""
+        return self.folder / self.bucket
+
+    def put(self, key: str, body: bytes, modified_at: datetime) -> None:
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+        os.utime(path, (modified_at.timestamp(),) * 2)
+
+    def delete(self, key: str) -> None:
+        (self.root / key).unlink()
+
+    def keys(self) -> list[str]:
+        return [str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()]
+
+    def start(self) -> None:
+        self._server = subprocess.Popen(
+            [
+                program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{self.port}", "--auth-key",
+                f"{self.access_key},{self.secret_key}", "--dir-cache-time", "0s", str(self.folder),
+            ],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "RCLONE_CONFIG": os.devnull},
+        )  # fmt: skip
+        wait_for(self.endpoint, self._server)
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.kill()
+            self._server.wait()
+            self._server = None
+
+
+@dataclass(frozen=True)
+class WeedS3:
+    """A bucket of its own in a running SeaweedFS."""
+
+    endpoint: str
+    bucket: str
+    access_key: str = KEY
+    secret_key: str = SECRET
+
+
+def wait_for(endpoint: str, server: "subprocess.Popen[bytes]") -> None:
+    """Wait up to 30 s until a server answers anything at all."""
+    for _ in range(600):
+        assert server.poll() is None, f"the server at {endpoint} ended with {server.returncode}"
+        try:
+            urlopen(endpoint, timeout=2).close()
+            return
+        except HTTPError:
+            return
+        except (URLError, OSError):
+            time.sleep(0.05)
+    raise AssertionError(f"{endpoint} did not answer within 30 s")
+
+
+@contextmanager
+def weed(folder: Path) -> Iterator[str]:
+    """Run SeaweedFS in a folder and yield its S3 endpoint."""
+    identity = {
+        "name": "test",
+        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+        "actions": ["Admin", "Read", "List", "Write"],
+    }
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    ports = [_free_pair() for _ in range(4)]
+    server = subprocess.Popen(
+        [
+            program("weed"), "server", "-ip=127.0.0.1", f"-dir={folder}", f"-master.port={ports[0]}",
+            f"-volume.port={ports[1]}", f"-filer.port={ports[2]}", "-s3", f"-s3.port={ports[3]}",
+            f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
+            "-volume.max=0", "-master.volumeSizeLimitMB=64",
+        ],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
+    )  # fmt: skip
+    try:
+        endpoint = f"http://127.0.0.1:{ports[3]}"
+        wait_for(endpoint, server)
+        yield endpoint
+    finally:
+        server.kill()
+        server.wait()
+
+
+def new_bucket(endpoint: str) -> str:
+    """Make a bucket; the first one of a fresh SeaweedFS may answer 500 for a while."""
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}),
+    )  # fmt: skip
+    name = f"b{uuid4().hex[:20]}"
+    for attempt in range(60):
+        try:
+            client.create_bucket(Bucket=name)
+            return name
+        except (ClientError, BotoCoreError):
+            if attempt == 59:
+                raise
+            time.sleep(0.5)
+    raise AssertionError
+
+
+def _free_pair() -> int:
+    """Return a free port whose neighbour 10,000 above, for gRPC, is free too."""
+    for _ in range(200):
+        port = free_port()
+        if port < 55_000:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port + 10_000)):
+                    return port
+    raise AssertionError("no pair of free ports")

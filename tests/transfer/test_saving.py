@@ -1,0 +1,207 @@
+"""A recording is called saved only when a verified copy lies in the archive under its final name."""
+
+import hashlib
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from recordings.catalog.scan import scan
+from recordings.models import AuditEntry, Copy, Recording, Transfer
+from recordings.stores.folder import FolderStore
+from recordings.transfer import queue
+from recordings.transfer.saving import MOST_ATTEMPTS, save_batch
+from tests.factories import make_archive, make_tenant, name_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def tenant(rclone_s3):
+    """A scanned tenant with twelve small files; the first expires first."""
+    for number in range(12):
+        age = timedelta(days=29 - number)
+        key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}')}"
+        rclone_s3.put(key, os.urandom(3000 + number), timezone.now() - age)
+    tenant = make_tenant(s3=rclone_s3, name="emea-1")
+    scan(tenant=tenant, actor="test")
+    return tenant
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return make_archive(tmp_path / "archive")
+
+
+def start(archive, recordings=None):
+    return queue.start_run(
+        recordings=Recording.objects.all() if recordings is None else recordings,
+        archive=archive,
+        actor="test",
+        title="Test",
+    )
+
+
+def work():
+    """Do what waits, as a worker would, with the waiting times cut short."""
+    while save_batch(owner=queue.me()).claimed:
+        Transfer.objects.filter(state="queued").update(next_try_at=timezone.now() - timedelta(seconds=1))
+
+
+def files(archive):
+    root = Path(archive.folder)
+    return {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
+
+
+def test_each_copy_equals_what_lies_in_sea(tenant, archive, rclone_s3):
+    run = start(archive)
+    work()
+    assert Copy.objects.count() == 12 == len(files(archive))
+    for copy in Copy.objects.select_related("recording"):
+        source = (rclone_s3.root / "recordings" / copy.recording.key).read_bytes()
+        stored = files(archive)[copy.path].read_bytes()
+        assert stored == source
+        assert copy.sha256 == hashlib.sha256(source).hexdigest() and copy.size == len(source)
+        assert copy.recording.saved_at is not None
+    run.refresh_from_db()
+    assert run.finished_at and queue.progress(run).percent == 100
+
+
+def test_nothing_is_deleted_from_sea(tenant, archive, rclone_s3):
+    before = sorted(rclone_s3.keys())
+    start(archive)
+    work()
+    assert sorted(rclone_s3.keys()) == before
+
+
+def test_the_soonest_expiry_is_claimed_first(tenant, archive):
+    start(archive)
+    claimed = queue.claim(owner="someone:1", limit=3)
+    assert [row.recording.contact_id for row in claimed] == ["00000000000", "00000000001", "00000000002"]
+
+
+def test_each_saved_recording_has_its_entry_in_the_trail(tenant, archive):
+    start(archive)
+    work()
+    entries = AuditEntry.objects.filter(action="saved and verified")
+    assert entries.count() == 12
+    assert {row.detail["sha256"] for row in entries} == set(Copy.objects.values_list("sha256", flat=True))
+
+
+class FlippingStore(FolderStore):
+    """A folder on a medium that gives back one wrong bit of each file."""
+
+    def read(self, key, *, if_match=None):
+        stream = super().read(key, if_match=if_match)
+        good = stream.chunks
+
+        def flipped():
+            for index, chunk in enumerate(good()):
+                yield bytes([chunk[0] ^ 1]) + chunk[1:] if index == 0 else chunk
+
+        stream.chunks = flipped
+        return stream
+
+
+def test_a_medium_that_gives_back_other_bytes_never_makes_a_copy_saved(tenant, archive, monkeypatch):
+    monkeypatch.setattr("recordings.models.archive.FolderStore", FlippingStore)
+    run = start(archive, Recording.objects.filter(contact_id="00000000000"))
+    work()
+    row = run.transfers.get()
+    assert (row.state, row.reason_code, row.attempts) == ("failed", "copy_differs", MOST_ATTEMPTS)
+    assert Copy.objects.count() == 0 and Recording.objects.saved().count() == 0
+    assert all(name.endswith(".part") for name in files(archive))
+
+
+def test_a_file_that_was_overwritten_since_the_scan_is_not_saved_as_the_old_version(
+    tenant, archive, rclone_s3
+):
+    victim = Recording.objects.get(contact_id="00000000003")
+    rclone_s3.put(f"recordings/{victim.key}", b"another call", timezone.now())
+    run = start(archive, Recording.objects.filter(pk=victim.pk))
+    work()
+    assert run.transfers.get().state == "gone"
+    assert Copy.objects.count() == 0 and files(archive) == {}
+
+
+def test_a_version_of_the_same_size_is_noticed_too(tenant, archive, rclone_s3):
+    victim = Recording.objects.get(contact_id="00000000003")
+    rclone_s3.put(f"recordings/{victim.key}", b"z" * victim.size, timezone.now())
+    run = start(archive, Recording.objects.filter(pk=victim.pk))
+    work()
+    assert run.transfers.get().reason_code == "changed" and Copy.objects.count() == 0
+
+
+def test_a_name_that_is_taken_is_never_overwritten(tenant, archive):
+    start(archive)
+    work()
+    taken = files(archive)
+    stranger = next(iter(taken.values()))
+    copy = Copy.objects.get(path=str(stranger.relative_to(archive.folder)))
+    recording = copy.recording
+    copy.delete()
+    stranger.write_bytes(b"somebody else's file")
+    Recording.objects.filter(pk=recording.pk).update(saved_at=None)
+    start(archive, Recording.objects.filter(pk=recording.pk))
+    work()
+    assert stranger.read_bytes() == b"somebody else's file"
+    again = Copy.objects.get(recording=recording)
+    assert again.path != str(stranger.relative_to(archive.folder))
+    assert hashlib.sha256(files(archive)[again.path].read_bytes()).hexdigest() == again.sha256
+
+
+def test_a_copy_that_a_dead_worker_left_before_its_commit_is_adopted(tenant, archive):
+    start(archive)
+    work()
+    copy = Copy.objects.first()
+    recording, path = copy.recording, copy.path
+    copy.delete()
+    Recording.objects.filter(pk=recording.pk).update(saved_at=None)
+    start(archive, Recording.objects.filter(pk=recording.pk))
+    work()
+    assert Copy.objects.get(recording=recording).path == path
+    assert len(files(archive)) == 12
+
+
+def test_what_is_saved_already_is_not_queued_again(tenant, archive):
+    start(archive)
+    work()
+    with pytest.raises(queue.NothingToSave):
+        start(archive)
+    assert queue.Run.objects.count() == 1
+
+
+def test_a_recording_that_is_being_saved_is_not_queued_twice(tenant, archive):
+    start(archive)
+    with pytest.raises(queue.NothingToSave):
+        start(archive)
+
+
+def test_a_server_that_is_down_pauses_the_lane_and_burns_no_attempt(tenant, archive, rclone_s3):
+    run = start(archive)
+    rclone_s3.stop()
+    save_batch(owner=queue.me())
+    assert set(run.transfers.values_list("state", "attempts")) == {("queued", 0)}
+    tenant.refresh_from_db()
+    assert tenant.problem and tenant.problem_since
+    assert not queue.has_work()
+    rclone_s3.start()
+    Transfer.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
+    work()
+    assert queue.progress(run).verified == 12
+
+
+def test_an_archive_that_is_not_there_pauses_its_lane_with_a_sentence(tenant, archive):
+    run = start(archive)
+    Path(archive.folder).rename(f"{archive.folder}-away")
+    save_batch(owner=queue.me())
+    archive.refresh_from_db()
+    assert archive.problem and archive.problem_since
+    assert set(run.transfers.values_list("state", "attempts")) == {("queued", 0)}
+    Path(f"{archive.folder}-away").rename(archive.folder)
+    Transfer.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
+    work()
+    archive.refresh_from_db()
+    assert queue.progress(run).verified == 12 and archive.problem == ""
