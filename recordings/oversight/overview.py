@@ -13,6 +13,7 @@ from recordings.models import Recording, Scan, Tenant, Transfer, User
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.criteria import VIEWS, Criteria
 
+MOST_REASONS = 5
 HORIZON = 31  # expiry days on the chart: today and the 30 after it
 
 
@@ -170,8 +171,11 @@ def _why(mine: RecordingQuerySet) -> Iterable[Reason]:
     for row in rows:
         sentence = _sentence(row["work"], row["reason"] or "")
         sums[sentence] = sums.get(sentence, 0) + row["count"]
-    for sentence, number in sorted(sums.items(), key=lambda item: -item[1])[:6]:
+    told = sorted(sums.items(), key=lambda item: -item[1])
+    for sentence, number in told[:MOST_REASONS]:
         yield Reason(number, sentence, show)
+    if rest := sum(number for _, number in told[MOST_REASONS:]):
+        yield Reason(rest, "Other reasons; each recording's panel says its own", show)
 
 
 def _sentence(work: str | None, reason: str) -> str:

@@ -147,7 +147,7 @@ def run_job(*, job: TransferJob, actor: str, address: str = "") -> Run:
 
 def claim(*, owner: str, limit: int) -> list[Transfer]:
     """Take a lease on the next transfers, soonest expiry first."""
-    named = {"owner": owner, "lease": settings.LEASE_SECONDS, "limit": limit}
+    named: dict[str, str | int] = {"owner": owner, "lease": settings.LEASE_SECONDS, "limit": limit}
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, named)
         ids = [row[0] for row in cursor.fetchall()]
