@@ -91,7 +91,7 @@ class Figures:
 
 
 def figures(user: User) -> Figures:
-    """Count what one person may see. Four statements, whatever the number of tenants."""
+    """Count what one person may see. A constant number of statements, whatever the number of tenants."""
     mine = Recording.objects.for_user(user)
     now = timezone.now()
     by_expiry = _expiry_days(mine)
