@@ -10,8 +10,7 @@ from django.conf import settings
 from recordings.catalog.due import due_tenants
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import Tenant
-from recordings.transfer import queue
-from recordings.transfer.saving import save_batch
+from recordings.transfer import queue, saving
 
 BATCH_SECONDS = 60.0  # a task hands over to the next one after this long
 
@@ -36,7 +35,7 @@ def scan_due() -> None:
 def transfer_work() -> None:
     """Save what waits, batch by batch; hand over to a new message while something is left."""
     began = monotonic()
-    while save_batch(owner=queue.me()).claimed:
+    while saving.save_batch(owner=queue.me()).claimed:
         if monotonic() - began > BATCH_SECONDS:
             transfer_work.delay()
             return
@@ -48,6 +47,12 @@ def sweep() -> None:
     queue.sweep()
     if queue.has_work():
         transfer_work.delay()
+
+
+@shared_task
+def clear_leftovers() -> None:
+    """Remove the temporary files of killed workers."""
+    saving.clear_leftovers()
 
 
 @worker_ready.connect

@@ -7,6 +7,7 @@ guesses a secret. `.env.example` explains each variable for the people who run t
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
@@ -139,6 +140,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.scan_*": {"queue": "scan"},
     "recordings.tasks.transfer_*": {"queue": "transfer"},
     "recordings.tasks.sweep": {"queue": "scan"},
+    "recordings.tasks.clear_leftovers": {"queue": "media"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -153,6 +155,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "scan every tenant": {"task": "recordings.tasks.scan_due", "schedule": 60.0},
     "return expired leases": {"task": "recordings.tasks.sweep", "schedule": 60.0},
+    "clear leftovers": {"task": "recordings.tasks.clear_leftovers", "schedule": crontab(hour=3, minute=17)},
 }
 CELERY_TIMEZONE = "UTC"
 

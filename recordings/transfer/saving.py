@@ -3,12 +3,14 @@
 import logging
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import timedelta
 from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
 from recordings import trail
 from recordings.models import Archive, Copy, Recording, Tenant, Transfer
@@ -19,6 +21,7 @@ from recordings.transfer.copying import Order, Stored, copy_and_verify
 log = logging.getLogger(__name__)
 
 BATCH = 200
+LEFTOVER = timedelta(days=1)
 MOST_ATTEMPTS = 3
 LANE_PAUSE = 60.0  # seconds until a lane that stands still is tried again
 # What is no file's own fault stops its lane: the archive's for these, else the tenant's. No attempt is counted.
@@ -176,3 +179,14 @@ def _pause(row: Transfer, error: StoreError, lane: tuple[str, int]) -> None:
         Archive.objects.filter(pk=pk).update(problem=str(error), problem_since=since)
     elif not isinstance(error, Throttled):
         Tenant.objects.filter(pk=pk).update(problem=str(error), problem_code=error.code, problem_since=since)
+
+
+def clear_leftovers() -> int:
+    """Remove what killed workers left under temporary names, a day after their last write; return how many."""
+    before, removed = timezone.now() - LEFTOVER, 0
+    for archive in Archive.objects.all():
+        try:
+            removed += archive.store().sweep_parts(older_than=before)
+        except StoreError as error:
+            log.warning("Leftovers in %s stay for now: %s", archive, error)
+    return removed

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from recordings.catalog.scan import scan
 from recordings.models import AuditEntry, Copy, Recording, Transfer
 from recordings.stores.folder import FolderStore
 from recordings.transfer import queue
-from recordings.transfer.saving import MOST_ATTEMPTS, save_batch
+from recordings.transfer.saving import MOST_ATTEMPTS, clear_leftovers, save_batch
 from tests.factories import make_archive, make_tenant, name_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -205,3 +206,14 @@ def test_an_archive_that_is_not_there_pauses_its_lane_with_a_sentence(tenant, ar
     work()
     archive.refresh_from_db()
     assert queue.progress(run).verified == 12 and archive.problem == ""
+
+
+def test_leftovers_of_killed_workers_go_after_a_day_and_copies_stay(tenant, archive):
+    start(archive)
+    work()
+    old, young = Path(archive.folder) / ".a.mp4.1-1.part", Path(archive.folder) / ".b.mp4.2-1.part"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 90_000,) * 2)
+    assert clear_leftovers() == 1
+    assert not old.exists() and young.exists() and len(files(archive)) == 13
