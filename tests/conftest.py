@@ -1,28 +1,14 @@
 """What every test may ask for: a database, an S3 server that can be stopped, a second one of another make.
 
-`./portal test` starts PostgreSQL and Valkey and names them in DATABASE_URL and REDIS_URL.
+`./portal test` starts PostgreSQL and Valkey and names them in DATABASE_URL and REDIS_URL;
+`tests.environment` has settled the other variables by the time this file is read.
 """
 
-import os
+import pytest
+from django.db import connection
+from hypothesis import settings as hypothesis_settings
 
-# Each parallel worker has its own database (by pytest-django) and its own numbered Valkey database.
-_worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-if "REDIS_URL" in os.environ:
-    _base, _, _last = os.environ["REDIS_URL"].rpartition("/")
-    if _last.isdigit():
-        os.environ["REDIS_URL"] = f"{_base}/{int(_worker) + 1}"
-os.environ.update(
-    SEAPORTAL_HTTPS="false",
-    SEAPORTAL_DEBUG="true",
-    SEAPORTAL_PRIVATE_ENDPOINTS="true",
-    SEAPORTAL_FIGURES_SECONDS="0",
-)
-
-import pytest  # noqa: E402
-from django.db import connection  # noqa: E402
-from hypothesis import settings as hypothesis_settings  # noqa: E402
-
-from tests.services import RcloneS3, WeedS3, new_bucket, weed  # noqa: E402
+from tests.services import RcloneS3, WeedS3, new_bucket, weed
 
 hypothesis_settings.register_profile("portal", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("portal")

@@ -1,0 +1,56 @@
+"""The commands that leave var/ alone: test and bench run on services of their own, in a folder that goes away."""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from seaportal.launch.home import ROOT, Home
+from seaportal.launch.portal import Portal, in_foreground
+from seaportal.launch.supervisor import StopRequested
+
+PARALLEL = ("-n", "--numprocesses", "--dist", "--pdb", "-s", "--capture=no")
+
+
+def test(arguments: list[str]) -> int:
+    """Run the test suite; the arguments go to pytest."""
+    if not any(a.startswith(PARALLEL) for a in arguments):
+        arguments = ["-n", "2", *arguments]
+    return _with_services([sys.executable, "-m", "pytest", *arguments], durable=False)
+
+
+def bench(arguments: list[str]) -> int:
+    """Run a benchmark by its name, or let the benchmarks say which there are."""
+    # A benchmark fills tables: it never gets the database that the environment names.
+    os.environ.pop("DATABASE_URL", None)
+    os.environ.pop("REDIS_URL", None)
+    module = "benchmarks"
+    if arguments and not arguments[0].startswith("-"):
+        module, arguments = f"benchmarks.{arguments[0]}", arguments[1:]
+    return _with_services([sys.executable, "-m", module, *arguments], durable=True)
+
+
+def _with_services(argv: list[str], *, durable: bool) -> int:
+    folder = Path(tempfile.mkdtemp(prefix="seaportal-"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)  # PostgreSQL's own user must pass through
+    home = Home(folder)
+    home.take("test")
+    portal = Portal(home, durable=durable)
+    portal.set("SEAPORTAL_VAR", str(folder))
+    portal.set("SEAPORTAL_PRIVATE_ENDPOINTS", "true")  # local S3 servers speak plain HTTP
+    portal.set("SEAPORTAL_HTTPS", "false")
+    portal.env.pop("SEAPORTAL_ARCHIVE_ROOTS", None)
+    portal.env["PYTEST_PLUGINS"] = "tests.environment"
+    (folder / "archives").mkdir()
+    portal.supervisor.listen()
+    try:
+        portal.start_services()
+        portal.manage("collectstatic", "--no-input", "--verbosity", "0")
+        return in_foreground(argv, env=portal.env, cwd=ROOT)
+    except StopRequested:
+        return 130
+    finally:
+        portal.stop()
+        shutil.rmtree(folder, ignore_errors=True)
