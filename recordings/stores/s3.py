@@ -51,12 +51,14 @@ _RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+)\Z")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 _STATUS = re.compile(r"status[: ]+(\d{3})", re.IGNORECASE)
 
+_fast_process: int | None = None  # the process whose obstore threads run
+
 
 class S3Store(Store):
     """Read objects under one prefix of one bucket.
 
     Whole objects stream through obstore (Rust: no lock of Python's held, several times a Python client's speed);
-    listings, facts and ranges go over our own wire. Both are made on first use, anew in each process.
+    listings, facts and ranges go over our own wire. Both are made on first use, so a store may be made before a fork.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class S3Store(Store):
             verify_tls=verify_tls,
         )
         self.wire = Wire(self.access, read_timeout=read_timeout, attempts=attempts)
-        self._fast: tuple[int, FastStore] | None = None
+        self._fast: FastStore | None = None
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -119,16 +121,25 @@ class S3Store(Store):
         return facts
 
     def read(self, key: str, *, if_match: str | None = None) -> ReadStream:
-        """Open a whole object; with if_match, only in that version, also where the server ignores If-Match."""
-        if _AWKWARD.search(self.prefix + key):
+        """Open a whole object; with if_match, only in that version, also where the server ignores If-Match.
+
+        Only a read that is pinned to a version takes the fast way: obstore follows redirects, and what a redirect leads to
+        must not pass for the file.
+        """
+        if not if_match or _AWKWARD.search(self.prefix + key) or not _fast_reads_work_here():
             return self._read_over_wire(key, if_match=if_match)
-        options: GetOptions = {"if_match": f'"{if_match}"'} if if_match else {}
+        options: GetOptions = {"if_match": f'"{if_match}"'}
         try:
             result = obstore.get(self._fast_store(), self.prefix + key, options=options)
             meta = result.meta
             stream = result.stream(min_chunk_size=CHUNK)
         except (BaseError, OSError, ValueError) as error:
-            raise _named(error, key) from error
+            named = _named(error, key)
+            if (
+                type(named) is Unreachable
+            ):  # or a redirect, or what obstore tells no reason for: the wire finds it out
+                return self._read_over_wire(key, if_match=if_match)
+            raise named from error
         modified_at = meta["last_modified"]
         etag = (meta["e_tag"] or "").strip('"')
         facts = ObjectFacts(key=key, size=meta["size"], etag=etag, modified_at=modified_at.astimezone(UTC))
@@ -155,6 +166,7 @@ class S3Store(Store):
         )
 
     def _read_over_wire(self, key: str, *, if_match: str | None) -> ReadStream:
+        """Open a whole object without obstore: slower, but for every key, in every process, and following no redirect."""
         reply = self.wire.request("GET", key=self.prefix + key, headers=_condition(if_match))
         try:
             facts = _facts(key, reply, size=_number(reply.headers.get("Content-Length")))
@@ -165,14 +177,10 @@ class S3Store(Store):
         return ReadStream(facts=facts, source=reply.stream(CHUNK), close=reply.close)
 
     def _fast_store(self) -> FastStore:
-        """Return this process's obstore client: its threads do not live through a fork."""
-        fast = self._fast
-        if fast is None or fast[0] != os.getpid():
-            with self._lock:
-                fast = self._fast
-                if fast is None or fast[0] != os.getpid():
-                    fast = self._fast = (os.getpid(), self._connect())
-        return fast[1]
+        with self._lock:
+            if self._fast is None:
+                self._fast = self._connect()
+            return self._fast
 
     def _connect(self) -> FastStore:
         access = self.access
@@ -198,6 +206,18 @@ class S3Store(Store):
             client_options=options,
             retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=60)},
         )
+
+
+def _fast_reads_work_here() -> bool:
+    """Tell whether obstore may be used in this process.
+
+    Its threads start once for the whole process and do not live through a fork: used before and after one, it waits for
+    ever. So the process that uses it first keeps it, and a child forked from that process reads over the wire.
+    """
+    global _fast_process
+    if _fast_process is None:
+        _fast_process = os.getpid()
+    return _fast_process == os.getpid()
 
 
 def regional(endpoint: str, region: str | None) -> str:

@@ -40,7 +40,12 @@ WEST = "https://s3.us-west-2.amazonaws.com"
 )
 def test_the_vendors_example_is_understood_in_every_form(text):
     where = parse_location(text)
-    assert (where.endpoint, where.bucket, where.prefix, where.region) == (GLOBAL, "my-s3-bucket", "folder/", None)
+    assert (where.endpoint, where.bucket, where.prefix, where.region) == (
+        GLOBAL,
+        "my-s3-bucket",
+        "folder/",
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,8 +55,20 @@ def test_the_vendors_example_is_understood_in_every_form(text):
         ("https://s3-us-west-2.amazonaws.com/bucket/f/", WEST, "bucket", "f/", "us-west-2"),
         ("https://bucket.s3.us-west-2.amazonaws.com/f", WEST, "bucket", "f/", "us-west-2"),
         ("https://bucket.s3-us-west-2.amazonaws.com/f", WEST, "bucket", "f/", "us-west-2"),
-        ("https://my.dotted.bucket.s3.us-west-2.amazonaws.com/f", WEST, "my.dotted.bucket", "f/", "us-west-2"),
-        ("https://s3.us-west-2.amazonaws.com/my.dotted.bucket/f", WEST, "my.dotted.bucket", "f/", "us-west-2"),
+        (
+            "https://my.dotted.bucket.s3.us-west-2.amazonaws.com/f",
+            WEST,
+            "my.dotted.bucket",
+            "f/",
+            "us-west-2",
+        ),
+        (
+            "https://s3.us-west-2.amazonaws.com/my.dotted.bucket/f",
+            WEST,
+            "my.dotted.bucket",
+            "f/",
+            "us-west-2",
+        ),
         (
             "https://bucket.s3.dualstack.eu-central-1.amazonaws.com/a/b",
             "https://s3.dualstack.eu-central-1.amazonaws.com",
@@ -144,7 +161,16 @@ def test_what_was_understood_is_said_in_words():
         st.text(st.characters(), max_size=80),
         st.builds(
             lambda head, rest: head + rest,
-            st.sampled_from(["https://", "s3://", "bucket/", f"{GLOBAL}/bucket/", "https://h/bucket/", "arn:aws:s3:::bucket/"]),
+            st.sampled_from(
+                [
+                    "https://",
+                    "s3://",
+                    "bucket/",
+                    f"{GLOBAL}/bucket/",
+                    "https://h/bucket/",
+                    "arn:aws:s3:::bucket/",
+                ]
+            ),
             st.text(st.characters(), max_size=40),
         ),
         st.from_regex(r"(https?|s3)://[a-z0-9.:\[\]@%-]{0,30}(/[a-z0-9.%?#=&+ -]{0,12}){0,4}"),

@@ -43,4 +43,6 @@ def test_the_cap_tells_of_a_backlog_and_when_it_clears():
 
 
 def test_the_arrival_lag_is_arrival_minus_start():
-    assert policy.arrival_lag(started_at=ARRIVED - timedelta(hours=2), arrived_at=ARRIVED) == timedelta(hours=2)
+    assert policy.arrival_lag(started_at=ARRIVED - timedelta(hours=2), arrived_at=ARRIVED) == timedelta(
+        hours=2
+    )

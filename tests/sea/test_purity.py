@@ -13,4 +13,6 @@ def test_only_the_standard_library_is_imported():
             names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in names:
-                assert name.partition(".")[0] in sys.stdlib_module_names or name.startswith("recordings.sea"), (path, name)
+                assert name.partition(".")[0] in sys.stdlib_module_names or name.startswith(
+                    "recordings.sea"
+                ), (path, name)
