@@ -1,0 +1,96 @@
+"""Save now queues exactly what was selected, and says so."""
+
+import pytest
+from django.urls import reverse
+
+from recordings.models import AuditEntry, Role, Run, Transfer
+from tests.factories import make_archive, make_tenant
+
+pytestmark = pytest.mark.django_db
+SAVE = "/recordings/save/"
+
+
+def queued():
+    return set(Transfer.objects.values_list("recording_id", flat=True))
+
+
+def said(response):
+    return [str(message) for message in response.wsgi_request._messages]
+
+
+def test_ticked_recordings_are_queued_and_the_run_is_shown(client, sign_in, some, archive):
+    user = sign_in()
+    picked = [some["risk"].pk, some["calm"].pk]
+    response = client.post(SAVE, {"id": picked})
+    run = Run.objects.get()
+    assert response["Location"] == reverse("run", args=[run.pk])
+    assert queued() == set(picked)
+    assert (run.started_by, run.title, run.total) == (user.email, "Save a selection", 2)
+    assert AuditEntry.objects.filter(action="started saving", actor=user.email).exists()
+
+
+def test_everything_that_a_search_finds_is_queued_without_naming_ids(client, sign_in, some, archive):
+    sign_in()
+    client.post(SAVE, {"everything": "yes", "query": "saved=no&expires=7&sort=expiry"})
+    assert queued() == {some["risk"].pk, some["hours"].pk}
+    assert Run.objects.get().title == "Save now: at risk"
+
+
+def test_with_several_archives_it_asks_which(client, sign_in, some, archive, tmp_path):
+    sign_in()
+    second = make_archive(tmp_path / "second", name="Second")
+    page = client.post(SAVE, {"id": [some["risk"].pk]}).content.decode()
+    assert "To which archive?" in page and not queued()
+    client.post(SAVE, {"id": [some["risk"].pk], "archive": second.pk})
+    assert Run.objects.get().archive == second
+
+
+def test_nothing_ticked_no_archive_and_nothing_to_save_each_say_so(client, sign_in, some):
+    sign_in()
+    assert said(client.post(SAVE, {})) == [
+        "Nothing is selected. Tick some recordings, or choose all that match."
+    ]
+    assert "There is no archive to save to yet." in said(client.post(SAVE, {"id": some["risk"].pk}))[-1]
+    assert not Run.objects.exists()
+
+
+def test_saving_twice_says_that_there_is_nothing_to_do(client, sign_in, some, archive):
+    sign_in()
+    client.post(SAVE, {"id": some["risk"].pk})
+    response = client.post(SAVE, {"id": some["risk"].pk, "back": "/recordings/?q=1"})
+    assert response["Location"] == "/recordings/?q=1"
+    assert Run.objects.count() == 1
+
+
+@pytest.mark.parametrize("back", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)"])
+def test_it_never_leads_off_the_portal(client, sign_in, some, back):
+    sign_in()
+    assert client.post(SAVE, {"back": back})["Location"] == "/recordings/"
+
+
+def test_another_tenants_recordings_cannot_be_saved_by_guessing_ids(client, sign_in, some, archive):
+    sign_in(tenants=[make_tenant()])
+    client.post(SAVE, {"id": [row.pk for row in some.values()]})
+    client.post(SAVE, {"everything": "yes", "query": ""})
+    assert not queued()
+
+
+def test_a_supervisor_may_not_save(client, sign_in, some, archive):
+    sign_in(Role.SUPERVISOR)
+    assert client.post(SAVE, {"id": some["risk"].pk}).status_code == 403
+    assert not queued()
+
+
+def test_a_broker_that_is_down_does_not_lose_the_work(
+    client, sign_in, some, archive, django_capture_on_commit_callbacks
+):
+    from seaportal.celery import app
+
+    sign_in()
+    before, app.conf.broker_url = app.conf.broker_url, "redis://127.0.0.1:9/0"
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            response = client.post(SAVE, {"id": some["risk"].pk})
+    finally:
+        app.conf.broker_url = before
+    assert response.status_code == 302 and queued() == {some["risk"].pk}
