@@ -46,7 +46,7 @@ def test_a_chart_is_well_formed_stays_in_its_box_and_has_no_style(total):
             if rect.get("width") == "5":
                 continue
             y, tall = float(rect.get("y", 0)), float(rect.get("height"))
-            assert tall >= 0 and -0.1 <= y and y + tall <= height + 0.1
+            assert tall >= 0 and y >= -0.1 and y + tall <= height + 0.1
         assert "style" not in str(svg)
 
 

@@ -6,9 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from recordings.models import Presence, Role, Scan
+from recordings.models import Presence, Recording, Role, Scan
 from recordings.transfer.queue import start_run
-from recordings.models import Recording
 from tests.factories import make_recording, make_tenant
 
 pytestmark = pytest.mark.django_db
