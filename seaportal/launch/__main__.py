@@ -3,7 +3,8 @@
 import sys
 
 from seaportal.launch import LaunchError
-from seaportal.launch.portal import demo, manage, run
+from seaportal.launch.foreground import manage
+from seaportal.launch.start import demo, run
 from seaportal.launch.trial import bench, test
 
 COMMANDS = {"demo": demo, "run": run, "manage": manage, "test": test, "bench": bench}

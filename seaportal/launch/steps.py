@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seaportal.launch import LaunchError
-from seaportal.launch.supervisor import StopRequested, Supervisor, tail
+from seaportal.launch.supervisor import Supervisor, tail
 
 WIDTH = 18
 
@@ -71,54 +71,54 @@ def step(name: str) -> Iterator[Line]:
     line.end()
 
 
-def run_to_end(
-    argv: list[str],
-    *,
-    env: dict[str, str],
-    cwd: Path,
-    supervisor: Supervisor,
-    log: Path,
-    line: Line | None = None,
-    may_fail: bool = False,
-) -> Finished:
-    """Run a command to its end.
+class Command:
+    """A command that runs to its end beside other steps; what it prints is kept, what it complains goes to its log."""
 
-    Standard error goes to the log; with a `line`, what it prints is shown while it runs. Raises LaunchError
-    when it fails and may not, StopRequested when asked to stop meanwhile (the command is ended first).
-    """
-    out = log.with_suffix(".out")
-    with log.open("ab") as errors, out.open("w+b") as output:
-        process = subprocess.Popen(
-            argv,
-            env=env,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            start_new_session=True,
-        )
+    def __init__(self, argv: list[str], *, env: dict[str, str], cwd: Path, log: Path) -> None:
+        self.argv = argv
+        self.log = log
+        self.out = log.with_suffix(".out")
+        with log.open("wb") as errors, self.out.open("wb") as output:
+            self.process = subprocess.Popen(
+                argv,
+                env=env,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+
+    def finish(self, *, supervisor: Supervisor, line: Line | None = None, may_fail: bool = False) -> Finished:
+        """Wait for the end; with a `line`, what the command prints is shown meanwhile.
+
+        Raises LaunchError when it fails and may not, StopRequested when asked to stop.
+        """
         shown = 0
-        try:
-            while process.poll() is None:
-                if line is not None:
-                    shown = _show_new(out, shown, line)
-                supervisor.pause(0.05)
-        except StopRequested:
-            process.terminate()
+        while self.process.poll() is None:
+            if line is not None:
+                shown = _show_new(self.out, shown, line)
+            supervisor.pause(0.05)
+        if line is not None:
+            _show_new(self.out, shown, line)
+        printed = self.out.read_text(errors="replace")
+        self.out.unlink()
+        if self.process.returncode and not may_fail:
+            name = " ".join(self.argv[2:3])
+            raise LaunchError(
+                f"./portal manage {name} failed. {self.log} ends with:\n{printed[-2000:]}{tail(self.log)}"
+            )
+        return Finished(self.process.returncode, printed)
+
+    def end(self) -> None:
+        """End the command if it still runs: politely, then at once."""
+        if self.process.poll() is None:
+            self.process.terminate()
             try:
-                process.wait(10)
+                self.process.wait(10)
             except subprocess.TimeoutExpired:
-                process.kill()
-            raise
-    if line is not None:
-        _show_new(out, shown, line)
-    printed = out.read_text(errors="replace")
-    out.unlink()
-    if process.returncode and not may_fail:
-        raise LaunchError(
-            f"`{' '.join(Path(part).name for part in argv[1:4])}` failed. {log} ends with:\n{tail(log)}\n{printed[-2000:]}".rstrip()
-        )
-    return Finished(process.returncode, printed)
+                self.process.kill()
+                self.process.wait()
 
 
 def _show_new(path: Path, shown: int, line: Line) -> int:

@@ -6,8 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from seaportal.launch.foreground import in_foreground
 from seaportal.launch.home import ROOT, Home
-from seaportal.launch.portal import Portal, in_foreground
+from seaportal.launch.portal import Portal
 from seaportal.launch.supervisor import StopRequested
 
 PARALLEL = ("-n", "--numprocesses", "--dist", "--pdb", "-s", "--capture=no")
@@ -47,7 +48,6 @@ def _with_services(argv: list[str], *, durable: bool) -> int:
     portal.supervisor.listen()
     try:
         portal.start_services()
-        portal.manage("collectstatic", "--no-input", "--verbosity", "0")
         return in_foreground(argv, env=portal.env, cwd=ROOT)
     except StopRequested:
         return 130
