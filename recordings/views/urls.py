@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from recordings.views import export, health, media, overview, recording, recordings, saving, sign_in
+from recordings.views import (
+    archives,
+    audit,
+    export,
+    health,
+    media,
+    overview,
+    people,
+    recording,
+    recordings,
+    saving,
+    sign_in,
+    tenants,
+    transfers,
+)
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -19,4 +33,26 @@ urlpatterns = [
     path("recordings/export.csv", export.export_csv, name="export_csv"),
     path("recordings/<int:pk>/media", media.media, name="media"),
     path("recordings/<int:pk>/download", media.download, name="download"),
+    path("transfers/", transfers.transfers, name="transfers"),
+    path("transfers/jobs/new/", transfers.job_new, name="job_new"),
+    path("transfers/jobs/<int:pk>/run/", transfers.job_run, name="job_run"),
+    path("transfers/<int:pk>/", transfers.run, name="run"),
+    path("transfers/<int:pk>/live/", transfers.run_live, name="run_live"),
+    path("transfers/<int:pk>/retry/", transfers.run_retry, name="run_retry"),
+    path("tenants/", tenants.tenants, name="tenants"),
+    path("tenants/connect/", tenants.tenant_new, name="tenant_new"),
+    path("tenants/test/", tenants.tenant_test, name="tenant_test"),
+    path("tenants/understood/", tenants.understood, name="tenant_understood"),
+    path("tenants/<int:pk>/edit/", tenants.tenant_edit, name="tenant_edit"),
+    path("tenants/<int:pk>/scan/", tenants.scan, name="tenant_scan"),
+    path("tenants/<int:pk>/scan/now/", tenants.scan_now, name="scan_now"),
+    path("archives/", archives.archives, name="archives"),
+    path("archives/add/", archives.archive_new, name="archive_new"),
+    path("archives/<int:pk>/edit/", archives.archive_edit, name="archive_edit"),
+    path("archives/<int:pk>/test/", archives.archive_test, name="archive_test"),
+    path("people/", people.people, name="people"),
+    path("people/add/", people.person_new, name="person_new"),
+    path("people/<int:pk>/", people.person_edit, name="person_edit"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/verify/", audit.audit_verify, name="audit_verify"),
 ]

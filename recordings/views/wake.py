@@ -2,26 +2,35 @@
 
 import logging
 
+from django.contrib import messages
 from django.db import transaction
+from django.http import HttpRequest
 from kombu.exceptions import OperationalError
 
 from recordings.tasks import scan_tenant, transfer_work
 
 log = logging.getLogger(__name__)
 
+NO_BROKER = (
+    "The workers cannot be told right now: the broker does not answer. Nothing is lost, the work is kept and begins "
+    "by itself once the broker is back."
+)
 
-def wake_savers() -> None:
+
+def wake_savers(request: HttpRequest | None = None) -> None:
     """Send the message after commit; when the broker is down, the sweeper starts the work within a minute."""
-    transaction.on_commit(lambda: _send(transfer_work))
+    transaction.on_commit(lambda: _send(request, transfer_work))
 
 
-def ask_for_scan(tenant_id: int, actor: str) -> None:
+def ask_for_scan(tenant_id: int, actor: str, request: HttpRequest | None = None) -> None:
     """Ask for a scan of one tenant after commit; when the broker is down, the next planned scan does it."""
-    transaction.on_commit(lambda: _send(scan_tenant, tenant_id, actor))
+    transaction.on_commit(lambda: _send(request, scan_tenant, tenant_id, actor))
 
 
-def _send(task, *args) -> None:  # type: ignore[no-untyped-def]
+def _send(request, task, *args) -> None:  # type: ignore[no-untyped-def]
     try:
         task.apply_async(args, retry=False)
     except OperationalError:
         log.warning("The broker did not take the message for %s; beat will ask again", task.name)
+        if request is not None:
+            messages.warning(request, NO_BROKER)

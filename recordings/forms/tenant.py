@@ -1,0 +1,168 @@
+"""A tenant's connection as a person types it: checked, understood, and never shown its secret again."""
+
+from typing import Any
+from urllib.request import getproxies
+from zoneinfo import available_timezones
+
+from django import forms
+from django.conf import settings
+
+from recordings.models import Recording, Tenant
+from recordings.models.fields import SecretUnreadable
+from recordings.sea.location import Location, LocationError, parse_location
+from recordings.stores.base import StoreError, Unreachable
+from recordings.stores.endpoint import check_endpoint
+from recordings.stores.probe import ProbeReport, probe
+
+# What a stored secret belongs to: it is never used for another server, bucket or key than it was given for.
+BOUND = ("endpoint", "bucket", "access_key")
+SECRET_AGAIN = (
+    "Type the secret key again: the stored one is only ever used with the server, bucket and access key that it was "
+    "given for."
+)
+
+
+def zones() -> list[tuple[str, str]]:
+    """Return the zone names that a tenant may choose, UTC first; places only, no offsets or old abbreviations."""
+    places = sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
+    return [("UTC", "UTC only"), *((name, name.replace("_", " ")) for name in places)]
+
+
+def _stored(tenant: Tenant) -> str:
+    """Return the stored secret; one that FIELD_KEYS cannot open any more is as good as none, so it is asked for."""
+    try:
+        return tenant.secret_key if tenant.pk else ""
+    except SecretUnreadable:
+        return ""
+
+
+class TenantForm(forms.ModelForm):
+    """Connect or change a tenant. On a change, an empty secret keeps the stored one."""
+
+    secret_key = forms.CharField(
+        label="Secret key",
+        max_length=400,
+        required=False,
+        widget=forms.PasswordInput(
+            attrs={"class": "in", "autocomplete": "new-password", "spellcheck": "false"}
+        ),
+    )
+
+    class Meta:
+        model = Tenant
+        fields = ["name", "location", "access_key", "region", "verify_tls", "time_zone"]
+        labels = {"location": "File Location", "verify_tls": "Check the server’s certificate"}
+        help_texts = {
+            "name": "Shown in filters and in the audit trail.",
+            "location": "Any form works: https://s3.amazonaws.com/bucket/folder/, s3://bucket/folder/, or bucket/folder/",
+            "region": "Leave it empty unless the test asks for it.",
+            "time_zone": "The second line under each time, beside UTC.",
+        }
+        error_messages = {
+            "name": {"required": "Give the tenant a name."},
+            "location": {"required": "Paste the File Location from CXone."},
+            "access_key": {"required": "Paste the access key ID from CXone."},
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.before = {name: getattr(self.instance, name) for name in (*BOUND, "prefix")}
+        self.stored_secret = _stored(self.instance)
+        self.understood: Location | None = None
+        typed = {"class": "in", "autocomplete": "off", "spellcheck": "false"}
+        for name, more in {
+            "name": {"maxlength": "60"},
+            "location": {"placeholder": "https://s3.amazonaws.com/my-s3-bucket/folder/"},
+            "access_key": {},
+            "region": {"placeholder": "Found from the File Location"},
+        }.items():
+            self.fields[name].widget = forms.TextInput(attrs={**typed, **more})
+        self.fields["time_zone"] = forms.ChoiceField(
+            label="Time zone",
+            choices=zones,
+            initial="UTC",
+            help_text=self.fields["time_zone"].help_text,
+            widget=forms.Select(attrs={"class": "in wide"}),
+        )
+        self.fields["verify_tls"].widget.attrs["class"] = "ck"
+        if self.stored_secret:
+            self.fields["secret_key"].widget.attrs["placeholder"] = "Unchanged"
+            self.fields["secret_key"].help_text = "Leave it empty to keep the stored one."
+
+    def clean_location(self) -> str:
+        """Understand the File Location. What it cannot be is told in one sentence."""
+        text = str(self.cleaned_data["location"])
+        try:
+            self.understood = parse_location(text)
+        except LocationError as error:
+            raise forms.ValidationError(str(error)) from None
+        return text.strip()
+
+    def clean_region(self) -> str:
+        return str(self.cleaned_data["region"]).strip().lower()
+
+    def clean(self) -> dict[str, Any]:
+        told = super().clean() or {}
+        if self.understood:
+            self._place(self.understood)
+        if not told.get("secret_key") and not self._may_reuse_secret(told):
+            again = SECRET_AGAIN if self.stored_secret else "Paste the secret access key from CXone."
+            self.add_error("secret_key", again)
+        return told
+
+    def _place(self, place: Location) -> None:
+        """Take over where the folder is, unless it is connected already or would disown what is known."""
+        mine = self.instance
+        mine.endpoint, mine.bucket, mine.prefix = place.endpoint, place.bucket, place.prefix
+        same = Tenant.objects.filter(endpoint=place.endpoint, bucket=place.bucket, prefix=place.prefix)
+        if same.exclude(pk=mine.pk).exists():
+            self.add_error("location", "This SEA folder is connected already.")
+        moved = (place.bucket, place.prefix) != (self.before["bucket"], self.before["prefix"])
+        if mine.pk and moved and Recording.objects.filter(tenant=mine.pk).exists():
+            self.add_error(
+                "location",
+                "This is another folder. Recordings of the present one are known, and a scan of the new one would take "
+                "them for gone: connect the new folder as a tenant of its own.",
+            )
+
+    def _may_reuse_secret(self, told: dict[str, Any]) -> bool:
+        place = self.understood
+        if not self.stored_secret or place is None:
+            return bool(self.stored_secret)
+        return (place.endpoint, place.bucket, told.get("access_key")) == tuple(
+            self.before[name] for name in BOUND
+        )
+
+    @property
+    def secret(self) -> str:
+        """Return the secret to use: the one typed, or the stored one where that is allowed."""
+        return str(self.cleaned_data.get("secret_key") or self.stored_secret).strip()
+
+    def check_server(self) -> bool:
+        """Refuse a server that no tenant may use; names that only a proxy knows are left to the proxy."""
+        try:
+            check_endpoint(self.instance.endpoint, allow_private=settings.PRIVATE_ENDPOINTS)
+        except StoreError as error:
+            if not (isinstance(error, Unreachable) and getproxies()):
+                self.add_error("location", str(error))
+        return not self.errors
+
+    def test(self) -> ProbeReport:
+        """Test the connection that is typed, written or not. Writes and deletes nothing."""
+        told = self.cleaned_data
+        return probe(
+            location_text=told["location"],
+            access_key=told["access_key"],
+            secret_key=self.secret,
+            region=told["region"] or None,
+            allow_private=settings.PRIVATE_ENDPOINTS,
+            verify_tls=told["verify_tls"],
+        )
+
+    def save(self, commit: bool = True) -> Tenant:
+        """Write the tenant; whatever was wrong with it before is for the next scan to find again."""
+        tenant = self.instance
+        tenant.secret_key = self.secret
+        tenant.region = self.cleaned_data["region"] or (self.understood and self.understood.region) or ""
+        tenant.problem, tenant.problem_code, tenant.problem_since = "", "", None
+        return super().save(commit)

@@ -1,0 +1,117 @@
+"""The audit trail on screen: what was done, newest first, and whether the chain still holds."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from recordings import trail
+from recordings.access import May, allow
+from recordings.forms.audit import AuditFilter
+from recordings.models import AuditEntry, Recording, Tenant, User
+
+PAGE = 50
+ICONS = {
+    trail.Action.SIGNED_IN: "key", trail.Action.SIGN_IN_REFUSED: "fail", trail.Action.SIGNED_OUT: "out",
+    trail.Action.PERSON_ADDED: "people", trail.Action.PERSON_CHANGED: "people",
+    trail.Action.TENANT_CONNECTED: "source", trail.Action.TENANT_CHANGED: "source", trail.Action.TENANT_TESTED: "source",
+    trail.Action.ARCHIVE_ADDED: "inbox", trail.Action.ARCHIVE_CHANGED: "inbox", trail.Action.JOB_ADDED: "transfer",
+    trail.Action.SCANNED: "refresh", trail.Action.SCAN_FAILED: "alert", trail.Action.RUN_STARTED: "transfer",
+    trail.Action.SAVED: "audit", trail.Action.RETRIED: "refresh", trail.Action.PLAYED: "play",
+    trail.Action.DOWNLOADED: "download", trail.Action.EXPORTED: "table", trail.Action.GONE: "minus",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """One entry with its icon, and what its detail says in words."""
+
+    entry: AuditEntry
+    icon: str
+    more: str
+
+
+@allow(May.AUDIT)
+@require_safe
+def audit(request: HttpRequest) -> HttpResponse:
+    """Show one page of entries, newest first."""
+    asked = AuditFilter(request.GET)
+    entries = asked.apply(entries_of(request.user))  # type: ignore[arg-type]
+    before, after = _number(request, "before"), _number(request, "after")
+    if after:
+        rows = list(entries.filter(pk__gt=after).order_by("pk")[: PAGE + 1])
+        more_newer, more_older = len(rows) > PAGE, True
+        rows = rows[:PAGE][::-1]
+    else:
+        rows = list((entries.filter(pk__lt=before) if before else entries).order_by("-pk")[: PAGE + 1])
+        more_newer, more_older = bool(before), len(rows) > PAGE
+        rows = rows[:PAGE]
+    params = asked.params()
+    page: dict[str, Any] = {
+        "form": asked,
+        "filtered": bool(params),
+        "lines": [Line(row, ICONS.get(row.action, "info"), _detail(row.detail)) for row in rows],
+        "newer": urlencode({**params, "after": rows[0].pk}) if rows and more_newer else "",
+        "older": urlencode({**params, "before": rows[-1].pk}) if rows and more_older else "",
+    }
+    return render(request, "audit/page.html", page)
+
+
+@allow(May.AUDIT)
+@require_POST
+def audit_verify(request: HttpRequest) -> HttpResponse:
+    """Walk the whole chain now and say whether it holds."""
+    verdict = trail.verify()
+    if verdict.intact:
+        messages.success(
+            request,
+            f"The chain is intact: {verdict.entries:,} entries, no gap, no change. Its head is {verdict.head[:16]}….",
+        )
+    else:
+        messages.error(
+            request,
+            f"The chain breaks at entry {verdict.broken_at:,}: it, or the one before it, was changed or removed outside the "
+            f"portal. The {verdict.entries:,} entries before it are intact. Compare with a backup of the database.",
+        )
+    return redirect("audit")
+
+
+def entries_of(user: User) -> QuerySet[AuditEntry]:
+    """Return the entries that a person may read.
+
+    Who sees some tenants only reads what is about those tenants or their recordings, and what they did themselves.
+    """
+    entries = AuditEntry.objects.all()
+    if user.all_tenants:
+        return entries
+    mine = Recording.objects.for_user(user).filter(pk=OuterRef("recording_id"))
+    names = list(Tenant.objects.for_user(user).values_list("name", flat=True))
+    return entries.filter(
+        Exists(mine) | Q(recording_id=None, object__in=names) | Q(recording_id=None, actor=user.email)
+    )
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _detail(detail: dict[str, Any]) -> str:
+    """Say an entry's detail in a line: what is empty is left out."""
+    told = []
+    for name, value in detail.items():
+        if value in ("", None, [], {}):
+            continue
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {word}" for key, word in value.items())
+        elif isinstance(value, list):
+            value = ", ".join(map(str, value))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            value = f"{value:,}"
+        told.append(f"{name.replace('_', ' ')}: {value}")
+    return " · ".join(told)

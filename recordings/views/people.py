@@ -1,0 +1,79 @@
+"""People: who may sign in, as what, and which tenants they see."""
+
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from recordings import trail
+from recordings.access import May, allow
+from recordings.forms.person import LastAdmin, PersonForm, people_of
+from recordings.models import User
+from recordings.views.who import actor_of, address_of
+
+
+@allow(May.SET_UP)
+@require_safe
+def people(request: HttpRequest) -> HttpResponse:
+    """Show the people whom the admin may see."""
+    told = people_of(request.user).prefetch_related("groups", "tenants")  # type: ignore[arg-type]
+    return render(request, "people/list.html", {"people": told.order_by("-is_active", "email")})
+
+
+@allow(May.SET_UP)
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def person_new(request: HttpRequest) -> HttpResponse:
+    """Add a person."""
+    form = PersonForm(request.POST or None, by=request.user)  # type: ignore[arg-type]
+    if request.method == "POST" and form.is_valid() and (person := _save(request, form)):
+        messages.success(request, f"{person} can sign in now as {person.email}.")
+        return redirect("people")
+    return render(request, "people/form.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@allow(May.SET_UP)
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a person's role, tenants, password, or whether they may sign in."""
+    person = get_object_or_404(people_of(request.user), pk=pk)  # type: ignore[arg-type]
+    form = PersonForm(request.POST or None, by=request.user, person=person)  # type: ignore[arg-type]
+    if request.method == "POST" and form.is_valid() and _save(request, form):
+        if person == request.user:
+            update_session_auth_hash(request, person)
+        messages.success(request, f"{person} is saved.")
+        return redirect("people")
+    # A form that was refused has touched the person in memory; the page shows them as they are.
+    shown = User.objects.get(pk=pk)
+    return render(
+        request, "people/form.html", {"form": form, "person": shown}, status=422 if form.errors else 200
+    )
+
+
+def _save(request: HttpRequest, form: PersonForm) -> User | None:
+    """Write the person and the trail together; return None, with the reason on the form, for the last admin."""
+    action = trail.Action.PERSON_CHANGED if form.person else trail.Action.PERSON_ADDED
+    told = form.cleaned_data
+    scope = "every tenant" if told["scope"] == "all" else ", ".join(map(str, told["tenants"]))
+    try:
+        with transaction.atomic():
+            person = form.save()
+            detail = {"role": told["role"], "sees": scope, "may sign in": person.is_active}
+            if form.person:
+                detail["changed"] = form.changes()
+            trail.record(
+                trail.Entry(
+                    actor=actor_of(request), address=address_of(request), action=action, object=person.email, detail=detail
+                )
+            )  # fmt: skip
+    except LastAdmin as error:
+        form.add_error(None, str(error))
+        return None
+    return person
