@@ -70,7 +70,12 @@ class PersonForm(forms.Form):
     tenants = forms.ModelMultipleChoiceField(
         queryset=Tenant.objects.none(), required=False, widget=forms.CheckboxSelectMultiple
     )
-    is_active = forms.BooleanField(label="May sign in", required=False, initial=True)
+    is_active = forms.BooleanField(
+        label="May sign in",
+        required=False,
+        initial=True,
+        widget=forms.CheckboxInput(attrs={"class": "ck"}),
+    )
 
     def __init__(self, *args: Any, by: User, person: User | None = None, **kwargs: Any) -> None:
         self.by, self.person = by, person

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from recordings import trail
 from recordings.access import May, allow
-from recordings.forms.audit import AuditFilter
+from recordings.forms.audit import HEX, AuditFilter
 from recordings.models import AuditEntry, Recording, Tenant, User
 
 PAGE = 50
@@ -113,5 +113,7 @@ def _detail(detail: dict[str, Any]) -> str:
             value = ", ".join(map(str, value))
         elif isinstance(value, int) and not isinstance(value, bool):
             value = f"{value:,}"
+        if isinstance(value, str) and len(value) == 64 and set(value) <= HEX:
+            value = f"{value[:8]}…"  # a checksum: whole in the recording's own facts
         told.append(f"{name.replace('_', ' ')}: {value}")
     return " · ".join(told)

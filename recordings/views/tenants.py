@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Count, Q
@@ -82,7 +83,8 @@ class Standing:
 def tenants(request: HttpRequest) -> HttpResponse:
     """Show every tenant that the admin may see."""
     mine = list(Tenant.objects.for_user(request.user).defer("secret_key"))  # type: ignore[arg-type]
-    return render(request, "tenants/list.html", {"standings": _standings(mine, _asked(request))})
+    page = {"standings": _standings(mine, _asked(request)), "scan_minutes": settings.SCAN_EVERY_MINUTES}
+    return render(request, "tenants/list.html", page)
 
 
 @allow(May.SET_UP)

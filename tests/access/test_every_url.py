@@ -1,0 +1,224 @@
+"""Every address × every role × nobody: this table says who may, and the portal must agree.
+
+A new address is not in the table, so the test fails until somebody has decided who may.
+"""
+
+import hashlib
+
+import pytest
+from django.contrib.auth.models import Group
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import get_resolver, path, reverse
+from django.utils import timezone
+
+from recordings.access import May
+from recordings.access.gate import MARK, PUBLIC
+from recordings.models import Presence, Role, Run, Transfer, TransferJob
+from recordings.views.urls import urlpatterns as real_urls
+from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
+
+EVERYBODY = {Role.COMPLIANCE, Role.ADMIN, Role.SUPERVISOR}
+SAVERS = {Role.COMPLIANCE, Role.ADMIN}
+ADMINS = {Role.ADMIN}
+OPEN = None  # also to who is not signed in
+
+WHO_MAY = {
+    "healthz": OPEN,
+    "readyz": OPEN,
+    "sign_in": OPEN,
+    "sign_out": OPEN,
+    "welcome": OPEN,
+    "overview": EVERYBODY,
+    "overview_live": EVERYBODY,
+    "password": EVERYBODY,
+    "recordings": EVERYBODY,
+    "recording": EVERYBODY,
+    "media": EVERYBODY,
+    "download": SAVERS,
+    "export_csv": EVERYBODY,
+    "save": SAVERS,
+    "transfers": EVERYBODY,
+    "run": EVERYBODY,
+    "run_live": EVERYBODY,
+    "run_retry": SAVERS,
+    "job_run": SAVERS,
+    "job_new": ADMINS,
+    "tenants": ADMINS,
+    "tenant_new": ADMINS,
+    "tenant_edit": ADMINS,
+    "tenant_test": ADMINS,
+    "tenant_understood": ADMINS,
+    "tenant_scan": ADMINS,
+    "scan_now": ADMINS,
+    "archives": ADMINS,
+    "archive_new": ADMINS,
+    "archive_edit": ADMINS,
+    "archive_test": ADMINS,
+    "people": ADMINS,
+    "person_new": ADMINS,
+    "person_edit": ADMINS,
+    "audit": SAVERS,
+    "audit_verify": SAVERS,
+}
+# What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
+SHOWN = {
+    "overview", "overview_live", "password", "recordings", "recording", "media", "download", "export_csv", "transfers",
+    "run", "run_live", "job_new", "tenants", "tenant_new", "tenant_edit", "tenant_scan", "archives", "archive_new",
+    "archive_edit", "people", "person_new", "person_edit", "audit",
+}  # fmt: skip
+REFUSED = 403
+
+
+def patterns():
+    """Return every pattern of the URL map, included ones too, as Django will match it."""
+
+    def walk(resolver):
+        for one in resolver.url_patterns:
+            if hasattr(one, "url_patterns"):
+                yield from walk(one)
+            else:
+                yield one
+
+    return list(walk(get_resolver()))
+
+
+@pytest.fixture
+def house(db, tmp_path, settings):
+    """One of everything, and the id that each address takes."""
+    settings.ARCHIVE_ROOTS = [tmp_path]
+    tenant = make_tenant()
+    archive = make_archive(tmp_path / "main")
+    body = b"a recording that lies in the archive"
+    recording = make_recording(
+        tenant, saved=True, size=len(body), presence=Presence.EXPIRED, gone_at=timezone.now(), days_left=-1
+    )
+    (tmp_path / "main" / recording.key).write_bytes(body)
+    make_copy(recording, archive, sha256=hashlib.sha256(body).hexdigest())
+    person = make_user(Role.SUPERVISOR)
+    admin = make_user(Role.ADMIN)
+    job = TransferJob.objects.create(name="Job", query="saved=no", archive=archive, created_by=admin)
+    run = Run.objects.create(title="Run", archive=archive, started_by="x", finished_at=timezone.now(), total=1)
+    Transfer.objects.create(
+        run=run, recording=recording, archive=archive, tenant=tenant, state="failed", size=1,
+        expires_at=recording.expires_at, next_try_at=timezone.now(), reason="It failed.", reason_code="x",
+    )  # fmt: skip
+    ids = {"recording": recording, "media": recording, "download": recording, "person_edit": person, "job_run": job}
+    ids |= dict.fromkeys(("run", "run_live", "run_retry"), run)
+    ids |= dict.fromkeys(("tenant_edit", "tenant_scan", "scan_now"), tenant)
+    ids |= dict.fromkeys(("archive_edit", "archive_test"), archive)
+    return {name: {"pk": thing.pk} for name, thing in ids.items()}
+
+
+def signed_in(role):
+    client = Client()
+    if role != "nobody":
+        client.force_login(make_user(role))
+    return client
+
+
+def to_sign_in(response):
+    return response.status_code == 302 and response["Location"].startswith(f"{reverse('sign_in')}?next=")
+
+
+def test_every_address_is_in_the_table():
+    names = {one.name for one in patterns()}
+    assert names == set(WHO_MAY), "say in WHO_MAY who may use the new address"
+    assert len(names) == len(patterns()), "two addresses share a name"
+
+
+def test_every_view_carries_a_mark():
+    for one in patterns():
+        mark = getattr(one.callback, MARK, None)
+        assert mark == PUBLIC if WHO_MAY[one.name] is OPEN else isinstance(mark, May), one.name
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_nobody_gets_in_without_signing_in(method, house):
+    for name, who in WHO_MAY.items():
+        response = getattr(Client(), method)(reverse(name, kwargs=house.get(name)))
+        assert to_sign_in(response) == (who is not OPEN), f"{method} {name}"
+
+
+def test_a_fragment_asked_for_without_a_session_sends_the_page_to_the_sign_in(house):
+    for name in (name for name, who in WHO_MAY.items() if who is not OPEN):
+        response = Client().get(reverse(name, kwargs=house.get(name)), headers={"HX-Request": "true"})
+        assert (response.status_code, response.get("HX-Redirect")) == (204, reverse("sign_in")), name
+        assert response.content == b"", name
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_each_role_gets_what_the_table_says(role, method, house):
+    client = signed_in(role)
+    for name, who in WHO_MAY.items():
+        if who is OPEN:
+            continue
+        response = getattr(client, method)(reverse(name, kwargs=house.get(name)))
+        if role not in who:
+            assert response.status_code == REFUSED, f"{role} {method} {name}"
+        elif method == "get" and name in SHOWN:
+            assert response.status_code == 200, f"{role} {name}: {response.status_code}"
+            b"".join(response.streaming_content) if response.streaming else response.content
+        else:
+            assert response.status_code in (200, 302, 405, 422), f"{role} {method} {name}: {response.status_code}"
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_person_in_no_group_gets_nothing(method, house):
+    client = Client()
+    client.force_login(make_user(None))
+    for name, who in WHO_MAY.items():
+        if who is not OPEN:
+            assert getattr(client, method)(reverse(name, kwargs=house.get(name))).status_code == REFUSED, name
+
+
+def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_path):
+    elsewhere = make_tenant()
+    client = Client()
+    client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
+    theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "tenant_edit", "tenant_scan", "scan_now",
+              "person_edit", "job_run"}  # fmt: skip
+    for name in theirs:
+        for method in ("get", "post"):
+            status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code
+            assert status in (404, 405), f"{method} {name}: {status}"
+        assert 404 in {client.get(reverse(name, kwargs=house[name])).status_code,
+                       client.post(reverse(name, kwargs=house[name])).status_code}, name  # fmt: skip
+
+
+def test_who_was_switched_off_loses_a_running_session(house):
+    person = make_user(Role.ADMIN)
+    client = Client()
+    client.force_login(person)
+    assert client.get(reverse("tenants")).status_code == 200
+    person.is_active = False
+    person.save()
+    assert to_sign_in(client.get(reverse("tenants")))
+
+
+def test_who_lost_a_role_is_refused_at_once(house):
+    person = make_user(Role.ADMIN)
+    client = Client()
+    client.force_login(person)
+    person.groups.set([Group.objects.get(name=Role.SUPERVISOR)])
+    assert client.get(reverse("tenants")).status_code == REFUSED
+
+
+def forgotten(request):
+    return HttpResponse("nobody said who may see this")
+
+
+class WithForgottenMark:
+    """A URL map in which somebody forgot to mark a view."""
+
+    handler403 = "recordings.views.errors.denied"
+    urlpatterns = [path("forgotten/", forgotten), *real_urls]
+
+
+@pytest.mark.parametrize("role", ["nobody", *Role])
+def test_a_view_without_a_mark_is_refused_to_everybody(role, settings, db):
+    settings.ROOT_URLCONF = WithForgottenMark
+    response = signed_in(role).get("/forgotten/")
+    assert b"nobody said" not in response.content
+    assert to_sign_in(response) if role == "nobody" else response.status_code == REFUSED
