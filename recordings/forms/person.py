@@ -96,9 +96,9 @@ class PersonForm(forms.Form):
             del self.fields["email"]
             self.fields["password"].required = False
             self.fields["password"].label = "New password"
-            self.fields["password"].help_text = (
-                "Leave it empty to keep the present one. A new one ends their sessions."
-            )
+            self.fields[
+                "password"
+            ].help_text = "Leave it empty to keep the present one. A new one ends their sessions."
         else:
             del self.fields["is_active"]
             self.fields["password"].help_text = "12 characters or more. Hand it over in person."
@@ -127,7 +127,9 @@ class PersonForm(forms.Form):
 
     def changes(self) -> list[str]:
         """Return the names of what would change; a password by its name only."""
-        return [name.replace("is_active", "sign-in").replace("scope", "tenants") for name in self.changed_data]
+        return [
+            name.replace("is_active", "sign-in").replace("scope", "tenants") for name in self.changed_data
+        ]
 
     def save(self) -> User:
         """Write the person. Raises LastAdmin, having changed nothing."""

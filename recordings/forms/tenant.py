@@ -16,7 +16,7 @@ from recordings.stores.probe import ProbeReport, probe
 
 # What a stored secret belongs to: it is never used for another server, bucket or key than it was given for.
 BOUND = ("endpoint", "bucket", "access_key")
-SECRET_AGAIN = (
+ASK_AGAIN = (
     "Type the secret key again: the stored one is only ever used with the server, bucket and access key that it was "
     "given for."
 )
@@ -106,7 +106,7 @@ class TenantForm(forms.ModelForm):
         if self.understood:
             self._place(self.understood)
         if not told.get("secret_key") and not self._may_reuse_secret(told):
-            again = SECRET_AGAIN if self.stored_secret else "Paste the secret access key from CXone."
+            again = ASK_AGAIN if self.stored_secret else "Paste the secret access key from CXone."
             self.add_error("secret_key", again)
         return told
 

@@ -135,7 +135,13 @@ def tenant_edit(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and form.check_server():
         with transaction.atomic():
             form.save()
-            _record(request, trail.Action.TENANT_CHANGED, tenant, folder=_folder(tenant), changed=form.changed_data)
+            _record(
+                request,
+                trail.Action.TENANT_CHANGED,
+                tenant,
+                folder=_folder(tenant),
+                changed=form.changed_data,
+            )
         return _scan_after_save(request, tenant, f"{tenant} is saved. A scan has been asked for.")
     return _form(request, form)
 

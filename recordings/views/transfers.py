@@ -133,7 +133,9 @@ def run_retry(request: HttpRequest, pk: int) -> HttpResponse:
         wake_savers(request)
         messages.success(request, f"{again:,} {'is' if again == 1 else 'are'} being tried again.")
     else:
-        messages.info(request, "Nothing is left to try again: what failed is gone from SEA or is being saved elsewhere.")
+        messages.info(
+            request, "Nothing is left to try again: what failed is gone from SEA or is being saved elsewhere."
+        )
     return redirect("run", one.pk)
 
 
@@ -238,7 +240,9 @@ def _words(query: str) -> str:
 
 def _named(query: str) -> str:
     """Return which of the offered searches this is, or ''."""
-    return next((view.name for view in VIEWS if view.name in SAYS and Criteria().with_view(view) == query), "")
+    return next(
+        (view.name for view in VIEWS if view.name in SAYS and Criteria().with_view(view) == query), ""
+    )
 
 
 def _choice(query: str, user: User) -> Choice:

@@ -98,12 +98,20 @@ def house(db, tmp_path, settings):
     person = make_user(Role.SUPERVISOR)
     admin = make_user(Role.ADMIN)
     job = TransferJob.objects.create(name="Job", query="saved=no", archive=archive, created_by=admin)
-    run = Run.objects.create(title="Run", archive=archive, started_by="x", finished_at=timezone.now(), total=1)
+    run = Run.objects.create(
+        title="Run", archive=archive, started_by="x", finished_at=timezone.now(), total=1
+    )
     Transfer.objects.create(
         run=run, recording=recording, archive=archive, tenant=tenant, state="failed", size=1,
         expires_at=recording.expires_at, next_try_at=timezone.now(), reason="It failed.", reason_code="x",
     )  # fmt: skip
-    ids = {"recording": recording, "media": recording, "download": recording, "person_edit": person, "job_run": job}
+    ids = {
+        "recording": recording,
+        "media": recording,
+        "download": recording,
+        "person_edit": person,
+        "job_run": job,
+    }
     ids |= dict.fromkeys(("run", "run_live", "run_retry"), run)
     ids |= dict.fromkeys(("tenant_edit", "tenant_scan", "scan_now"), tenant)
     ids |= dict.fromkeys(("archive_edit", "archive_test"), archive)
@@ -161,7 +169,9 @@ def test_each_role_gets_what_the_table_says(role, method, house):
             assert response.status_code == 200, f"{role} {name}: {response.status_code}"
             b"".join(response.streaming_content) if response.streaming else response.content
         else:
-            assert response.status_code in (200, 302, 405, 422), f"{role} {method} {name}: {response.status_code}"
+            assert response.status_code in (200, 302, 405, 422), (
+                f"{role} {method} {name}: {response.status_code}"
+            )
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
