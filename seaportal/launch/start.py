@@ -38,7 +38,7 @@ def _keep_running(command: str, arguments: list[str], start: Callable[[Portal, i
         raise LaunchError(
             f"A portal already runs in this folder: {home.owner()}. Stop it first (Ctrl-C where it was started)."
         )
-    _refuse_busy_port(port, command)
+    refuse_busy_port(port, command)
     portal = Portal(home)
     portal.supervisor.listen()
     say(f"SEA Portal: {command}")
@@ -169,7 +169,8 @@ def _port(command: str) -> int:
     return int(text)
 
 
-def _refuse_busy_port(port: int, command: str) -> None:
+def refuse_busy_port(port: int, command: str) -> None:
+    """Raise LaunchError, with another port to take, when something listens on this one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
