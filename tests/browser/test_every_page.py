@@ -1,0 +1,82 @@
+"""Every page, at both sizes and in both themes: no serious accessibility issue, nothing off the side, nothing broken."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+
+from recordings.models import Recording, Role, Run
+from recordings.transfer.queue import start_run
+
+PAGES = {
+    "overview": lambda: reverse("overview"),
+    "recordings": lambda: reverse("recordings"),
+    "recordings with filters": lambda: reverse("recordings") + "?media=VOICE&saved=no&expires=7&sort=expiry&q=1000",
+    "recordings, nothing found": lambda: reverse("recordings") + "?q=nothing-like-it",
+    "recordings with one open": lambda: reverse("recordings") + f"?open={Recording.objects.order_by('id').first().pk}",
+    "recording": lambda: reverse("recording", args=[Recording.objects.order_by("id").first().pk]),
+    "password": lambda: reverse("password"),
+}
+LOOKS = {"wide": {}, "wide, dark": {"dark": True}, "phone": {"width": 390, "height": 844}, "phone, dark": {"width": 390, "height": 844, "dark": True}}
+
+
+def serious(page):
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{issue['id']}: {issue['help']}: " + "; ".join(str(node["target"]) for node in issue["nodes"][:4])
+        for issue in found
+        if issue["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pages_of_the_house(visit, house, look):
+    rows = Recording.objects.filter(saved_at=None, media_type="SCREEN")
+    start_run(recordings=rows, archive=house["archive"], actor="ann@example.com", title="Save a selection")
+    page = visit(Role.ADMIN, **LOOKS[look])
+    for name, path in PAGES.items():
+        page.goto(path())
+        assert not serious(page), f"{name}, {look}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], f"{name}, {look}"
+        assert page.title().endswith(" · SEA Portal")
+        assert page.locator("h1").count() == 1, name
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_door_and_the_first_steps(visit, live_server, settings, watch, look):
+    settings.SETUP_CODE = "K7"
+    page = visit(None, **LOOKS[look])
+    for path in ("/welcome/?code=K7", "/sign-in/?next=/recordings/"):
+        page.goto(path)
+        assert not serious(page), f"{path}, {look}"
+    page = visit(Role.ADMIN, **LOOKS[look])
+    assert page.get_by_role("heading", name="Nothing is connected yet").is_visible()
+    assert not serious(page)
+    watch.allow("404")
+    page.goto("/nothing-here/")
+    assert page.get_by_role("heading", name="There is nothing here").is_visible()
+
+
+def test_open_filters_menus_and_messages(visit, house):
+    page = visit(Role.COMPLIANCE)
+    page.goto("/recordings/")
+    for chip in ("Started", "Media", "Expires", "Presence"):
+        page.locator(".chip summary", has_text=chip).click()
+        assert not serious(page), chip
+    page.get_by_text("Paste many IDs").click()
+    assert page.locator("details[open]").count() == 1
+    page.get_by_label("Contact IDs or file names").fill(" ".join(str(30_000_000_000 + n) for n in range(900)))
+    page.get_by_role("button", name="Find them").click()
+    assert page.get_by_text("of the 900 that you pasted").is_visible()
+    assert not serious(page)
+    assert Run.objects.count() == 0
+
+
+def test_this_watch_sees_what_it_watches_for(visit, house, watch):
+    page = visit()
+    page.evaluate("document.body.setAttribute('style', 'color: red')")
+    page.evaluate("fetch('http://192.0.2.1/').catch(() => {})")
+    page.evaluate("console.error('heard')")
+    page.wait_for_timeout(300)
+    told = "\n".join(watch.faults)
+    assert "CSP: style-src" in told and "CSP: connect-src" in told and "heard" in told
+    watch.faults.clear()
