@@ -1,7 +1,12 @@
 """Work that saves recordings: a job (the rule), a run (one execution), a transfer (one recording's way)."""
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.db.models.functions import Lower
+
+if TYPE_CHECKING:
+    from recordings.models.user import User
 
 
 class TransferJob(models.Model):
@@ -25,6 +30,20 @@ class TransferJob(models.Model):
         return self.name
 
 
+class RunQuerySet(models.QuerySet["Run"]):
+    """Words that narrow runs."""
+
+    def for_user(self, user: "User") -> "RunQuerySet":
+        """Keep the runs that this person may see: with some tenants only, those that touch no other tenant.
+
+        A run's counts, title and search tell about all of its recordings, so it is shown whole or not at all.
+        """
+        if user.all_tenants:
+            return self
+        others = Transfer.objects.filter(run=models.OuterRef("pk")).exclude(tenant__in=user.tenants.all())
+        return self.filter(~models.Exists(others))
+
+
 class Run(models.Model):
     """One execution: the recordings that it found when it began, as transfers."""
 
@@ -37,6 +56,8 @@ class Run(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     total = models.PositiveBigIntegerField(default=0)
     total_bytes = models.PositiveBigIntegerField(default=0)
+
+    objects = RunQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

@@ -56,11 +56,7 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def _live(user: User) -> dict[str, Any]:
-    runs = (
-        Run.objects.filter(finished_at=None).select_related("archive")[:MOST_RUNS]
-        if may(user, May.SAVE)
-        else []
-    )
+    runs = Run.objects.for_user(user).filter(finished_at=None)[:MOST_RUNS]
     mine = Scan.objects.filter(tenant__in=Tenant.objects.for_user(user)).select_related("tenant")
     scanning = list(mine.filter(state=Scan.State.RUNNING))
     return {

@@ -56,7 +56,7 @@ def _start(request: HttpRequest, selection: Selection, archive: Archive) -> Http
     except NothingToSave as error:
         messages.warning(request, str(error))
         return redirect(_back(request))
-    wake_savers()
+    wake_savers(request)
     forget_figures()
     files = "1 recording is" if run.total == 1 else f"{run.total:,} recordings are"
     messages.success(request, f"{files} being saved to {archive}. What was there already is left alone.")

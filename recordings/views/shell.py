@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
@@ -23,7 +23,7 @@ from recordings.search.criteria import VIEWS, Criteria
 WORK = (
     ("overview", "Overview", "overview", May.SEE),
     ("recordings", "Recordings", "rec", May.SEE),
-    ("transfers", "Transfers", "transfer", May.SAVE),
+    ("transfers", "Transfers", "transfer", May.SEE),
 )
 SETUP = (
     ("tenants", "Tenants", "source", May.SET_UP),
@@ -85,7 +85,11 @@ def known(user: User) -> Known:
     key = f"known:{scope}"
     found = cache.get(key)
     if not isinstance(found, Known):
-        found = Known(figures(user), Run.objects.filter(finished_at=None).count(), Archive.objects.count())
+        found = Known(
+            figures(user),
+            Run.objects.for_user(user).filter(finished_at=None).count(),
+            Archive.objects.count(),
+        )
         cache.set(key, found, settings.FIGURES_SECONDS)
     return found
 
@@ -128,9 +132,7 @@ class Shell:
         for name, label, icon, what in group:
             if not may(self.request.user, what):
                 continue
-            href = _address(name)
-            if not href:
-                continue
+            href = reverse(name)
             current = here == href if href == "/" else here.startswith(href)
             items.append(Item(label, icon, href, current, counts.get(name, "")))
         return items
@@ -148,17 +150,9 @@ class Shell:
         return beat(self.known.figures)
 
 
-def _address(name: str) -> str:
-    """Return the address of a page, or '' while the house has no such page."""
-    try:
-        return reverse(name)
-    except NoReverseMatch:
-        return ""
-
-
 def risk(told: Figures) -> Risk:
     """Say the pill's sentence: what is lost, at risk, unknown, or that nothing is."""
-    recordings = _address("recordings")
+    recordings = reverse("recordings")
     views = {view.name: f"{recordings}?{Criteria().with_view(view)}" for view in VIEWS}
     first = words.span((told.first_loss_at - told.at).total_seconds()) if told.first_loss_at else ""
     if not told.tenants:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Count, Exists, Min, OuterRef, QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -75,7 +75,7 @@ class Choice:
 @require_safe
 def transfers(request: HttpRequest) -> HttpResponse:
     """Show running runs, jobs, and one page of past runs."""
-    mine = runs_of(request.user)  # type: ignore[arg-type]
+    mine = Run.objects.for_user(request.user)  # type: ignore[arg-type]
     before = request.GET.get("before", "")
     ended = mine.exclude(finished_at=None).select_related("archive")
     if before.isascii() and before.isdigit() and len(before) < 19:
@@ -185,19 +185,8 @@ def job_new(request: HttpRequest) -> HttpResponse:
     return render(request, "transfers/job.html", page, status=422 if form.errors else 200)
 
 
-def runs_of(user: User) -> QuerySet[Run]:
-    """Return the runs that a person may see: with some tenants only, those that touch no other tenant.
-
-    A run's counts, title and search tell about all of its recordings, so a run is shown whole or not at all.
-    """
-    if user.all_tenants:
-        return Run.objects.all()
-    others = Transfer.objects.filter(run=OuterRef("pk")).exclude(tenant__in=user.tenants.all())
-    return Run.objects.filter(~Exists(others))
-
-
 def _run(request: HttpRequest, pk: int) -> Run:
-    return get_object_or_404(runs_of(request.user).select_related("archive", "job"), pk=pk)  # type: ignore[arg-type]
+    return get_object_or_404(Run.objects.for_user(request.user).select_related("archive", "job"), pk=pk)  # type: ignore[arg-type]
 
 
 def _running(mine: QuerySet[Run]) -> list[Live]:

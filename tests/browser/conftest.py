@@ -16,7 +16,9 @@ from tests.factories import PASSWORD, make_archive, make_recording, make_tenant,
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = Path(__file__).parent
 
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in this thread; the test's own queries wait for it
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = (
+    "true"  # Playwright's loop runs in this thread; the test's own queries wait for it
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -24,7 +26,11 @@ def pytest_collection_modifyitems(items):
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
             if not CHROMIUM:
-                item.add_marker(pytest.mark.skip("no Chromium here: install the package chromium, or set CHROMIUM to its path"))
+                item.add_marker(
+                    pytest.mark.skip(
+                        "no Chromium here: install the package chromium, or set CHROMIUM to its path"
+                    )
+                )
 
 
 @pytest.fixture(scope="session")

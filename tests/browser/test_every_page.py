@@ -4,19 +4,39 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
-from recordings.models import Recording, Role, Run
+from recordings.models import Recording, Role, Run, Tenant
 from recordings.transfer.queue import start_run
 
 PAGES = {
     "overview": lambda: reverse("overview"),
     "recordings": lambda: reverse("recordings"),
-    "recordings with filters": lambda: reverse("recordings") + "?media=VOICE&saved=no&expires=7&sort=expiry&q=1000",
+    "recordings with filters": lambda: (
+        reverse("recordings") + "?media=VOICE&saved=no&expires=7&sort=expiry&q=1000"
+    ),
     "recordings, nothing found": lambda: reverse("recordings") + "?q=nothing-like-it",
-    "recordings with one open": lambda: reverse("recordings") + f"?open={Recording.objects.order_by('id').first().pk}",
+    "recordings with one open": lambda: (
+        reverse("recordings") + f"?open={Recording.objects.order_by('id').first().pk}"
+    ),
     "recording": lambda: reverse("recording", args=[Recording.objects.order_by("id").first().pk]),
+    "transfers": lambda: reverse("transfers"),
+    "run": lambda: reverse("run", args=[Run.objects.first().pk]),
+    "new job": lambda: reverse("job_new"),
+    "tenants": lambda: reverse("tenants"),
+    "connect a tenant": lambda: reverse("tenant_new"),
+    "tenant": lambda: reverse("tenant_edit", args=[Tenant.objects.first().pk]),
+    "archives": lambda: reverse("archives"),
+    "add an archive": lambda: reverse("archive_new"),
+    "people": lambda: reverse("people"),
+    "add a person": lambda: reverse("person_new"),
+    "audit trail": lambda: reverse("audit"),
     "password": lambda: reverse("password"),
 }
-LOOKS = {"wide": {}, "wide, dark": {"dark": True}, "phone": {"width": 390, "height": 844}, "phone, dark": {"width": 390, "height": 844, "dark": True}}
+LOOKS = {
+    "wide": {},
+    "wide, dark": {"dark": True},
+    "phone": {"width": 390, "height": 844},
+    "phone, dark": {"width": 390, "height": 844, "dark": True},
+}
 
 
 def serious(page):
@@ -36,7 +56,9 @@ def test_pages_of_the_house(visit, house, look):
     for name, path in PAGES.items():
         page.goto(path())
         assert not serious(page), f"{name}, {look}"
-        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], f"{name}, {look}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], (
+            f"{name}, {look}"
+        )
         assert page.title().endswith(" · SEA Portal")
         assert page.locator("h1").count() == 1, name
 
