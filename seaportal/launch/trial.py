@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from seaportal import embedded
 from seaportal.launch.foreground import in_foreground
 from seaportal.launch.home import ROOT, Home
 from seaportal.launch.portal import Portal
@@ -53,4 +54,5 @@ def _with_services(argv: list[str], *, durable: bool) -> int:
         return 130
     finally:
         portal.stop()
+        embedded.forget_cluster(folder / "postgres")
         shutil.rmtree(folder, ignore_errors=True)

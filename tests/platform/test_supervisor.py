@@ -73,20 +73,20 @@ def test_a_program_that_dies_at_once_is_not_started_in_a_tight_loop(supervisor, 
     assert 1 <= len(said) <= 2
 
 
-def test_the_last_started_is_stopped_first(supervisor, tmp_path):
+def test_servers_stop_after_the_programs_that_need_them(supervisor, tmp_path):
     order = tmp_path / "order"
     order.touch()
-    for name in ("database", "worker"):
+    for name, serves in (("database", True), ("s3", True), ("worker", False)):
         code = (
             "import signal, sys, time\n"
             f"def end(*_): open({str(order)!r}, 'a').write('{name} '); sys.exit()\n"
             f"signal.signal(signal.SIGTERM, end)\nprint('up', flush=True)\n{SLEEP}"
         )
-        child = program(name, code, tmp_path)
+        child = program(name, code, tmp_path, serves=serves)
         supervisor.start(child)
         until(lambda child=child: "up" in supervisor.log_of(child).read_text())
     supervisor.stop()
-    assert order.read_text() == "worker database "
+    assert order.read_text() == "worker s3 database "
 
 
 def test_a_program_that_does_not_come_up_is_quoted(supervisor, tmp_path):
