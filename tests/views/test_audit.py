@@ -1,0 +1,127 @@
+"""Reading the audit trail: pages, filters, the chain, and who may read what."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from recordings import trail
+from recordings.models import AuditEntry, Role
+from tests.factories import make_recording, make_tenant, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def reader(client):
+    person = make_user(Role.COMPLIANCE)
+    client.force_login(person)
+    return person
+
+
+def tell(number=1, **told):
+    entry = {"actor": "ada@example.com", "action": trail.Action.PLAYED, "object": "call"} | told
+    trail.record_many(
+        trail.Entry(**{**entry, "object": f"{entry['object']} {index}"} if number > 1 else entry) for index in range(number)
+    )  # fmt: skip
+
+
+def page(response):
+    return " ".join(response.content.decode().split())
+
+
+def shown(response):
+    return [line.entry.object for line in response.context["lines"]]
+
+
+def test_entries_come_newest_first_and_page_by_page(client, reader):
+    tell(120)
+    first = client.get(reverse("audit"))
+    assert shown(first) == [f"call {n}" for n in range(119, 69, -1)]
+    second = client.get(f"{reverse('audit')}?{first.context['older']}")
+    third = client.get(f"{reverse('audit')}?{second.context['older']}")
+    assert shown(third) == [f"call {n}" for n in range(19, -1, -1)] and not third.context["older"]
+    back = client.get(f"{reverse('audit')}?{third.context['newer']}")
+    assert shown(back) == shown(second)
+    tell(object="a newer one")
+    again = client.get(f"{reverse('audit')}?{first.context['older']}")
+    assert shown(again) == shown(second), "what is written meanwhile moves no page"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("who=ada", ["played"]), ("action=exported+CSV", ["exported"]), ("text=EXPORT", ["exported"]),
+        ("who=nobody", []), ("text=%25", []), ("who=ada&text=played", ["played"]),
+    ],
+)  # fmt: skip
+def test_filters_narrow(client, reader, asked, found):
+    tell(object="played")
+    tell(actor="bob@example.com", action=trail.Action.EXPORTED, object="exported")
+    assert shown(client.get(f"{reverse('audit')}?{asked}")) == found
+
+
+def test_days_narrow_and_an_unknown_filter_is_told(client, reader):
+    tell(object="today")
+    today = timezone.now().date()
+    assert shown(client.get(f"{reverse('audit')}?since={today}&until={today}")) == ["today"]
+    assert shown(client.get(f"{reverse('audit')}?since={today + timedelta(days=1)}")) == []
+    wrong = client.get(f"{reverse('audit')}?since=yesterday&action=nonsense&before=x&after=-1")
+    assert wrong.status_code == 200 and "There is no such action." in page(wrong)
+    assert shown(wrong) == ["today"]
+
+
+def test_an_entry_is_found_by_its_hash(client, reader):
+    tell(object="one")
+    tell(object="two")
+    head = AuditEntry.objects.first().hash
+    assert shown(client.get(f"{reverse('audit')}?text={head[:10]}")) == ["two"]
+
+
+def test_filters_stay_while_paging(client, reader):
+    tell(60)
+    tell(60, actor="bob@example.com", object="other")
+    first = client.get(f"{reverse('audit')}?who=ada")
+    second = client.get(f"{reverse('audit')}?{first.context['older']}")
+    assert len(shown(first)) == 50 and len(shown(second)) == 10
+    assert all(one.startswith("call") for one in shown(first) + shown(second))
+
+
+def test_hostile_text_is_shown_as_text(client, reader):
+    tell(object="<script>alert(1)</script>", detail={"name": "<b>x</b>"})
+    assert "<script>alert" not in page(client.get(reverse("audit")))
+
+
+def test_an_intact_chain_says_how_many_entries(client, reader):
+    tell(3)
+    said = page(client.post(reverse("audit_verify"), follow=True))
+    assert "The chain is intact: 3 entries" in said
+
+
+def test_a_changed_entry_is_named(client, reader):
+    tell(3)
+    broken = AuditEntry.objects.order_by("id")[1]
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE recordings_auditentry DISABLE TRIGGER USER")
+        cursor.execute("UPDATE recordings_auditentry SET object = 'forged' WHERE id = %s", [broken.pk])
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE recordings_auditentry ENABLE TRIGGER USER")
+        cursor.execute("ALTER TABLE recordings_auditentry DISABLE TRIGGER audit_no_truncate")
+    said = page(client.post(reverse("audit_verify"), follow=True))
+    assert f"The chain breaks at entry {broken.pk:,}" in said
+
+
+def test_who_sees_some_tenants_reads_about_those_and_their_own_doings(client):
+    mine, other = make_tenant(name="Mine"), make_tenant(name="Other")
+    person = make_user(Role.COMPLIANCE, tenants=[mine])
+    client.force_login(person)
+    tell(object="seen", recording_id=make_recording(mine).pk)
+    tell(object="hidden", recording_id=make_recording(other).pk)
+    tell(object="hidden though mine", actor=person.email, recording_id=make_recording(other).pk)
+    tell(object="Mine", action=trail.Action.SCANNED)
+    tell(object="Other", action=trail.Action.SCANNED)
+    tell(object="q=secret", action=trail.Action.EXPORTED)
+    tell(object="q=own", action=trail.Action.EXPORTED, actor=person.email)
+    assert shown(client.get(reverse("audit"))) == ["q=own", "Mine", "seen"]

@@ -1,0 +1,287 @@
+"""Connecting, changing, testing and scanning a tenant, as an admin does it in the browser."""
+
+import logging
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+from redis import Redis
+
+from recordings.catalog.scan import scan
+from recordings.forms.tenant import TenantForm
+from recordings.models import AuditEntry, Recording, Role, Scan, Tenant
+from recordings.trail import Action
+from seaportal.celery import app
+from tests.factories import make_recording, make_tenant, make_user, name_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SECRET = "a-secret-that-nobody-may-read"
+
+
+@pytest.fixture
+def admin(client):
+    person = make_user(Role.ADMIN)
+    client.force_login(person)
+    return person
+
+
+@pytest.fixture
+def sea(rclone_s3):
+    rclone_s3.put(f"recordings/{name_of()}", b"voice", datetime.now(UTC) - timedelta(days=1))
+    return rclone_s3
+
+
+@pytest.fixture
+def told_to_workers(settings):
+    """Take the messages at a broker that this test alone uses, and read which tasks were asked for."""
+    broker = Redis.from_url(settings.REDIS_URL)
+    app.amqp._producer_pool = None  # whatever broker an earlier test had it talk to
+    broker.delete("scan", "transfer")
+    yield lambda queue: [message.decode() for message in broker.lrange(queue, 0, -1)]
+    broker.delete("scan", "transfer")
+
+
+def typed(s3=None, **changes):
+    told = {
+        "name": "EMEA-1", "location": f"{s3.endpoint}/{s3.bucket}/recordings/" if s3 else "s3://my-bucket/SEA/",
+        "access_key": s3.access_key if s3 else "AKIAEXAMPLE", "secret_key": s3.secret_key if s3 else SECRET,
+        "region": "", "time_zone": "Europe/Berlin", "verify_tls": "on",
+    }  # fmt: skip
+    return told | changes
+
+
+def page(response):
+    return " ".join(response.content.decode().split())
+
+
+def test_connecting_understands_the_location_and_asks_for_the_first_scan(client, admin, sea, told_to_workers):
+    response = client.post(reverse("tenant_new"), typed(sea), follow=True)
+    tenant = Tenant.objects.get()
+    assert (tenant.endpoint, tenant.bucket, tenant.prefix) == (sea.endpoint, "sea", "recordings/")
+    assert tenant.time_zone == "Europe/Berlin" and tenant.verify_tls
+    assert "EMEA-1 is connected" in page(response)
+    assert any("scan_tenant" in message for message in told_to_workers("scan"))
+    entry = AuditEntry.objects.get(action=Action.TENANT_CONNECTED)
+    assert (entry.actor, entry.object) == (admin.email, "EMEA-1")
+
+
+def test_a_location_that_cannot_be_understood_says_what_to_paste(client, admin):
+    response = client.post(reverse("tenant_new"), typed(location="ftp://somewhere/else"))
+    assert response.status_code == 422
+    assert "Paste the File Location as CXone shows it" in page(response)
+    assert not Tenant.objects.exists()
+
+
+def test_what_was_understood_is_said_while_typing(client, admin):
+    said = page(client.post(reverse("tenant_understood"), {"location": " s3://my-bucket/SEA "}))
+    assert "Bucket my-bucket, folder SEA/" in said and "<html" not in said
+
+
+def test_the_same_folder_is_connected_once(client, admin):
+    make_tenant(endpoint="https://s3.amazonaws.com", bucket="my-bucket", prefix="SEA/")
+    response = client.post(reverse("tenant_new"), typed())
+    assert "connected already" in page(response) and Tenant.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "location", ["http://169.254.169.254/bucket/folder/", "https://[fe80::1]/bucket/folder/"]
+)
+def test_a_metadata_address_is_refused_even_where_private_ones_are_allowed(client, admin, location):
+    response = client.post(reverse("tenant_new"), typed(location=location))
+    assert response.status_code == 422 and "link-local or metadata" in page(response)
+    assert not Tenant.objects.exists()
+
+
+def test_a_private_address_is_refused_unless_allowed(client, admin, settings):
+    settings.PRIVATE_ENDPOINTS = False
+    response = client.post(reverse("tenant_new"), typed(location="https://10.0.0.1/bucket/folder/"))
+    assert "inside a private network" in page(response) and not Tenant.objects.exists()
+
+
+def test_the_secret_is_encrypted_and_appears_nowhere(client, admin, sea, caplog):
+    caplog.set_level(logging.DEBUG)
+    seen = []
+    client.post(reverse("tenant_new"), typed(sea, secret_key=SECRET))
+    tenant = Tenant.objects.get()
+    assert tenant.secret_key == SECRET
+    edit = reverse("tenant_edit", args=[tenant.pk])
+    seen.append(client.get(edit))
+    seen.append(client.post(edit, typed(sea, secret_key=SECRET, name="")))
+    seen.append(client.post(reverse("tenant_test"), typed(sea, secret_key=SECRET)))
+    seen.append(client.get(reverse("tenants")))
+    assert not any(SECRET in response.content.decode() for response in seen)
+    assert SECRET not in caplog.text
+    assert not any(SECRET in str([*vars(entry).values()]) for entry in AuditEntry.objects.all())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT secret_key FROM recordings_tenant")
+        assert SECRET not in cursor.fetchone()[0]
+
+
+def test_an_empty_secret_keeps_the_stored_one(client, admin, sea):
+    tenant = make_tenant(s3=sea)
+    response = client.post(
+        reverse("tenant_edit", args=[tenant.pk]), typed(sea, secret_key="", name="Renamed")
+    )
+    assert response.status_code == 302
+    tenant.refresh_from_db()
+    assert (tenant.name, tenant.secret_key) == ("Renamed", sea.secret_key)
+    assert AuditEntry.objects.get(action=Action.TENANT_CHANGED).detail["changed"].count("secret_key") == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"location": "http://127.0.0.1:9/sea/recordings/"},
+        {"access_key": "ANOTHER"},
+        {"location": "{}/other/recordings/"},
+    ],
+)
+@pytest.mark.parametrize("address", ["tenant_edit", "tenant_test"])
+def test_a_stored_secret_is_never_used_for_another_server_bucket_or_key(client, admin, sea, changes, address):
+    tenant = make_tenant(s3=sea)
+    where = reverse(address, args=[tenant.pk] if address == "tenant_edit" else [])
+    changes = {name: value.format(sea.endpoint) for name, value in changes.items()}
+    response = client.post(where, typed(sea, secret_key="", tenant=str(tenant.pk), **changes))
+    assert response.status_code == 422 and "Type the secret key again" in page(response)
+    tenant.refresh_from_db()
+    assert (tenant.endpoint, tenant.bucket, tenant.access_key) == (sea.endpoint, "sea", sea.access_key)
+
+
+def test_another_folder_is_refused_while_recordings_of_this_one_are_known(client, admin, sea):
+    tenant = make_tenant(s3=sea)
+    make_recording(tenant)
+    response = client.post(
+        reverse("tenant_edit", args=[tenant.pk]), typed(sea, location=f"{sea.endpoint}/sea/elsewhere/")
+    )
+    assert "connect the new folder as a tenant of its own" in page(response)
+
+
+def test_a_saved_change_clears_the_problem_and_asks_for_a_scan(client, admin, sea, told_to_workers):
+    tenant = make_tenant(
+        s3=sea, problem="The key was rotated.", problem_code="key", problem_since=timezone.now()
+    )
+    client.post(reverse("tenant_edit", args=[tenant.pk]), typed(sea))
+    tenant.refresh_from_db()
+    assert (tenant.problem, tenant.problem_since) == ("", None)
+    assert any("scan_tenant" in message for message in told_to_workers("scan"))
+
+
+def test_a_connection_that_works_gets_its_checklist(client, admin, sea):
+    before = sea.keys()
+    response = client.post(reverse("tenant_test"), typed(sea, name=""))
+    said = page(response)
+    assert response.status_code == 200 and "<html" in said, "without JavaScript it is the whole page"
+    for words in (
+        "Works",
+        "Understood: Bucket sea, folder recordings/",
+        "Signature accepted",
+        "1 file",
+        "One byte of",
+        "Not tested",
+    ):
+        assert words in said, words
+    assert sea.keys() == before and not Tenant.objects.exists()
+    assert AuditEntry.objects.get(action=Action.TENANT_TESTED).detail["headline"] == "Works"
+
+
+def test_with_javascript_the_checklist_comes_alone(client, admin, sea):
+    said = page(client.post(reverse("tenant_test"), typed(sea), headers={"HX-Request": "true"}))
+    assert 'id="report"' in said
+    assert "<html" not in said and "Works" in said
+
+
+def test_a_wrong_key_and_a_dead_server_are_told_in_words(client, admin, sea):
+    wrong = page(client.post(reverse("tenant_test"), typed(sea, secret_key="wrong")))
+    assert "Does not work: Keys and clock" in wrong
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    dead = page(
+        client.post(reverse("tenant_test"), typed(sea, location=f"http://127.0.0.1:{port}/sea/recordings/"))
+    )
+    assert "Does not work: Reachable" in dead and "The server does not answer" in dead
+
+
+def test_an_empty_folder_is_told_with_both_readings(client, admin, weed_s3):
+    said = page(client.post(reverse("tenant_test"), typed(weed_s3)))
+    assert "Works, nothing to see yet" in said
+    assert "Two readings, and SEA cannot tell them apart" in said
+
+
+def test_a_test_of_a_stored_tenant_uses_its_stored_secret(client, admin, sea):
+    tenant = make_tenant(s3=sea)
+    said = page(client.post(reverse("tenant_test"), typed(sea, secret_key="", tenant=str(tenant.pk))))
+    assert "One byte of" in said
+
+
+def test_scan_now_is_heard_by_the_workers_and_told_until_it_begins(client, admin, told_to_workers):
+    tenant = make_tenant()
+    response = client.post(reverse("scan_now", args=[tenant.pk]), follow=True)
+    assert len(told_to_workers("scan")) == 1
+    assert "A scan has been asked for" in page(response)
+    assert 'hx-trigger="every 2s"' in page(response)
+
+
+def test_scan_now_without_a_broker_is_a_sentence(client, admin):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    before = app.conf.broker_write_url
+    app.conf.broker_write_url = f"redis://127.0.0.1:{port}/0"
+    app.amqp._producer_pool = None  # made anew for the address that nobody answers at
+    try:
+        tenant = make_tenant()
+        response = client.post(reverse("scan_now", args=[tenant.pk]), follow=True)
+    finally:
+        app.conf.broker_write_url = before
+        app.amqp._producer_pool = None
+    assert response.status_code == 200
+    assert "the broker does not answer" in page(response)
+
+
+def test_a_running_scan_shows_its_progress_and_is_asked_for_again(client, admin):
+    tenant = make_tenant()
+    Scan.objects.create(tenant=tenant, shards=16, shards_done=5, seen=1234, new=56)
+    said = page(client.get(reverse("tenant_scan", args=[tenant.pk])))
+    assert "5 of 16 parts" in said and "1,234 seen, 56 new" in said
+    assert 'hx-trigger="every 2s"' in said and "<html" not in said
+    again = client.post(reverse("scan_now", args=[tenant.pk]), follow=True)
+    assert "under way already" in page(again)
+
+
+def test_a_scan_that_ended_is_not_asked_for_again(client, admin, sea):
+    tenant = make_tenant(s3=sea)
+    scan(tenant=tenant, actor="Scan")
+    said = page(client.get(reverse("tenant_scan", args=[tenant.pk])))
+    assert "Complete" in said and "1 seen, 1 new, 0 gone" in said
+    assert "hx-trigger" not in said
+
+
+def test_a_tenant_that_was_never_listed_is_unknown_and_not_zero(client, admin):
+    tenant = make_tenant(problem="The server does not answer.", problem_since=timezone.now())
+    said = page(client.get(reverse("tenants")))
+    assert "The server does not answer." in said and "unknown" in said
+    assert Recording.objects.filter(tenant=tenant).count() == 0
+
+
+def test_a_secret_that_no_key_opens_is_asked_for_again(sea):
+    make_tenant(s3=sea)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE recordings_tenant SET secret_key = 'not a token'")
+    form = TenantForm(typed(sea, secret_key=""), instance=Tenant.objects.defer("secret_key").get())
+    assert form.errors == {"secret_key": ["Paste the secret access key from CXone."]}
+
+
+def test_an_admin_of_some_tenants_sees_those_and_what_they_connect(client, sea):
+    mine, other = make_tenant(name="Mine"), make_tenant(name="Other")
+    person = make_user(Role.ADMIN, tenants=[mine])
+    client.force_login(person)
+    said = page(client.get(reverse("tenants")))
+    assert "Mine" in said and "Other" not in said
+    assert client.get(reverse("tenant_edit", args=[other.pk])).status_code == 404
+    assert client.post(reverse("tenant_test"), typed(sea, tenant=str(other.pk))).status_code == 404
+    client.post(reverse("tenant_new"), typed(sea, name="New"))
+    assert set(person.tenants.values_list("name", flat=True)) == {"Mine", "New"}

@@ -1,0 +1,233 @@
+"""Watching what is saved, running jobs, retrying failures."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from redis import Redis
+
+from recordings.models import Archive, AuditEntry, Presence, Recording, Role, Run, Transfer, TransferJob
+from recordings.trail import Action
+from recordings.transfer import queue
+from seaportal.celery import app
+from tests.factories import make_archive, make_recording, make_tenant, make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LIVE = 'hx-trigger="every 2s"'
+
+
+@pytest.fixture
+def saver(client):
+    person = make_user(Role.COMPLIANCE)
+    client.force_login(person)
+    return person
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return make_archive(tmp_path / "main", name="Main")
+
+
+@pytest.fixture
+def told_to_workers(settings):
+    broker = Redis.from_url(settings.REDIS_URL)
+    app.amqp._producer_pool = None  # whatever broker an earlier test had it talk to
+    broker.delete("scan", "transfer")
+    yield lambda: [message.decode() for message in broker.lrange("transfer", 0, -1)]
+    broker.delete("scan", "transfer")
+
+
+def start(archive: Archive, *recordings: Recording, query: str = "", title: str = "A run") -> Run:
+    chosen = Recording.objects.filter(pk__in=[one.pk for one in recordings])
+    return queue.start_run(
+        recordings=chosen, archive=archive, actor="ada@example.com", title=title, query=query
+    )
+
+
+def settle(run: Run, state: str, **changes):
+    run.transfers.filter(state="queued").update(state=state, finished_at=timezone.now(), **changes)
+    queue.close_if_done(run)
+
+
+def fail(run: Run, recording: Recording, reason: str, code: str):
+    run.transfers.filter(recording=recording).update(
+        state="failed", reason=reason, reason_code=code, attempts=3, finished_at=timezone.now()
+    )
+
+
+def page(response):
+    return " ".join(response.content.decode().split())
+
+
+def test_a_running_run_tells_how_far_it_is_and_is_asked_for_again(client, saver, archive):
+    tenant = make_tenant()
+    rows = [make_recording(tenant, size=1_000_000) for _ in range(4)]
+    run = start(archive, *rows)
+    run.transfers.filter(recording__in=rows[:2]).update(state="verified", finished_at=timezone.now())
+    fail(run, rows[2], "The copy differs.", "differs")
+    for address in (reverse("transfers"), reverse("run", args=[run.pk]), reverse("run_live", args=[run.pk])):
+        said = page(client.get(address))
+        assert "75 %" in said and "2 of 4 files saved, 2.0 MB of 4.0 MB" in said
+        assert LIVE in said
+    assert "<html" not in said, "the last one is the fragment"
+
+
+def test_a_run_that_ended_is_not_asked_for_again(client, saver, archive):
+    run = start(archive, make_recording(make_tenant()))
+    settle(run, "verified")
+    said = page(client.get(reverse("run_live", args=[run.pk])))
+    assert "100 %" in said and "All saved and verified" in said and LIVE not in said
+
+
+def test_nothing_in_the_live_part_can_hold_the_focus(client, saver, archive):
+    run = start(archive, make_recording(make_tenant()))
+    said = page(client.get(reverse("run_live", args=[run.pk])))
+    assert not any(tag in said for tag in ("<a ", "<button", "<input", "tabindex"))
+
+
+def test_what_makes_a_run_wait_is_told(client, saver, archive):
+    tenant = make_tenant()
+    run = start(archive, make_recording(tenant))
+    queue.pause_lane(seconds=60, reason="The disk is full.", code="full", archive=archive.pk)
+    said = page(client.get(reverse("run_live", args=[run.pk])))
+    assert "Waiting" in said and "The disk is full." in said and "no try is counted" in said
+
+
+def test_failures_are_grouped_by_reason_soonest_expiry_first(client, saver, archive):
+    tenant = make_tenant()
+    late, soon, middle = (make_recording(tenant, days_left=days) for days in (20, 1.5, 9))
+    run = start(archive, late, soon, middle)
+    fail(run, late, "The copy differs from its source. (9 bytes)", "differs")
+    fail(run, soon, "The source closed the connection. (12 of 40 bytes)", "short")
+    fail(run, middle, "The copy differs from its source. (7 bytes)", "differs")
+    queue.close_if_done(run)
+    response = client.get(reverse("run", args=[run.pk]))
+    assert [(g["number"], g["said"]) for g in response.context["groups"]] == [
+        (1, "The source closed the connection."),
+        (2, "The copy differs from its source."),
+    ]
+    assert [one.recording for one in response.context["failures"]] == [soon, middle, late]
+    assert "Ended, not all is saved" in page(response)
+    only = client.get(f"{reverse('run', args=[run.pk])}?reason=differs")
+    assert [one.recording for one in only.context["failures"]] == [middle, late]
+
+
+def test_retry_queues_what_failed_and_tells_the_workers(client, saver, archive, told_to_workers):
+    tenant = make_tenant()
+    kept, gone = make_recording(tenant), make_recording(tenant)
+    run = start(archive, kept, gone)
+    settle(run, "failed", reason="It failed.", reason_code="x")
+    Recording.objects.filter(pk=gone.pk).update(presence=Presence.VANISHED, gone_at=timezone.now())
+    assert "Retry 1" in page(client.get(reverse("run", args=[run.pk])))
+    said = page(client.post(reverse("run_retry", args=[run.pk]), follow=True))
+    assert "1 is being tried again" in said and LIVE in said
+    assert run.transfers.get(state="queued").recording == kept
+    assert any("transfer_work" in message for message in told_to_workers())
+    assert AuditEntry.objects.get(action=Action.RETRIED).actor == saver.email
+
+
+def test_a_retry_with_nothing_left_says_so(client, saver, archive):
+    run = start(archive, make_recording(make_tenant()))
+    settle(run, "verified")
+    assert "Nothing is left to try again" in page(
+        client.post(reverse("run_retry", args=[run.pk]), follow=True)
+    )
+
+
+def test_a_job_is_made_of_a_search_and_run(client, archive, told_to_workers):
+    admin = make_user(Role.ADMIN)
+    client.force_login(admin)
+    tenant = make_tenant()
+    voice, screen = make_recording(tenant), make_recording(tenant, media_type="SCREEN")
+    form = client.get(f"{reverse('job_new')}?query=media%3DSCREEN")
+    assert "media: Screen; 1 now" in page(form)
+    told = {"name": "Screens", "query": "media=SCREEN", "brought": "media=SCREEN", "archive": archive.pk}
+    client.post(reverse("job_new"), told)
+    job = TransferJob.objects.get()
+    assert (job.name, job.query, job.created_by) == ("Screens", "media=SCREEN", admin)
+    assert AuditEntry.objects.get(action=Action.JOB_ADDED).object == "Screens"
+    said = page(client.post(reverse("job_run", args=[job.pk]), follow=True))
+    assert "Screens has begun: 1 to save in Main" in said
+    assert Transfer.objects.get().recording == screen != voice
+    assert any("transfer_work" in message for message in told_to_workers())
+
+
+def test_a_job_with_nothing_to_save_says_so_and_starts_nothing(client, saver, archive):
+    job = TransferJob.objects.create(name="Empty", query="saved=no", archive=archive, created_by=saver)
+    said = page(client.post(reverse("job_run", args=[job.pk]), follow=True))
+    assert "Nothing here needs saving" in said and not Run.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": ""}, {"archive": "999"}, {"query": "media=FORGED"}, {"name": "TAKEN"}]
+)
+def test_a_job_that_cannot_be_made_says_why(client, archive, changes):
+    admin = make_user(Role.ADMIN)
+    client.force_login(admin)
+    TransferJob.objects.create(name="Taken", archive=archive, created_by=admin)
+    told = {
+        "name": "New",
+        "query": "media=SCREEN",
+        "brought": "media=SCREEN",
+        "archive": archive.pk,
+    } | changes
+    assert client.post(reverse("job_new"), told).status_code == 422
+    assert TransferJob.objects.count() == 1
+
+
+def test_without_an_archive_the_page_says_what_to_do(client, saver):
+    assert "There is no archive yet" in page(client.get(reverse("transfers")))
+
+
+def test_past_runs_page_by_page(client, saver, archive):
+    ended = timezone.now()
+    for number in range(30):
+        Run.objects.create(title=f"Run {number:02d}", archive=archive, started_by="x", finished_at=ended)
+    first = client.get(reverse("transfers"))
+    second = client.get(f"{reverse('transfers')}?before={first.context['older']}")
+    titles = [live.run.title for response in (first, second) for live in response.context["past"]]
+    assert titles == [f"Run {number:02d}" for number in range(29, -1, -1)]
+
+
+def test_a_supervisor_looks_and_cannot_act(client, archive):
+    run = start(archive, make_recording(make_tenant(), days_left=3))
+    settle(run, "failed", reason="It failed.", reason_code="x")
+    client.force_login(make_user(Role.SUPERVISOR))
+    said = page(client.get(reverse("run", args=[run.pk])))
+    assert "It failed." in said and "Retry" not in said
+    assert "New job" not in page(client.get(reverse("transfers")))
+
+
+def test_who_sees_some_tenants_sees_runs_and_jobs_of_those_only(client, archive):
+    mine, other = make_tenant(name="Mine"), make_tenant(name="Other")
+    maker = make_user(Role.ADMIN)
+    own = start(archive, make_recording(mine), title="Run of mine")
+    theirs = start(archive, make_recording(other), title="Run of other")
+    mixed = start(archive, make_recording(mine), make_recording(other), title="Run of both")
+    for name, query in (
+        ("Job of mine", f"tenant={mine.pk}"),
+        ("Job of other", f"tenant={other.pk}"),
+        ("Job of all", ""),
+    ):
+        TransferJob.objects.create(name=name, query=query, archive=archive, created_by=maker)
+    client.force_login(make_user(Role.COMPLIANCE, tenants=[mine]))
+    said = page(client.get(reverse("transfers")))
+    assert "Run of mine" in said and "Job of mine" in said
+    assert not any(word in said for word in ("Run of other", "Run of both", "Job of other", "Job of all"))
+    assert client.get(reverse("run", args=[own.pk])).status_code == 200
+    for run in (theirs, mixed):
+        assert client.get(reverse("run_live", args=[run.pk])).status_code == 404
+        assert client.post(reverse("run_retry", args=[run.pk])).status_code == 404
+    hidden = TransferJob.objects.get(name="Job of all")
+    assert client.post(reverse("job_run", args=[hidden.pk])).status_code == 404
+
+
+def test_the_list_takes_no_more_statements_for_more_jobs(
+    client, saver, archive, django_assert_max_num_queries
+):
+    for number in range(12):
+        TransferJob.objects.create(name=f"Job {number}", query="saved=no", archive=archive, created_by=saver)
+    start(archive, make_recording(make_tenant(), days_left=timedelta(days=2).days))
+    with django_assert_max_num_queries(45):
+        client.get(reverse("transfers"))
