@@ -45,24 +45,23 @@ def _sentence(told: Figures) -> tuple[str, str]:
 def _more(told: Figures) -> list[str]:
     """Return the sentences under the headline, the most urgent first."""
     said = []
+    if told.level == "lost":
+        said.append("They were gone from SEA before a copy was made. Each keeps its row and its history.")
     if told.first_loss_at:
-        first = f"The first expires in {span((told.first_loss_at - told.at).total_seconds())}, at {clock(told.first_loss_at, told.at)}."
-        said.append(first)
+        left = span((told.first_loss_at - told.at).total_seconds())
+        said.append(f"The first expires in {left}, at {clock(told.first_loss_at, told.at)}.")
     if told.expired_unseen:
         past = "is past its 30 days" if told.expired_unseen == 1 else "are past their 30 days"
         said.append(f"{counted(told.expired_unseen, 'recording')} {past}: SEA may remove them at any moment.")
     unknown = [state for state in told.tenants if state.sentence]
-    if unknown and told.level != "unknown":
+    if unknown and told.level == "unknown":
+        said += [f"{state.tenant.name}: {state.sentence}" for state in unknown[:2]]
+        said.append("As of the last good scan, nothing expires unsaved within 7 days.")
+    elif unknown:
         names = ", ".join(state.tenant.name for state in unknown)
         said.append(f"{names} could not be listed, so there may be more.")
-    elif unknown:
-        said.append(
-            "As far as the last good scan goes, nothing expires unsaved within 7 days. The tenants below say what is wrong."
-        )
     if told.level == "ok" and told.in_sea:
         said.append(_calm(told))
-    if told.level == "lost":
-        said.append("They were gone from SEA before a copy was made. Each keeps its row and its history.")
     return said
 
 
