@@ -5,6 +5,7 @@ var/postgres and var/valkey. This module prepares them and says how to run them;
 """
 
 import importlib.util
+import itertools
 import os
 import pwd
 import shutil
@@ -24,14 +25,26 @@ from seaportal.launch.supervisor import Child
 
 NAME = "seaportal"  # of the database, its role, and the system user that stands in for root
 SYSTEM_HOME = Path("/var/lib/seaportal")
+PORTS_BELOW, PORTS_COUNT = 32_700, 12_000
+_asked = itertools.count()
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port on 127.0.0.1 that nothing listens on now, and never the same one twice.
+
+    The ports lie below those that the kernel hands to outgoing connections, or one of these could take the port
+    before its server does; and processes with neighbouring numbers look in different places.
+    """
+    for _ in range(PORTS_COUNT):
+        port = PORTS_BELOW - PORTS_COUNT + (os.getpid() * 101 + next(_asked)) % PORTS_COUNT
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise LaunchError("No free port was found on 127.0.0.1. Stop some of the programs that listen there.")
 
 
 @dataclass

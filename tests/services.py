@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from seaportal.embedded import free_port
+
 KEY, SECRET = "TESTKEY", "test-secret-of-no-value"
 
 
@@ -29,12 +30,6 @@ def program(name: str) -> str:
     found = str(beside) if beside.exists() else shutil.which(name)
     assert found, f"{name} is missing: run ./portal test, which installs it"
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -119,18 +114,20 @@ def weed(folder: Path) -> Iterator[str]:
         "actions": ["Admin", "Read", "List", "Write"],
     }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    ports = [_free_pair() for _ in range(4)]
+    s3 = free_port()
+    # Every port is named: each has a default that another server on this machine may have.
+    parts = [f"-{part}.port={free_port()}" for part in ("master", "volume", "filer")]
+    parts += [f"-{part}.port.grpc={free_port()}" for part in ("master", "volume", "filer", "s3")]
     server = subprocess.Popen(
         [
-            program("weed"), "server", "-ip=127.0.0.1", f"-dir={folder}", f"-master.port={ports[0]}",
-            f"-volume.port={ports[1]}", f"-filer.port={ports[2]}", "-s3", f"-s3.port={ports[3]}",
+            program("weed"), "server", "-ip=127.0.0.1", f"-dir={folder}", *parts, "-filer", "-s3", f"-s3.port={s3}",
             f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
             "-volume.max=0", "-master.volumeSizeLimitMB=64",
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
     )  # fmt: skip
     try:
-        endpoint = f"http://127.0.0.1:{ports[3]}"
+        endpoint = f"http://127.0.0.1:{s3}"
         wait_for(endpoint, server)
         yield endpoint
     finally:
@@ -154,14 +151,3 @@ def new_bucket(endpoint: str) -> str:
                 raise
             time.sleep(0.5)
     raise AssertionError
-
-
-def _free_pair() -> int:
-    """Return a free port whose neighbour 10,000 above, for gRPC, is free too."""
-    for _ in range(200):
-        port = free_port()
-        if port < 55_000:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port + 10_000)):
-                    return port
-    raise AssertionError("no pair of free ports")

@@ -45,7 +45,8 @@ def _with_services(argv: list[str], *, durable: bool) -> int:
     portal.set("SEAPORTAL_HTTPS", "false")
     portal.env.pop("SEAPORTAL_ARCHIVE_ROOTS", None)
     portal.env["PYTEST_PLUGINS"] = "tests.environment"
-    (folder / "archives").mkdir()
+    for name in ("archives", "static"):
+        (folder / name).mkdir()
     portal.supervisor.listen()
     try:
         portal.start_services()

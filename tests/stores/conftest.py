@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from recordings.stores.s3 import S3Store
+from seaportal.embedded import free_port
 
 BUCKET = "bucket"
 PREFIX = "folder/"
@@ -54,12 +55,6 @@ class Server:
             aws_secret_access_key=self.secret_key,
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
         )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def program(name: str) -> str:
