@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from recordings.models import Recording
-from recordings.stores.base import NoSuchObject, ReadStream, Store, StoreError
+from recordings.models import Archive, Recording, Tenant
+from recordings.stores.base import NoSuchObject, ReadStream, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +85,9 @@ def open_media(recording: Recording, part: Part) -> Media:
     Raises NotAvailable with a sentence when no place gives it.
     """
     reasons = []
-    for words, store, key, etag in _places(recording):
+    for words, place, key, etag in _places(recording):
         try:
+            store = place.store()
             if recording.size == 0:
                 return Media(None, part, 0, words)
             stream = (
@@ -103,9 +104,9 @@ def open_media(recording: Recording, part: Part) -> Media:
     raise NotAvailable(" ".join(reasons) or "It is no longer in SEA, and no archive has a copy of it.")
 
 
-def _places(recording: Recording) -> Iterator[tuple[str, Store, str, str | None]]:
-    """Yield where the bytes may be, best first: words, store, key there, and the ETag to insist on."""
+def _places(recording: Recording) -> Iterator[tuple[str, Tenant | Archive, str, str | None]]:
+    """Yield where the bytes may be, best first: words, place, key there, and the ETag to insist on."""
     if recording.in_sea:
-        yield "SEA", recording.tenant.store(), recording.key, recording.etag
+        yield "SEA", recording.tenant, recording.key, recording.etag
     for copy in recording.copies.select_related("archive").order_by("-verified_at"):
-        yield copy.archive.name, copy.archive.store(), copy.path, None
+        yield copy.archive.name, copy.archive, copy.path, None

@@ -8,7 +8,6 @@ from django import forms
 from django.conf import settings
 
 from recordings.models import Recording, Tenant
-from recordings.models.fields import SecretUnreadable
 from recordings.sea.location import Location, LocationError, parse_location
 from recordings.stores.base import StoreError, Unreachable
 from recordings.stores.endpoint import check_endpoint
@@ -26,14 +25,6 @@ def zones() -> list[tuple[str, str]]:
     """Return the zone names that a tenant may choose, UTC first; places only, no offsets or old abbreviations."""
     places = sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
     return [("UTC", "UTC only"), *((name, name.replace("_", " ")) for name in places)]
-
-
-def _stored(tenant: Tenant) -> str:
-    """Return the stored secret; one that FIELD_KEYS cannot open any more is as good as none, so it is asked for."""
-    try:
-        return tenant.secret_key if tenant.pk else ""
-    except SecretUnreadable:
-        return ""
 
 
 class TenantForm(forms.ModelForm):
@@ -67,7 +58,9 @@ class TenantForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.before = {name: getattr(self.instance, name) for name in (*BOUND, "prefix")}
-        self.stored_secret = _stored(self.instance)
+        self.stored_secret = (
+            self.instance.secret_key if self.instance.pk else ""
+        )  # empty too when no key opens it
         self.understood: Location | None = None
         typed = {"class": "in", "autocomplete": "off", "spellcheck": "false"}
         for name, more in {

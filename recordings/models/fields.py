@@ -7,12 +7,17 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
 
+from recordings.stores.base import StoreError
 
-class SecretUnreadable(Exception):
-    """A stored secret cannot be decrypted: FIELD_KEYS lacks the key that it was written with. Add that key at the end of FIELD_KEYS."""
 
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
+class SecretUnreadable(StoreError):
+    """The stored secret key cannot be read: FIELD_KEYS lacks the key that it was encrypted with. Put that key back at the end of FIELD_KEYS, or type the secret again on the tenant's page."""
+
+    code = "secret_unreadable"
+
+
+class Unreadable(str):
+    """Stand for a secret that no key opens: empty, so that pages work, and never written back over what is stored."""
 
 
 @lru_cache(maxsize=4)
@@ -28,10 +33,12 @@ def box() -> MultiFernet:
 class SecretField(models.TextField):  # type: ignore[type-arg]
     """Store text encrypted; the database, its dumps and its logs never hold the clear text.
 
-    Raises SecretUnreadable on loading when no key fits.
+    What no key opens is loaded as Unreadable.
     """
 
     def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, Unreadable):
+            raise SecretUnreadable
         if value in (None, ""):
             return value
         return box().encrypt(str(value).encode()).decode()
@@ -41,5 +48,5 @@ class SecretField(models.TextField):  # type: ignore[type-arg]
             return value
         try:
             return box().decrypt(value.encode()).decode()
-        except InvalidToken as error:
-            raise SecretUnreadable from error
+        except InvalidToken:
+            return Unreadable()

@@ -7,7 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
 
-from recordings.models.fields import SecretField
+from recordings.models.fields import SecretField, SecretUnreadable, Unreadable
 from recordings.stores.base import Store
 from recordings.stores.s3 import S3Store
 
@@ -87,7 +87,12 @@ class Tenant(models.Model):
         return self.name
 
     def store(self) -> Store:
-        """Return the door to the tenant's SEA folder; one per process and set of credentials."""
+        """Return the door to the tenant's SEA folder; one per process and set of credentials.
+
+        Raises SecretUnreadable when FIELD_KEYS do not open the stored secret.
+        """
+        if isinstance(self.secret_key, Unreadable):
+            raise SecretUnreadable
         return _store(
             self.endpoint,
             self.bucket,

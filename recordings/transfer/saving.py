@@ -43,8 +43,6 @@ def save_batch(*, owner: str) -> Batch:
     """Claim the next transfers and carry each to its end. Returns with nothing left claimed."""
     transfers = queue.claim(owner=owner, limit=BATCH)
     batch = Batch(claimed=len(transfers))
-    stores = {row.tenant_id: row.tenant.store() for row in transfers}
-    folders = {row.archive_id: row.archive.store() for row in transfers}
     waiting, flying = list(reversed(transfers)), dict[Future[Stored], Transfer]()
     closed_lanes: set[tuple[str, int]] = set()
     renewed = monotonic()
@@ -58,10 +56,7 @@ def save_batch(*, owner: str) -> Batch:
                     )
                     batch.put_back += 1
                     continue
-                order = _order(row)
-                work = pool.submit(
-                    copy_and_verify, source=stores[row.tenant_id], target=folders[row.archive_id], order=order
-                )
+                work = pool.submit(_carry, row)
                 flying[work] = row
             done, _ = wait(flying, timeout=1.0, return_when=FIRST_COMPLETED)
             settled = [(flying.pop(work), work) for work in done]
@@ -74,12 +69,14 @@ def save_batch(*, owner: str) -> Batch:
     return batch
 
 
-def _order(row: Transfer) -> Order:
+def _carry(row: Transfer) -> Stored:
+    """Copy one recording, in a thread: everything that it needs of the database is loaded already."""
     recording = row.recording
-    return Order(
+    order = Order(
         key=recording.key, size=recording.size, etag=recording.etag, tenant=row.tenant.name,
         started_at=recording.started_at, token=f"{row.pk}-{row.epoch}",
     )  # fmt: skip
+    return copy_and_verify(source=row.tenant.store(), target=row.archive.store(), order=order)
 
 
 def _settle(

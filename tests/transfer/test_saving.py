@@ -7,10 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
+from django.db import connection
 from django.utils import timezone
 
 from recordings.catalog.scan import scan
 from recordings.models import AuditEntry, Copy, Recording, Transfer
+from recordings.models.fields import SecretUnreadable
 from recordings.stores.folder import FolderStore
 from recordings.transfer import queue
 from recordings.transfer.saving import MOST_ATTEMPTS, clear_leftovers, save_batch
@@ -217,3 +220,26 @@ def test_leftovers_of_killed_workers_go_after_a_day_and_copies_stay(tenant, arch
     os.utime(old, (time.time() - 90_000,) * 2)
     assert clear_leftovers() == 1
     assert not old.exists() and young.exists() and len(files(archive)) == 13
+
+
+def test_a_secret_that_no_key_opens_pauses_the_lane_and_keeps_what_is_stored(tenant, archive, settings):
+    stored = connection_value(tenant)
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    run = start(archive)
+    save_batch(owner=queue.me())
+    assert set(run.transfers.values_list("state", "attempts", "reason_code")) == {
+        ("queued", 0, "secret_unreadable")
+    }
+    assert scan(tenant=type(tenant).objects.get(), actor="test").state == "failed"
+    with pytest.raises(SecretUnreadable):
+        type(tenant).objects.get().save()
+    assert connection_value(tenant) == stored
+
+
+def connection_value(tenant):
+    """Return the secret as the database holds it: encrypted."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT secret_key FROM recordings_tenant WHERE id = %s", [tenant.pk])
+        value = cursor.fetchone()[0]
+    assert value and "test-secret" not in value
+    return value
