@@ -10,9 +10,9 @@ from django.db import connection, transaction
 from django.db.models import CharField, F, Func, OuterRef, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast
 
-from recordings.models import Copy, User
-from recordings.search.criteria import Criteria
-from recordings.search.results import ORDER, found
+from recordings.models import Copy
+from recordings.models.recording import RecordingQuerySet
+from recordings.search.results import ORDER
 
 BOM = b"\xef\xbb\xbf"  # so that spreadsheets read UTF-8
 CHUNK = 64 * 1024
@@ -61,16 +61,13 @@ HEADINGS = {
 }  # fmt: skip
 
 
-def stream(criteria: Criteria, *, user: User, bom: bool = True) -> Iterator[bytes]:
-    """Yield the CSV of everything that a search finds, as it is made. The query ends when the reader leaves."""
-    column, descending = ORDER[criteria.sort]
+def stream(recordings: RecordingQuerySet, *, sort: str = "newest", bom: bool = True) -> Iterator[bytes]:
+    """Yield the CSV of these recordings in the order of a sort, as it is made. The query ends when the reader leaves."""
+    column, descending = ORDER[sort]
     sign = "-" if descending else ""
     columns = _columns()
     rows: QuerySet[Any, Any] = (
-        found(criteria, user)
-        .order_by(f"{sign}{column}", f"{sign}id")
-        .annotate(**columns)
-        .values_list(*columns)
+        recordings.order_by(f"{sign}{column}", f"{sign}id").annotate(**columns).values_list(*columns)
     )
     if bom:
         yield BOM

@@ -31,6 +31,7 @@ urlpatterns = [
     path("recordings/save/", saving.save, name="save"),
     path("recordings/<int:pk>/", recording.recording, name="recording"),
     path("recordings/export.csv", export.export_csv, name="export_csv"),
+    path("recordings/selected.csv", export.export_selected, name="export_selected"),
     path("recordings/<int:pk>/media", media.media, name="media"),
     path("recordings/<int:pk>/download", media.download, name="download"),
     path("transfers/", transfers.transfers, name="transfers"),

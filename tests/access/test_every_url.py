@@ -37,6 +37,7 @@ WHO_MAY = {
     "media": EVERYBODY,
     "download": SAVERS,
     "export_csv": EVERYBODY,
+    "export_selected": EVERYBODY,
     "save": SAVERS,
     "transfers": EVERYBODY,
     "run": EVERYBODY,

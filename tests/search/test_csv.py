@@ -5,15 +5,19 @@ import io
 
 import pytest
 
+from recordings.models import AuditEntry, Role
 from recordings.search.criteria import Criteria
 from recordings.search.csv import BOM, stream
+from recordings.search.results import found
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user, name_of
 
 pytestmark = pytest.mark.django_db
 
 
 def rows_of(query="", user=None):
-    text = b"".join(stream(Criteria.parse(query), user=user or make_user()))
+    text = b"".join(
+        stream(found(Criteria.parse(query), user or make_user()), sort=Criteria.parse(query).sort)
+    )
     assert text.startswith(BOM)
     return list(stdlib.DictReader(io.StringIO(text[len(BOM) :].decode())))
 
@@ -64,3 +68,15 @@ def test_rows_of_other_tenants_stay_out():
     mine, other = make_tenant(), make_tenant()
     make_recording(other)
     assert rows_of(user=make_user(tenants=[mine])) == []
+
+
+def test_ticked_rows_are_exported_alone_and_told_in_the_trail(client):
+    tenant = make_tenant()
+    picked, _ = make_recording(tenant), make_recording(tenant)
+    hidden = make_recording(make_tenant())
+    client.force_login(make_user(Role.SUPERVISOR, tenants=[tenant]))
+    told = client.post("/recordings/selected.csv", {"id": [picked.pk, hidden.pk]})
+    rows = list(stdlib.DictReader(io.StringIO(b"".join(told.streaming_content)[len(BOM) :].decode())))
+    assert [int(row["recording_id"]) for row in rows] == [picked.pk]
+    assert AuditEntry.objects.get(action="exported CSV").object == "1 selected recordings"
+    assert client.post("/recordings/selected.csv", {}).status_code == 302

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from recordings.stores.folder import FolderStore
 from recordings.transfer import queue
 from recordings.transfer.saving import MOST_ATTEMPTS, clear_leftovers, save_batch
 from tests.factories import make_archive, make_tenant, name_of
+from tests.services import program
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -243,3 +245,21 @@ def connection_value(tenant):
         value = cursor.fetchone()[0]
     assert value and "test-secret" not in value
     return value
+
+
+def test_rclone_another_program_finds_every_copy_equal_to_sea(tenant, archive, rclone_s3, tmp_path):
+    start(archive)
+    work()
+    flat = tmp_path / "by-name"
+    flat.mkdir()
+    for copy in Copy.objects.select_related("recording"):
+        (flat / copy.recording.key).symlink_to(Path(archive.folder) / copy.path)
+    remote = (
+        f":s3,provider=Rclone,access_key_id={rclone_s3.access_key},secret_access_key={rclone_s3.secret_key},"
+        f"endpoint='{rclone_s3.endpoint}':{rclone_s3.bucket}/recordings"
+    )
+    check = [program("rclone"), "check", "--download", "--copy-links", remote, str(flat)]
+    assert subprocess.run(check, capture_output=True).returncode == 0
+    victim = next(iter(files(archive).values()))
+    victim.write_bytes(b"x" + victim.read_bytes()[1:])
+    assert subprocess.run(check, capture_output=True).returncode != 0

@@ -11,6 +11,7 @@ from recordings import trail
 from recordings.models import User
 from recordings.search import csv
 from recordings.search.criteria import Criteria
+from recordings.search.results import found
 
 
 class Command(BaseCommand):
@@ -47,7 +48,7 @@ class Command(BaseCommand):
                 f"Cannot write {output}: {error.strerror}. Name a file that does not exist yet."
             ) from error
         try:
-            for block in csv.stream(criteria, user=everybody):
+            for block in csv.stream(found(criteria, everybody), sort=criteria.sort):
                 target.write(block)
                 size += len(block)
             target.flush()
