@@ -16,7 +16,7 @@ from django.utils import timezone
 from recordings import trail
 from recordings.catalog.merge import Chunk, Tally, merge, prepare
 from recordings.catalog.reconcile import Settled, reconcile
-from recordings.catalog.shards import Shard, cut
+from recordings.catalog.shards import SMALL, Shard, cut
 from recordings.models import Recording, Scan, Tenant
 from recordings.stores.base import AccessDenied, ListedObject, ListingBroken, Store, StoreError
 
@@ -110,7 +110,8 @@ def _settle(tenant: Tenant, tally: Tally) -> tuple[Scan.State, Settled | None, s
 
 def _list_and_merge(tenant: Tenant, record: Scan, tally: Tally) -> None:
     store = tenant.store()
-    shards = cut(today=timezone.now().date())
+    known = Recording.objects.filter(tenant=tenant).in_sea()[:SMALL].count()
+    shards = cut(today=timezone.now().date(), known=known)
     Scan.objects.filter(pk=record.pk).update(shards=len(shards))
     chunks: Queue[Chunk | None] = Queue(WAITING_CHUNKS)
     stop = Event()

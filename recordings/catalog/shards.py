@@ -7,6 +7,7 @@ whatever lies between two borders is listed, sub-folders and names of any form i
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+SMALL = 10_000  # files: ten pages
 DAYS = 45  # arrivals are at most 30 days old, and recordings mostly begin a few days before they arrive
 
 
@@ -18,7 +19,12 @@ class Shard:
     until: str | None
 
 
-def cut(*, today: date) -> list[Shard]:
-    """Return shards that tile the whole key space, cut at recent days."""
+def cut(*, today: date, known: int) -> list[Shard]:
+    """Return shards that tile the whole key space, cut at recent days.
+
+    A folder that is known to be small is listed in one go: a few pages cost less than a request for each day.
+    """
+    if 0 < known < SMALL:
+        return [Shard("", None)]
     borders = [(today - timedelta(days=back)).isoformat() for back in range(DAYS, -2, -1)]
     return [Shard(after, until) for after, until in zip(["", *borders], [*borders, None], strict=True)]

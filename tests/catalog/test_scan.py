@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from recordings.catalog.scan import AlreadyScanning, scan
-from recordings.catalog.shards import cut
+from recordings.catalog.shards import SMALL, cut
 from recordings.models import AuditEntry, Presence, Recording, Scan
 from tests.factories import make_tenant, name_of
 
@@ -179,11 +179,13 @@ def test_a_scan_whose_worker_died_does_not_block_the_next(sea):
     assert dead.state == Scan.State.FAILED
 
 
-def test_the_shards_leave_no_gap_between_them():
-    shards = cut(today=datetime(2026, 11, 23, tzinfo=UTC).date())
+@pytest.mark.parametrize("known", [0, 5, SMALL - 1, SMALL, 3_000_000])
+def test_the_shards_leave_no_gap_between_them(known):
+    shards = cut(today=datetime(2026, 11, 23, tzinfo=UTC).date(), known=known)
     assert shards[0].after == "" and shards[-1].until is None
     assert all(one.until == two.after for one, two in zip(shards, shards[1:], strict=False))
     assert all(one.after < one.until for one in shards[:-1])
+    assert (len(shards) == 1) == (0 < known < SMALL)
 
 
 def test_the_scan_reads_each_key_range_through_the_index(sea):
