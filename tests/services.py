@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +74,11 @@ class RcloneS3:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "RCLONE_CONFIG": os.devnull},
         )  # fmt: skip
         wait_for(self.endpoint, self._server)
+
+    def pause(self) -> None:
+        """Let it hang: connections are taken, and nothing is answered."""
+        assert self._server
+        self._server.send_signal(signal.SIGSTOP)
 
     def stop(self) -> None:
         if self._server:

@@ -150,13 +150,19 @@ def _raise_failed(futures: list[Future[None]]) -> None:
 def _list(store: Store, shard: Shard, chunks: "Queue[Chunk | None]", stop: Event) -> None:
     """List one shard into chunks; the last one reaches to the shard's end, so that the ranges leave no gap."""
     after, gathered = shard.after, list[ListedObject]()
-    for page in _in_order(store.list(after=shard.after, until=shard.until), shard.after):
-        gathered.extend(page)
-        if len(gathered) >= CHUNK:
-            until = gathered[-1].key
-            if not _put(chunks, Chunk(after, until, gathered), stop):
-                return
-            after, gathered = until, []
+    if stop.is_set():
+        return
+    try:
+        for page in _in_order(store.list(after=shard.after, until=shard.until), shard.after):
+            gathered.extend(page)
+            if len(gathered) >= CHUNK:
+                until = gathered[-1].key
+                if not _put(chunks, Chunk(after, until, gathered), stop):
+                    return
+                after, gathered = until, []
+    except StoreError:
+        stop.set()  # before this thread takes the next shard, to wait there for the same server again
+        raise
     if _put(chunks, Chunk(after, shard.until, gathered), stop):
         _put(chunks, None, stop)
 

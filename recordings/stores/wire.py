@@ -28,7 +28,7 @@ from urllib3 import exceptions as http
 from recordings.stores import errors
 
 CONNECT_TIMEOUT = 5.0  # seconds
-READ_TIMEOUT = 60.0  # seconds without a byte
+READ_TIMEOUT = 20.0  # seconds without a byte: three tries are a minute, so a server that hangs is told soon
 ATTEMPTS = 3  # for what may pass by itself: no connection, throttling, 5xx
 POOL = 64  # connections kept; more than the threads that use one store
 

@@ -1,14 +1,17 @@
 """A listing becomes rows: everything in it, once, and nothing is called gone without proof."""
 
+import functools
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.catalog.shards import SMALL, cut
 from recordings.models import AuditEntry, Presence, Recording, Scan
+from recordings.stores.s3 import S3Store
 from tests.factories import make_tenant, name_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -199,3 +202,17 @@ def test_the_scan_reads_each_key_range_through_the_index(sea):
         )
         assert "one_live_version_per_key" in "\n".join(row[0] for row in cursor.fetchall())
         cursor.execute("RESET enable_seqscan")
+
+
+def test_a_server_that_hangs_is_told_after_one_round_of_tries(sea, monkeypatch):
+    """With more shards than threads, no thread may begin to wait for the same server a second time."""
+    monkeypatch.setattr(
+        "recordings.models.tenant.S3Store", functools.partial(S3Store, read_timeout=0.3, attempts=1)
+    )
+    tenant = make_tenant(s3=sea, region="eu-north-1")  # a store of its own, not one kept from another test
+    asked = []
+    listing = S3Store.list
+    monkeypatch.setattr(S3Store, "list", lambda self, **span: asked.append(span) or listing(self, **span))
+    sea.pause()
+    assert scan(tenant=tenant, actor="test").state == Scan.State.FAILED
+    assert len(asked) <= settings.SCAN_SHARDS
