@@ -101,3 +101,7 @@ def _connect(server: weed.Server) -> None:
         name="Bench", location=f"{server.endpoint}/{server.bucket}/{server.prefix}", endpoint=server.endpoint,
         bucket=server.bucket, prefix=server.prefix, access_key=server.access_key, secret_key=server.secret_key,
     )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
