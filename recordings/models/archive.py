@@ -43,7 +43,8 @@ class Archive(models.Model):
 class Copy(models.Model):
     """One recording stored in one archive, read back and found equal.
 
-    A row exists only for a copy that was verified: `verified_at` is never empty.
+    A row exists only for a copy that was verified: `verified_at` is never empty. Two versions of a key with the same
+    bytes may share one file.
     """
 
     recording = models.ForeignKey("recordings.Recording", on_delete=models.PROTECT, related_name="copies")
@@ -58,7 +59,6 @@ class Copy(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint("recording", "archive", name="one_copy_per_archive"),
-            models.UniqueConstraint("archive", "path", name="one_copy_per_path"),
             models.CheckConstraint(
                 condition=models.Q(sha256__regex="^[0-9a-f]{64}$"), name="copy_sha256_is_hex"
             ),

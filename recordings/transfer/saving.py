@@ -122,7 +122,10 @@ def write_verified(verified: list[tuple[Transfer, Stored]]) -> int:
                 )
                 for row, stored in mine
             ],
-            ignore_conflicts=True,
+            # Saved again: the row tells of the file that was verified last, never of one that was found damaged.
+            update_conflicts=True,
+            unique_fields=["recording", "archive"],
+            update_fields=["path", "size", "sha256", "etag", "stored_at", "verified_at"],
         )  # fmt: skip
         Recording.objects.filter(pk__in=[row.recording_id for row, _ in mine]).update(
             saved_at=Coalesce("saved_at", Now())

@@ -263,3 +263,34 @@ def test_rclone_another_program_finds_every_copy_equal_to_sea(tenant, archive, r
     victim = next(iter(files(archive).values()))
     victim.write_bytes(b"x" + victim.read_bytes()[1:])
     assert subprocess.run(check, capture_output=True).returncode != 0
+
+
+def test_a_new_version_with_the_same_bytes_has_a_copy_of_its_own(tenant, archive, rclone_s3):
+    """Its file is in the archive already; without a row it would be called saved and be found nowhere."""
+    start(archive)
+    work()
+    old = Recording.objects.order_by("pk").first()
+    body = (rclone_s3.root / "recordings" / old.key).read_bytes()
+    rclone_s3.put(f"recordings/{old.key}", body, timezone.now())
+    scan(tenant=tenant, actor="test")
+    new = Recording.objects.in_sea().get(key=old.key)
+    assert new.pk != old.pk and new.saved_at is None
+    start(archive)
+    work()
+    new.refresh_from_db()
+    assert new.saved_at and new.copies.get().sha256 == hashlib.sha256(body).hexdigest()
+    assert old.copies.exists() and not Recording.objects.filter(saved_at__isnull=False, copies=None).exists()
+
+
+def test_a_copy_that_is_made_again_replaces_the_row_of_the_damaged_one(tenant, archive):
+    chosen = Recording.objects.filter(contact_id="00000000000")
+    start(archive, chosen)
+    work()
+    copy = Copy.objects.get()
+    damaged = files(archive)[copy.path]
+    Transfer.objects.update(state="queued", finished_at=None, next_try_at=timezone.now())
+    damaged.write_bytes(b"x" * copy.size)
+    work()
+    again = Copy.objects.get()
+    assert again.path != copy.path
+    assert hashlib.sha256(files(archive)[again.path].read_bytes()).hexdigest() == again.sha256
