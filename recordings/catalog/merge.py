@@ -110,7 +110,7 @@ def merge(*, tenant: Tenant, chunk: Chunk, tally: Tally) -> None:
         cursor.execute(INSERT_NEW, named)
         new = cursor.rowcount - changed
     tally.seen += len(chunk.objects)
-    tally.unreadable += sum(not _storable(listed.key) for listed in chunk.objects)
+    tally.unreadable += sum(not storable(listed.key) for listed in chunk.objects)
     tally.new += max(new, 0)
     tally.changed += changed
     tally.unlisted += unlisted
@@ -118,7 +118,7 @@ def merge(*, tenant: Tenant, chunk: Chunk, tally: Tally) -> None:
 
 def _rows(objects: Sequence[ListedObject]) -> Iterator[tuple[object, ...]]:
     for listed in objects:
-        if not _storable(listed.key):
+        if not storable(listed.key):
             continue
         name = parse(listed.key)
         if name is None:
@@ -127,7 +127,7 @@ def _rows(objects: Sequence[ListedObject]) -> Iterator[tuple[object, ...]]:
             yield (*listed, name.started_at, name.contact_id, name.media_type, name.media_raw, name.item_id)
 
 
-def _storable(key: str) -> bool:
+def storable(key: str) -> bool:
     """Tell whether PostgreSQL can hold a key: no NUL, and valid UTF-8 (S3 itself promises both)."""
     if key.isascii():
         return "\x00" not in key

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from recordings import trail
-from recordings.catalog.merge import Chunk, Tally, merge, prepare
+from recordings.catalog.merge import Chunk, Tally, merge, prepare, storable
 from recordings.catalog.reconcile import Settled, reconcile
 from recordings.catalog.shards import SMALL, Shard, cut
 from recordings.models import Recording, Scan, Tenant
@@ -30,6 +30,10 @@ TWO_READINGS = (
     "been moved to SEA yet, or all of it expired; or the key belongs to another folder: compare the File Location with "
     "the one in CXone. Nothing was marked as gone."
 )
+
+
+class Superseded(Exception):
+    """This scan stood still for so long that it was given up; it writes nothing more."""
 
 
 class AlreadyScanning(Exception):
@@ -49,7 +53,11 @@ def scan(*, tenant: Tenant, actor: str) -> Scan:
     try:
         prepare()
         _list_and_merge(tenant, record, tally)
+        _report(record, tally)
         state, settled, problem = _settle(tenant, tally)
+    except Superseded:
+        record.refresh_from_db()
+        return record
     except AccessDenied as error:
         live = Recording.objects.filter(tenant=tenant).in_sea().exists()
         state, settled, problem = (Scan.State.FAILED if live else Scan.State.EMPTY), None, TWO_READINGS
@@ -129,6 +137,8 @@ def _list_and_merge(tenant: Tenant, record: Scan, tally: Tally) -> None:
                     if chunk is None:
                         tally.shards_done += 1
                     else:
+                        _report(record, tally)
+                        beat = monotonic()
                         merge(tenant=tenant, chunk=chunk, tally=tally)
                 if monotonic() - beat > 0.5:
                     _report(record, tally)
@@ -155,7 +165,7 @@ def _list(store: Store, shard: Shard, chunks: "Queue[Chunk | None]", stop: Event
     try:
         for page in _in_order(store.list(after=shard.after, until=shard.until), shard.after):
             gathered.extend(page)
-            if len(gathered) >= CHUNK:
+            if len(gathered) >= CHUNK and storable(gathered[-1].key):  # a border that PostgreSQL can compare with
                 until = gathered[-1].key
                 if not _put(chunks, Chunk(after, until, gathered), stop):
                     return
@@ -189,9 +199,12 @@ def _put(chunks: "Queue[Chunk | None]", item: Chunk | None, stop: Event) -> bool
 
 
 def _report(record: Scan, tally: Tally) -> None:
-    Scan.objects.filter(pk=record.pk).update(
+    """Give a sign of life. Raises Superseded for a scan that was given up: what it listed is no longer true."""
+    still = Scan.objects.filter(pk=record.pk, state=Scan.State.RUNNING).update(
         beat_at=Now(), shards_done=tally.shards_done, seen=tally.seen, new=tally.new, changed=tally.changed
     )
+    if not still:
+        raise Superseded
 
 
 def _finish(

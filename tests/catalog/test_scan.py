@@ -1,7 +1,11 @@
 """A listing becomes rows: everything in it, once, and nothing is called gone without proof."""
 
 import functools
+import os
+import signal
+import time
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 
 import pytest
 from django.conf import settings
@@ -180,6 +184,39 @@ def test_a_scan_whose_worker_died_does_not_block_the_next(sea):
     assert scan(tenant=tenant, actor="test").state == Scan.State.COMPLETE
     dead.refresh_from_db()
     assert dead.state == Scan.State.FAILED
+
+
+def test_a_scan_that_was_given_up_writes_nothing_when_it_wakes(sea):
+    """What it listed is old: it would call what came since gone, and bring back what went."""
+    tenant = make_tenant(s3=sea)
+
+    def run():
+        try:
+            scan(tenant=tenant, actor="test")
+        finally:
+            connection.close()
+
+    os.kill(sea._server.pid, signal.SIGSTOP)
+    asleep = Thread(target=run)
+    try:
+        asleep.start()
+        while not Scan.objects.exists():
+            time.sleep(0.05)
+        Scan.objects.update(state=Scan.State.FAILED, finished_at=timezone.now(), problem="Given up")
+    finally:
+        os.kill(sea._server.pid, signal.SIGCONT)
+    asleep.join(60)
+    assert not asleep.is_alive() and not Recording.objects.exists()
+    assert Scan.objects.get().problem == "Given up"
+
+
+def test_a_border_between_chunks_is_never_a_name_that_cannot_be_kept(sea, monkeypatch):
+    monkeypatch.setattr("recordings.catalog.scan.CHUNK", 1)
+    bad = os.fsencode(sea.root / "recordings" / "zz") + b"\xff.mp4"
+    with open(bad, "wb") as file:
+        file.write(b"no text")
+    done = scan(tenant=make_tenant(s3=sea), actor="test")
+    assert (done.state, done.new) == (Scan.State.COMPLETE, 8)
 
 
 @pytest.mark.parametrize("known", [0, 5, SMALL - 1, SMALL, 3_000_000])
