@@ -12,6 +12,7 @@ from recordings.sea.location import Location, LocationError, parse_location
 from recordings.stores.base import StoreError, Unreachable
 from recordings.stores.endpoint import check_endpoint
 from recordings.stores.probe import ProbeReport, probe
+from recordings.stores.s3 import is_region
 
 # What a stored secret belongs to: it is never used for another server, bucket or key than it was given for.
 BOUND = ("endpoint", "bucket", "access_key")
@@ -92,7 +93,13 @@ class TenantForm(forms.ModelForm):
         return text.strip()
 
     def clean_region(self) -> str:
-        return str(self.cleaned_data["region"]).strip().lower()
+        """Take a region's name only: it becomes part of Amazon's host name."""
+        region = str(self.cleaned_data["region"]).strip().lower()
+        if region and not is_region(region):
+            raise forms.ValidationError(
+                "A region looks like us-east-1. Leave it empty when you do not know it."
+            )
+        return region
 
     def clean(self) -> dict[str, Any]:
         told = super().clean() or {}

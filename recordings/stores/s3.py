@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 # What obstore's paths cannot hold: control characters, empty or dotted parts, a slash at either end, text that is no UTF-8.
 # Such keys go over the wire directly.
 _AWKWARD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|//|\A/|/\Z|(?:\A|/)\.\.?(?:/|\Z)")
+_REGION = re.compile(r"[a-z0-9-]{3,32}")
 _RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+)\Z")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 _STATUS = re.compile(r"status[: ]+(\d{3})", re.IGNORECASE)
@@ -220,9 +221,19 @@ def _fast_reads_work_here() -> bool:
     return _fast_process == os.getpid()
 
 
+def is_region(text: str) -> bool:
+    """Tell whether this can be a region's name, and nothing that would lead to another host."""
+    return _REGION.fullmatch(text) is not None
+
+
 def regional(endpoint: str, region: str | None) -> str:
     """Return the regional address of Amazon's global one: the global one answers other regions with a redirect."""
-    if region and region != "us-east-1" and (urlsplit(endpoint).hostname or "") == "s3.amazonaws.com":
+    if (
+        region
+        and is_region(region)
+        and region != "us-east-1"
+        and (urlsplit(endpoint).hostname or "") == "s3.amazonaws.com"
+    ):
         return endpoint.replace("s3.amazonaws.com", f"s3.{region}.amazonaws.com")
     return endpoint
 

@@ -13,6 +13,7 @@ from redis import Redis
 from recordings.catalog.scan import scan
 from recordings.forms.tenant import TenantForm
 from recordings.models import AuditEntry, Recording, Role, Scan, Tenant
+from recordings.stores.s3 import regional
 from recordings.trail import Action
 from seaportal.celery import app
 from tests.factories import make_recording, make_tenant, make_user, name_of
@@ -285,3 +286,13 @@ def test_an_admin_of_some_tenants_sees_those_and_what_they_connect(client, sea):
     assert client.post(reverse("tenant_test"), typed(sea, tenant=str(other.pk))).status_code == 404
     client.post(reverse("tenant_new"), typed(sea, name="New"))
     assert set(person.tenants.values_list("name", flat=True)) == {"Mine", "New"}
+
+
+@pytest.mark.parametrize(
+    "region", ["x@127.0.0.1:8080/", "evil.example/", "eu-west-1/..", "eu west", "a" * 40]
+)
+def test_a_region_cannot_lead_to_another_host(client, admin, region):
+    response = client.post(reverse("tenant_new"), typed(region=region))
+    assert response.status_code == 422 and "A region looks like us-east-1" in page(response)
+    assert not Tenant.objects.exists()
+    assert regional("https://s3.amazonaws.com", region) == "https://s3.amazonaws.com"
