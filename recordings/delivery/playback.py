@@ -95,6 +95,10 @@ def open_media(recording: Recording, part: Part) -> Media:
                 if part.partial
                 else store.read(key, if_match=etag)
             )
+            if stream.facts.size != recording.size:
+                stream.close()
+                reasons.append(f"{words} has a file of another size under its name.")
+                continue
             return Media(stream, part, recording.size, words)
         except NoSuchObject:
             reasons.append(f"{words} no longer has it.")

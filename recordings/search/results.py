@@ -148,5 +148,5 @@ def _read(cursor: str) -> tuple[datetime, int] | None:
         place: Any = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         when, pk = datetime.fromisoformat(place[0]), int(place[1])
         return (when, pk) if when.tzinfo and 0 <= pk < 2**63 else None
-    except (ValueError, TypeError, IndexError, KeyError):
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError):
         return None

@@ -109,7 +109,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "groups": [{**group, "said": _plain(group["said"])} for group in groups.order_by("first")],
         "failures": rows[:FAILURES],
         "reason": reason,
-        "chips": _chips(one.query),
+        "chips": _chips(one.query, request.user),  # type: ignore[arg-type]
         "retryable": failed.filter(state=STATE.FAILED, recording__presence="in_sea").count(),
         **_rights(request),
     }
@@ -212,19 +212,23 @@ def _jobs(user: User) -> list[JobLine]:
     for job in jobs:
         named = set(Criteria.parse(job.query).tenant)
         if user.all_tenants or job.created_by == user or (named and named <= mine):
-            told.append(JobLine(job, _words(job.query), job.runs.order_by("-pk").first()))
+            told.append(JobLine(job, _words(job.query, user), job.runs.order_by("-pk").first()))
     return told
 
 
-def _chips(query: str) -> list[Chip]:
-    return Criteria.parse(query).chips(dict(Tenant.objects.values_list("pk", "name"))) if query else []
+def _chips(query: str, user: User) -> list[Chip]:
+    """Say a search in words; a tenant that the person may not see keeps its name."""
+    names = Tenant.objects.for_user(user).values_list("pk", "name")
+    return Criteria.parse(query).chips(dict(names)) if query else []
 
 
-def _words(query: str) -> str:
+def _words(query: str, user: User) -> str:
     """Say a search in words."""
     if named := _named(query):
         return SAYS[named][0]
-    return ", ".join(f"{chip.label.lower()}: {chip.value}" for chip in _chips(query)) or "every recording"
+    return (
+        ", ".join(f"{chip.label.lower()}: {chip.value}" for chip in _chips(query, user)) or "every recording"
+    )
 
 
 def _named(query: str) -> str:
@@ -238,7 +242,7 @@ def _choice(query: str, user: User) -> Choice:
     number = count(found(Criteria.parse(query), user))
     if named := _named(query):
         return Choice(query, *SAYS[named], number)
-    return Choice(query, "The search that you came from", _words(query), number)
+    return Choice(query, "The search that you came from", _words(query, user), number)
 
 
 def _plain(reason: str) -> str:

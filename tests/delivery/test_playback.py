@@ -127,6 +127,8 @@ def test_it_plays_from_the_archive_when_sea_no_longer_has_it_or_is_down(
     assert body_of(client.get(f"/recordings/{recording.pk}/media")) == BODY
     Recording.objects.update(presence=Presence.EXPIRED, gone_at=timezone.now())
     assert body_of(client.get(f"/recordings/{recording.pk}/media")) == BODY
+    (tmp_path / "archive" / recording.copies.get().path).write_bytes(BODY + b"more")
+    assert client.get(f"/recordings/{recording.pk}/media").status_code == 503
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,5 +1,7 @@
 """Pages by key: every row once, in order, forwards and backwards, whatever the sort."""
 
+import base64
+
 import pytest
 
 from recordings.models import Transfer
@@ -37,7 +39,16 @@ def test_walking_forwards_and_back_meets_every_row_once(many, sort):
 
 
 @pytest.mark.parametrize(
-    "cursor", ["nonsense", "W10", "eyJhIjoxfQ", "\x00", "WyIyMDI2LTExLTIxVDEyOjQ4OjE0IiwgMV0"]
+    "cursor",
+    [
+        "nonsense",
+        "W10",
+        "eyJhIjoxfQ",
+        "\x00",
+        "WyIyMDI2LTExLTIxVDEyOjQ4OjE0IiwgMV0",
+        base64.urlsafe_b64encode(b'["2026-11-21T12:48:14+00:00", Infinity]').decode(),
+        base64.urlsafe_b64encode(b"[" * 3000).decode(),
+    ],  # fmt: skip
 )
 def test_a_cursor_that_cannot_be_read_starts_at_the_beginning(many, cursor):
     page = results.page(Criteria(), user=make_user(), after=cursor, size=5)

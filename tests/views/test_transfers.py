@@ -219,6 +219,9 @@ def test_who_sees_some_tenants_sees_runs_and_jobs_of_those_only(client, archive)
     for run in (theirs, mixed):
         assert client.get(reverse("run_live", args=[run.pk])).status_code == 404
         assert client.post(reverse("run_retry", args=[run.pk])).status_code == 404
+    asked = start(archive, make_recording(mine), query=f"tenant={mine.pk}&tenant={other.pk}")
+    said = page(client.get(reverse("run", args=[asked.pk])))
+    assert "Mine" in said and "Other" not in said  # a number that somebody put into a search names nobody
     hidden = TransferJob.objects.get(name="Job of all")
     assert client.post(reverse("job_run", args=[hidden.pk])).status_code == 404
 
