@@ -165,7 +165,9 @@ def _list(store: Store, shard: Shard, chunks: "Queue[Chunk | None]", stop: Event
     try:
         for page in _in_order(store.list(after=shard.after, until=shard.until), shard.after):
             gathered.extend(page)
-            if len(gathered) >= CHUNK and storable(gathered[-1].key):  # a border that PostgreSQL can compare with
+            if len(gathered) >= CHUNK and storable(
+                gathered[-1].key
+            ):  # a border that PostgreSQL can compare with
                 until = gathered[-1].key
                 if not _put(chunks, Chunk(after, until, gathered), stop):
                     return

@@ -90,7 +90,7 @@ def _settle(
         elif isinstance(error, NOT_THERE):
             _end(row, Transfer.State.GONE, error)
             batch.failed += 1
-        elif isinstance(error, StoreError) and not error.is_files_fault:
+        elif isinstance(error, StoreError) and not error.is_files_fault and _lane_stands(row, error):
             lane = (
                 ("archive", row.archive_id) if isinstance(error, ARCHIVE_DOWN) else ("tenant", row.tenant_id)
             )
@@ -102,6 +102,21 @@ def _settle(
             _count_failure(row, error)
     if verified:
         batch.verified += write_verified(verified)
+
+
+def _lane_stands(row: Transfer, error: StoreError) -> bool:
+    """Tell whether an error is the connection's and not just this file's: SEA that lists is there.
+
+    Without asking, one file that is always refused would stop its whole tenant again and again, being the first to
+    expire. Throttling is never a file's fault.
+    """
+    if isinstance(error, (*ARCHIVE_DOWN, Throttled)):
+        return True
+    try:
+        next(iter(row.tenant.store().list()), None)
+    except StoreError:
+        return True
+    return False
 
 
 def write_verified(verified: list[tuple[Transfer, Stored]]) -> int:

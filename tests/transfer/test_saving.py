@@ -15,7 +15,9 @@ from django.utils import timezone
 from recordings.catalog.scan import scan
 from recordings.models import AuditEntry, Copy, Recording, Transfer
 from recordings.models.fields import SecretUnreadable
+from recordings.stores.base import AccessDenied
 from recordings.stores.folder import FolderStore
+from recordings.stores.s3 import S3Store
 from recordings.transfer import queue
 from recordings.transfer.saving import MOST_ATTEMPTS, clear_leftovers, save_batch
 from tests.factories import make_archive, make_tenant, name_of
@@ -294,3 +296,22 @@ def test_a_copy_that_is_made_again_replaces_the_row_of_the_damaged_one(tenant, a
     again = Copy.objects.get()
     assert again.path != copy.path
     assert hashlib.sha256(files(archive)[again.path].read_bytes()).hexdigest() == again.sha256
+
+
+def test_one_file_that_is_always_refused_does_not_stop_the_others(tenant, archive, rclone_s3, monkeypatch):
+    first = Recording.objects.order_by("expires_at").first()
+    reading = S3Store.read
+
+    def refused(self, key, **extra):
+        if key == first.key:
+            raise AccessDenied(key)
+        return reading(self, key, **extra)
+
+    monkeypatch.setattr(S3Store, "read", refused)
+    run = start(archive)
+    work()
+    told = queue.progress(run)
+    assert (told.verified, told.failed) == (11, 1)
+    assert run.transfers.get(state="failed").recording == first
+    tenant.refresh_from_db()
+    assert tenant.problem == ""
