@@ -36,7 +36,10 @@ def allowed_folder(text: str) -> Path:
             if real != Path(os.path.realpath(root)) / path.relative_to(root):
                 raise FolderRefused("The path leads through a symbolic link. Name the folder itself.")
             return real
-    raise FolderRefused(f"An archive lies below one of these folders: {roots_in_words()}.")
+    raise FolderRefused(
+        f"An archive lies below one of these folders: {roots_in_words()}. "
+        "SEAPORTAL_ARCHIVE_ROOTS names them when the portal starts."
+    )
 
 
 def try_out(folder: Path) -> None:

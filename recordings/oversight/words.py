@@ -40,6 +40,8 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 def span(seconds: float, *, parts: int = 2) -> str:
     """Return a length of time in words: 9 h 4 min, 3 days, 2 min 43 s."""
+    if 0 < seconds < 1:
+        return "less than 1 s"
     left = max(0, int(seconds))
     days, left = divmod(left, 86_400)
     hours, left = divmod(left, 3600)

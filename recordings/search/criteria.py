@@ -23,6 +23,7 @@ UNPARSED = "unparsed"  # as a media type: names that follow no pattern
 MOST_TERMS = 1000
 SORTS = {"newest": "Newest first", "oldest": "Oldest first", "expiry": "Soonest expiry first"}
 _SPLIT = re.compile(r"[\s,;]+")
+_QUOTES = "\"'“”‘’"  # around a cell that was copied out of a spreadsheet or a CSV
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ class Criteria:
                 f"Only the first {MOST_TERMS:,} terms were searched for. Search for the rest in turn."
             )
             text = " ".join(_SPLIT.split(text)[:MOST_TERMS])
+        known, others = _understood(text)
+        if known and others:
+            reader.problems.append(_told_apart(known, others))
         started_from, started_to = reader.day("from"), reader.day("to")
         if started_from and started_to and started_from > started_to:
             reader.problems.append("The first day lies after the last one; they were swapped.")
@@ -211,17 +215,42 @@ class Criteria:
         return recordings.filter(asked)
 
 
+def _understood(text: str) -> tuple[list[str], list[str]]:
+    """Tell the contact IDs and recording names of the search box from its other words."""
+    known: list[str] = []
+    others: list[str] = []
+    for term in dict.fromkeys(bare for word in _SPLIT.split(text) if (bare := word.strip(_QUOTES))):
+        is_known = (term.isascii() and term.isdigit()) or parse_name(term) is not None
+        (known if is_known else others).append(term)
+    return known, others
+
+
+def _told_apart(known: list[str], others: list[str]) -> str:
+    shown = ", ".join(f"“{term[:40]}”" for term in others[:3]) + (" and more" if len(others) > 3 else "")
+    rest = f"the other {len(known):,} were" if len(known) > 1 else "the other one was"
+    return (
+        f"{shown} {'is' if len(others) == 1 else 'are'} no contact ID or recording name; {rest} searched for."
+    )
+
+
 def _text_filter(text: str) -> Q:
     """Read the search box: contact IDs, a prefix of one, a pasted list of IDs and file names, or part of a name."""
-    terms = [term for term in _SPLIT.split(text) if term]
-    names = {term: parsed for term in terms if (parsed := parse_name(term))}
-    ids = [term for term in terms if term.isascii() and term.isdigit()]
-    if len(names) + len(ids) < len(set(terms)) or not terms:
+    known, others = _understood(text)
+    if others or not known:
         # Keys are kept in the "C" collation, which knows no capitals beyond ASCII.
         part = Q(IContains(Collate("key", "default"), text))
-        return part | Q(contact_id__startswith=text) if len(terms) == 1 else part
-    if len(terms) == 1 and ids:
-        return Q(contact_id__startswith=ids[0]) & ~Q(contact_id="")
+        if not known:
+            return part | Q(contact_id__startswith=text) if len(others) == 1 else part
+        # A list with a heading or a slip in it still finds its IDs; a name with spaces still finds itself.
+        return part | _exactly(known)
+    if len(known) == 1 and known[0].isdigit():
+        return Q(contact_id__startswith=known[0]) & ~Q(contact_id="")
+    return _exactly(known)
+
+
+def _exactly(known: list[str]) -> Q:
+    names = {term: parsed for term in known if (parsed := parse_name(term))}
+    ids = [term for term in known if term not in names]
     exact = Q(contact_id__in=ids) if ids else Q(pk__in=[])
     for name in names.values():
         exact |= Q(contact_id=name.contact_id, started_at=name.started_at, item_id=name.item_id)

@@ -21,7 +21,7 @@ class StoreError(Exception):
 
 
 class Unreachable(StoreError):
-    """The server does not answer. Check the address, the network and the firewall (port 443); nothing was changed."""
+    """The server does not answer. Check the address, the network and the firewall (port 443, unless the address names another); nothing was changed."""
 
     code = "unreachable"
 
@@ -33,7 +33,7 @@ class TlsFailed(StoreError):
 
 
 class EndpointRefused(StoreError):
-    """This address is not allowed. Give a public https:// address, or have an administrator allow private ones."""
+    """This address is not allowed. Give a public https:// address; for a trial, start the portal with SEAPORTAL_PRIVATE_ENDPOINTS=true."""
 
     code = "endpoint_refused"
 

@@ -53,7 +53,7 @@ def test_time_left(ahead, told):
     ("seconds", "told"),
     [
         (0, "0 s"),
-        (0.4, "0 s"),
+        (0.4, "less than 1 s"),
         (61, "1 min 1 s"),
         (163, "2 min 43 s"),
         (9 * 3600 + 240, "9 h 4 min"),

@@ -121,6 +121,15 @@ def test_a_pasted_list_finds_each_whole_id_and_no_prefix(three):
     assert found("q=12345678903%0A1234567891") == {three[0]}
 
 
+def test_a_heading_or_a_slip_in_a_pasted_list_is_told_and_the_ids_are_still_found(three):
+    query = "q=contact_id%0A%2212345678903%22%0A12345678914%0A1045x"
+    assert found(query) == {three[0], three[1]}
+    assert Criteria.parse(query).problems == (
+        "“contact_id”, “1045x” are no contact ID or recording name; the other 2 were searched for.",
+    )
+    assert found("q=%2212345678903%22") == {three[0]}
+
+
 def test_a_file_name_finds_that_file(three):
     assert found(f"q={three[0].name}") == {three[0]}
 
