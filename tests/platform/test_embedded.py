@@ -2,6 +2,8 @@
 
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,14 +14,16 @@ from seaportal.launch.supervisor import Supervisor
 
 
 @pytest.fixture
-def place(tmp_path):
-    """A folder deeper than a Unix socket's path may be, with a space in its name, that other users may pass."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.geteuid() and "pytest" in str(folder):
-            folder.chmod(0o711)
-    deep = tmp_path / "a checkout with a space" / ("d" * 100)
-    deep.mkdir(parents=True)
-    return deep
+def place():
+    """A folder deeper than a Unix socket's path may be, with a space in its name, that other users may pass.
+
+    Not below pytest's own: each run that starts closes that one to others again.
+    """
+    with tempfile.TemporaryDirectory(prefix="seaportal-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        deep = Path(folder) / "a checkout with a space" / ("d" * 100)
+        deep.mkdir(parents=True)
+        yield deep
 
 
 @pytest.fixture
