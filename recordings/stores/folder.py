@@ -125,6 +125,17 @@ class FolderStore(WritableStore):
             facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
         return _facts(path, facts, digest=digest)
 
+    def make_durable(self, path: str) -> None:
+        """Wait until the medium has a file and its name, for one that somebody else's write left behind."""
+        parts = _parts(path)
+        with _named(path), self._parent(parts) as parent:
+            fd = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.fsync(parent)
+
     def set_aside(self, path: str, *, token: str) -> None:
         """Take a file that failed its verification out of its final name; the next sweep of unfinished writes removes it."""
         parts = _parts(path)

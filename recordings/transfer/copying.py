@@ -47,6 +47,7 @@ def copy_and_verify(*, source: Store, target: FolderStore, order: Order) -> Stor
             return _write(source, target, order, path)
         except AlreadyThere:
             sha256 = sha256 or _source_sha256(source, order)
+            target.make_durable(path)  # its writer may have died before it was
             if digest(target, path) == (order.size, sha256):
                 return Stored(path, order.size, sha256)
     raise AlreadyThere(path)
