@@ -1,34 +1,60 @@
-"""Turn listed pages into rows: COPY into a temporary table, then one set-based merge per chunk.
+"""Write what was listed: one transaction per chunk, and nothing at all for what the listing only confirms.
 
-Rows that the listing confirms are not written at all, so a scan of an unchanged folder leaves no dead tuple behind.
-Chunks arrive in key order and name the range that they cover, so that every statement stays within that range.
+A chunk names the key range that it covers, so that every statement stays within that range. A range that the catalog has
+never seen goes straight into the table; any other is merged as a set, in key order, which keeps the indexes' pages warm.
+Rows that are listed as we know them are not written, so a scan of an unchanged folder leaves no dead tuple behind.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 
-from recordings.models import Presence, Tenant
-from recordings.sea.filename import parse
-from recordings.stores.base import ListedObject
+from recordings.catalog.block import COLUMNS
+from recordings.catalog.listing import Chunk
+from recordings.catalog.shards import Part
+from recordings.models import Presence, Scan, Tenant
+from recordings.stores.base import ListingBroken
 
-# What one scan has to remember while it runs; both are gone with its connection's session.
 PREPARE = """
 CREATE TEMPORARY TABLE IF NOT EXISTS listed (
     key text COLLATE "C" NOT NULL, size bigint NOT NULL, etag text NOT NULL, arrived_at timestamptz NOT NULL,
     started_at timestamptz, contact_id text NOT NULL, media_type text NOT NULL, media_raw text NOT NULL, item_id text NOT NULL
 );
-CREATE TEMPORARY TABLE IF NOT EXISTS unlisted (recording_id bigint PRIMARY KEY);
-TRUNCATE listed, unlisted;
+TRUNCATE listed
 """
 
-LIVE_IN_RANGE = """r.tenant_id = %(tenant)s AND r.presence = 'in_sea' AND r.key > %(after)s AND (%(until)s::text IS NULL OR r.key <= %(until)s)"""
+IN_RANGE = (
+    "r.tenant_id = %(tenant)s AND r.key > %(after)s AND (%(until)s::text IS NULL OR r.key <= %(until)s)"
+)
+LIVE_IN_RANGE = f"{IN_RANGE} AND r.presence = 'in_sea'"
+
+# Says that this scan is alive, and does so only for the one that still may write.
+HOLD = """
+UPDATE recordings_scan SET beat_at = now(), shards = %(shards)s, shards_done = %(shards_done)s,
+    shards_unchanged = %(shards_unchanged)s, seen = %(seen)s, new = %(new)s, changed = %(changed)s
+WHERE id = %(scan)s AND state = 'running' AND epoch = %(epoch)s
+"""
+
+# How a chunk's transaction begins, in one statement, for each costs the threads that list a turn. It keeps the scan from
+# being taken over (which locks the row for update) and the tenant from being deleted, and asks whether any row lies in the
+# range. The planner's figures lag far behind in the middle of a first scan. Nothing is flushed per chunk: should the machine
+# stop, the last chunks and their shards are lost together, and the end of the scan is flushed with all that came before it.
+BEGIN = f"""
+WITH held AS (
+    SELECT FROM recordings_scan WHERE id = %(scan)s AND state = 'running' AND epoch = %(epoch)s FOR KEY SHARE
+), kept AS (SELECT FROM recordings_tenant WHERE id = %(tenant)s FOR KEY SHARE)
+SELECT (SELECT count(*) FROM held) + (SELECT count(*) FROM kept) = 2,
+    EXISTS (SELECT FROM recordings_recording r WHERE {LIVE_IN_RANGE})
+    OR EXISTS (SELECT FROM recordings_recording r WHERE {IN_RANGE} AND r.presence <> 'in_sea'),
+    set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true)
+"""
 
 # Live rows of this key range that the listing did not show. Only remembered: reconcile decides, after a complete scan.
-REMEMBER_UNLISTED = f"""
-INSERT INTO unlisted
-SELECT r.id FROM recordings_recording r
+REMEMBER_MISSED = f"""
+INSERT INTO recordings_scanmiss (scan_id, recording_id)
+SELECT %(scan)s, r.id FROM recordings_recording r
 WHERE {LIVE_IN_RANGE} AND NOT EXISTS (SELECT FROM listed l WHERE l.key = r.key)
 ON CONFLICT DO NOTHING
 """
@@ -57,8 +83,7 @@ WHERE r.tenant_id = %(tenant)s AND r.presence <> 'in_sea' AND r.key = l.key
 """
 
 INSERT_NEW = f"""
-INSERT INTO recordings_recording
-    (tenant_id, key, size, etag, arrived_at, started_at, contact_id, media_type, media_raw, item_id, presence, missed_scans)
+INSERT INTO recordings_recording (tenant_id, {COLUMNS}, presence, missed_scans)
 SELECT %(tenant)s, l.key, l.size, l.etag, l.arrived_at, l.started_at, l.contact_id, l.media_type, l.media_raw, l.item_id,
        '{Presence.IN_SEA}', 0
 FROM listed l LEFT JOIN recordings_recording r ON {LIVE_IN_RANGE} AND r.key = l.key
@@ -66,14 +91,30 @@ WHERE r.id IS NULL
 ORDER BY l.key
 """
 
+# The shard that this range is now. Whatever was known of a range that it touches is no longer what was merged last.
+KEEP_SHARD = """
+WITH forgotten AS (
+    DELETE FROM recordings_shard s
+    WHERE s.tenant_id = %(tenant)s AND s.after <> %(after)s AND (s.until IS NULL OR s.until > %(after)s)
+      AND (%(until)s::text IS NULL OR s.after < %(until)s)
+)
+INSERT INTO recordings_shard (tenant_id, after, until, digest, listed, unreadable, scan_id)
+VALUES (%(tenant)s, %(after)s, %(until)s, %(digest)s, %(listed)s, %(unreadable)s, %(scan)s)
+ON CONFLICT (tenant_id, after) DO UPDATE SET until = excluded.until, digest = excluded.digest, listed = excluded.listed,
+    unreadable = excluded.unreadable, scan_id = excluded.scan_id
+"""
+# A range is as it was only when it has as many live rows as were listed: otherwise something else wrote there, or a file is
+# missed and has to be counted again.
+LIVE_ROWS = """
+SELECT count(*) FROM recordings_recording r WHERE r.tenant_id = %s AND r.presence = 'in_sea' AND r.key > %s
+"""
+CONFIRM_SHARDS = (
+    "UPDATE recordings_shard SET scan_id = %s WHERE tenant_id = %s AND after = ANY(%s) RETURNING unreadable"
+)
 
-@dataclass(frozen=True)
-class Chunk:
-    """Listed objects that are everything with after < key <= until, in byte order."""
 
-    after: str
-    until: str | None
-    objects: Sequence[ListedObject]
+class Superseded(Exception):
+    """This scan stood still for so long that it was given up or taken over; it writes nothing more."""
 
 
 @dataclass
@@ -83,56 +124,108 @@ class Tally:
     seen: int = 0
     new: int = 0
     changed: int = 0
-    unlisted: int = 0
+    shards: int = 0
     shards_done: int = 0
+    shards_unchanged: int = 0
     unreadable: int = 0  # names that are no text: told on the scan, for they can be neither kept nor saved
 
+    def add(self, merged: "Merged") -> None:
+        """Count what became of a chunk."""
+        self.seen += merged.chunk.block.listed
+        self.unreadable += merged.chunk.block.unreadable
+        self.new += merged.new
+        self.changed += merged.changed
+        self.shards_done += merged.chunk.ends_part
 
-def prepare() -> None:
-    """Make the temporary tables of this connection, empty."""
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of a chunk."""
+
+    chunk: Chunk
+    new: int
+    changed: int
+
+
+def hold(*, scan: Scan, tally: Tally) -> None:
+    """Give a sign of life. Raises Superseded for a scan that was given up: what it listed is no longer true."""
     with connection.cursor() as cursor:
-        cursor.execute(PREPARE)
+        cursor.execute(HOLD, _progress(scan, tally))
+        if not cursor.rowcount:
+            raise Superseded
 
 
-def merge(*, tenant: Tenant, chunk: Chunk, tally: Tally) -> None:
-    """Write one chunk in one transaction and add to the tally."""
-    named = {"tenant": tenant.pk, "after": chunk.after, "until": chunk.until}
+def merge(*, scan: Scan, chunk: Chunk) -> Merged:
+    """Write one chunk in one transaction. Raises Superseded."""
+    named = {
+        "scan": scan.pk, "epoch": scan.epoch, "tenant": scan.tenant_id, "after": chunk.after, "until": chunk.until,
+        "digest": chunk.digest, "listed": chunk.block.listed, "unreadable": chunk.block.unreadable,
+    }  # fmt: skip
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("TRUNCATE listed")
-        with cursor.copy("COPY listed FROM STDIN") as copy:
-            for row in _rows(chunk.objects):
-                copy.write_row(row)
-        cursor.execute(REMEMBER_UNLISTED, named)
-        unlisted = cursor.rowcount
-        cursor.execute(CLOSE_CHANGED, named)
-        changed = cursor.rowcount
-        cursor.execute(REVIVE, named)
-        cursor.execute(INSERT_NEW, named)
-        new = cursor.rowcount - changed
-    tally.seen += len(chunk.objects)
-    tally.unreadable += sum(not storable(listed.key) for listed in chunk.objects)
-    tally.new += max(new, 0)
-    tally.changed += changed
-    tally.unlisted += unlisted
+        cursor.execute(BEGIN, named)
+        ours, known, *_ = cursor.fetchone()
+        if not ours:
+            raise Superseded
+        write = _merge_known if known else _insert
+        try:
+            new, changed = write(cursor, chunk, named)
+        except DataError as error:
+            raise ListingBroken("an entry has a time or a size that cannot be") from error
+        cursor.execute(KEEP_SHARD, named)
+    return Merged(chunk, new, changed)
 
 
-def _rows(objects: Sequence[ListedObject]) -> Iterator[tuple[object, ...]]:
-    for listed in objects:
-        if not storable(listed.key):
-            continue
-        name = parse(listed.key)
-        if name is None:
-            yield (*listed, None, "", "", "", "")
+def confirm(*, scan: Scan, parts: Sequence[Part], tally: Tally) -> None:
+    """Take note that parts were listed as they were merged last. No recording is written."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(HOLD, _progress(scan, tally))
+        if not cursor.rowcount:
+            raise Superseded
+        cursor.execute(CONFIRM_SHARDS, [scan.pk, scan.tenant_id, [part.after for part in parts]])
+        unreadable = [row[0] for row in cursor.fetchall()]
+        if len(unreadable) != len(parts):
+            raise Superseded
+    tally.seen += sum(part.listed for part in parts)
+    tally.unreadable += sum(unreadable)
+    tally.shards_done += len(parts)
+    tally.shards_unchanged += len(parts)
+
+
+def has_its_rows(*, tenant: Tenant, part: Part) -> bool:
+    """Tell whether a part that is listed as it was merged last still has the rows that it had then."""
+    with connection.cursor() as cursor:
+        if part.until is None:
+            cursor.execute(LIVE_ROWS, [tenant.pk, part.after])
         else:
-            yield (*listed, name.started_at, name.contact_id, name.media_type, name.media_raw, name.item_id)
+            cursor.execute(LIVE_ROWS + "AND r.key <= %s", [tenant.pk, part.after, part.until])
+        return cursor.fetchone() == (part.listed - part.unreadable,)
 
 
-def storable(key: str) -> bool:
-    """Tell whether PostgreSQL can hold a key: no NUL, and valid UTF-8 (S3 itself promises both)."""
-    if key.isascii():
-        return "\x00" not in key
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in key
+def _progress(scan: Scan, tally: Tally) -> dict[str, object]:
+    return {
+        "scan": scan.pk, "epoch": scan.epoch, "shards": tally.shards, "shards_done": tally.shards_done, "seen": tally.seen,
+        "shards_unchanged": tally.shards_unchanged, "new": tally.new, "changed": tally.changed,
+    }  # fmt: skip
+
+
+def _insert(cursor: CursorWrapper, chunk: Chunk, named: dict[str, object]) -> tuple[int, int]:
+    """Copy a chunk of a range in which there is no row yet straight into the table."""
+    ending = f"\t{named['tenant']}\t{Presence.IN_SEA}\t0\n".encode()
+    with cursor.copy(
+        f"COPY recordings_recording ({COLUMNS}, tenant_id, presence, missed_scans) FROM STDIN"
+    ) as copy:
+        copy.write(chunk.block.text.replace(b"\n", ending))
+    return cursor.rowcount, 0
+
+
+def _merge_known(cursor: CursorWrapper, chunk: Chunk, named: dict[str, object]) -> tuple[int, int]:
+    """Merge a chunk with the rows of its range; return how many are new, and how many have changed."""
+    cursor.execute(PREPARE)
+    with cursor.copy(f"COPY listed ({COLUMNS}) FROM STDIN") as copy:
+        copy.write(chunk.block.text)
+    cursor.execute(REMEMBER_MISSED, named)
+    cursor.execute(CLOSE_CHANGED, named)
+    changed = cursor.rowcount
+    cursor.execute(REVIVE, named)
+    cursor.execute(INSERT_NEW, named)
+    return max(cursor.rowcount - changed, 0), changed

@@ -10,24 +10,24 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from recordings import trail
-from recordings.models import Presence, Recording, Tenant
+from recordings.models import Presence, Recording, Scan, Tenant
 
 SCANS_NEEDED = 2
 HEAD_AT_A_TIME = 200
 
 COUNT_MISS = """
 UPDATE recordings_recording r SET missed_scans = least(r.missed_scans + 1, 1000)
-FROM unlisted u WHERE r.id = u.recording_id AND r.presence = 'in_sea'
+FROM recordings_scanmiss u WHERE u.scan_id = %(scan)s AND r.id = u.recording_id AND r.presence = 'in_sea'
 """
 FORGIVE = """
 UPDATE recordings_recording r SET missed_scans = 0
 WHERE r.tenant_id = %(tenant)s AND r.missed_scans > 0 AND r.presence = 'in_sea'
-  AND NOT EXISTS (SELECT FROM unlisted u WHERE u.recording_id = r.id)
+  AND NOT EXISTS (SELECT FROM recordings_scanmiss u WHERE u.scan_id = %(scan)s AND u.recording_id = r.id)
 """
 EXPIRE = f"""
 UPDATE recordings_recording r SET presence = '{Presence.EXPIRED}', gone_at = now()
-FROM unlisted u
-WHERE r.id = u.recording_id AND r.presence = 'in_sea' AND r.expires_at <= now()
+FROM recordings_scanmiss u
+WHERE u.scan_id = %(scan)s AND r.id = u.recording_id AND r.presence = 'in_sea' AND r.expires_at <= now()
 RETURNING r.id, r.key, r.saved_at IS NULL
 """
 
@@ -41,13 +41,14 @@ class Settled:
     lost: int  # of both: never saved
 
 
-def reconcile(*, tenant: Tenant) -> Settled:
-    """Mark what is gone, from the `unlisted` table that the merge of this connection filled."""
-    named = {"tenant": tenant.pk}
+def reconcile(*, scan: Scan) -> Settled:
+    """Mark what is gone, from the misses that the merges of this scan remembered."""
+    tenant = scan.tenant
+    named = {"tenant": tenant.pk, "scan": scan.pk}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(COUNT_MISS)
+        cursor.execute(COUNT_MISS, named)
         cursor.execute(FORGIVE, named)
-        cursor.execute(EXPIRE)
+        cursor.execute(EXPIRE, named)
         expired = cursor.fetchall()
         lost = [(pk, key) for pk, key, unsaved in expired if unsaved]
         _record(tenant, lost, "expired")

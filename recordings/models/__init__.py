@@ -3,7 +3,7 @@
 from recordings.models.archive import Archive, Copy
 from recordings.models.audit import AuditEntry
 from recordings.models.recording import Presence, Recording
-from recordings.models.scan import Scan
+from recordings.models.scan import Scan, ScanMiss, Shard
 from recordings.models.tenant import Tenant
 from recordings.models.transfer import Run, Transfer, TransferJob
 from recordings.models.user import Role, User
@@ -17,6 +17,8 @@ __all__ = [
     "Role",
     "Run",
     "Scan",
+    "ScanMiss",
+    "Shard",
     "Tenant",
     "Transfer",
     "TransferJob",

@@ -17,8 +17,13 @@ class Scan(models.Model):
     started_at = models.DateTimeField(auto_now_add=True)
     beat_at = models.DateTimeField(auto_now_add=True)  # last sign of life
     finished_at = models.DateTimeField(null=True, blank=True)
+    # Rises when another worker goes on with a scan whose worker died; whoever holds an older one writes nothing more.
+    epoch = models.PositiveIntegerField(default=1)
     shards = models.PositiveIntegerField(default=0)
     shards_done = models.PositiveIntegerField(default=0)
+    shards_unchanged = models.PositiveIntegerField(
+        default=0
+    )  # of those done: listed just as they were merged last
     seen = models.PositiveBigIntegerField(default=0)
     new = models.PositiveBigIntegerField(default=0)
     changed = models.PositiveBigIntegerField(default=0)
@@ -45,3 +50,50 @@ class Scan(models.Model):
     def seconds(self) -> float:
         """Return how long the scan has taken, in seconds."""
         return ((self.finished_at or self.beat_at) - self.started_at).total_seconds()
+
+    @property
+    def objects_per_second(self) -> float:
+        """Return how many objects the scan has listed per second so far."""
+        return self.seen / self.seconds if self.seconds > 0 else 0.0
+
+
+class Shard(models.Model):
+    """One key range of a tenant's folder, as it was last listed and merged: after < key <= until, in byte order.
+
+    A tenant's shards never overlap, and after a complete scan they leave no gap. When a range is listed with the same
+    bytes again, nothing in it needs to be merged.
+    """
+
+    tenant = models.ForeignKey(
+        "recordings.Tenant", on_delete=models.CASCADE, related_name="shards", db_index=False
+    )
+    after = models.TextField(db_collation="C", blank=True)
+    until = models.TextField(db_collation="C", null=True, blank=True)  # noqa: DJ001 - null is the end, beyond every key
+    digest = models.BinaryField()  # SHA-256 of its entries
+    listed = models.PositiveIntegerField()  # objects
+    unreadable = models.PositiveIntegerField(
+        default=0
+    )  # of these: names that are no text, and so have no row
+    scan = models.ForeignKey(Scan, on_delete=models.CASCADE, related_name="+")  # the last to list it
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "after"], name="one_shard_from_each_border")]
+
+    def __str__(self) -> str:
+        return f"{self.after or 'the beginning'} to {self.until or 'the end'}"
+
+
+class ScanMiss(models.Model):
+    """A live recording that a scan did not list. Only remembered: what it means is settled after a complete scan."""
+
+    scan = models.ForeignKey(Scan, on_delete=models.CASCADE, related_name="misses", db_index=False)
+    recording = models.ForeignKey(
+        "recordings.Recording", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["scan", "recording"], name="missed_once_per_scan")]
+        indexes = [models.Index("recording", name="scan_miss_recording")]
+
+    def __str__(self) -> str:
+        return f"{self.recording_id} in scan {self.scan_id}"

@@ -8,7 +8,6 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from recordings.models.fields import SecretField, SecretUnreadable, Unreadable
-from recordings.stores.base import Store
 from recordings.stores.s3 import S3Store
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class Tenant(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def store(self) -> Store:
+    def store(self) -> S3Store:
         """Return the door to the tenant's SEA folder; one per process and set of credentials.
 
         Raises SecretUnreadable when FIELD_KEYS do not open the stored secret.

@@ -27,7 +27,7 @@ from recordings.stores.base import (
     WrongRegion,
 )
 from recordings.stores.endpoint import check_endpoint
-from recordings.stores.listing import Page, read_page
+from recordings.stores.listing import read_answer
 from recordings.stores.s3 import S3Store, regional
 from recordings.stores.wire import CONNECT_TIMEOUT, trusted_certificates
 
@@ -226,7 +226,7 @@ class _Probe:
         began = time.perf_counter()
         try:
             try:
-                page = self._first_page(location)
+                objects, more = self._first_page(location)
             except WrongRegion as error:
                 if error.region is None or error.region == self.region:
                     raise
@@ -235,7 +235,7 @@ class _Probe:
                     "Region", "warn", f"The bucket is in {error.region}; the portal uses that region.", began
                 )
                 began = time.perf_counter()
-                page = self._first_page(location)
+                objects, more = self._first_page(location)
         except (KeyRejected, SignatureRejected, ClockSkewed) as error:
             raise self._stop("Keys and clock", _clocked(error), began) from None
         except WrongRegion as error:
@@ -253,22 +253,23 @@ class _Probe:
         except StoreError as error:
             raise self._stop("List", str(error), began) from None
         self.usable = True
-        if not page.objects:
+        if not objects:
             self._say("List", "warn", "The folder can be listed and is empty.", began)
             self._say("Read", "skip", "Nothing to read yet: tested with the first recording that arrives.")
             raise _Stop
-        count = f"more than {len(page.objects)} files" if page.token else f"{len(page.objects)} files"
+        count = f"more than {len(objects)} files" if more else f"{len(objects)} files"
         count = "1 file" if count == "1 files" else count
         self._say("List", "good", f"The folder can be listed: {count}.", began)
-        return next((one for one in page.objects if one.size), None)
+        return next((one for one in objects if one.size), None)
 
-    def _first_page(self, location: Location) -> Page:
+    def _first_page(self, location: Location) -> tuple[list[ListedObject], bool]:
+        """Return the first objects, and whether there are more."""
         began = time.perf_counter()
         query = {"list-type": "2", "prefix": location.prefix, "max-keys": "100", "encoding-type": "url"}
         reply = self._store(location).wire.request("GET", query=query)
-        page = read_page(reply.body(), prefix=location.prefix)
+        answer = read_answer(reply.body(), prefix=location.prefix)
         self._keys_accepted(reply.server_time(), began)
-        return page
+        return answer.page.between("", None).objects, answer.token is not None
 
     def _keys_accepted(self, server_time: datetime | None, began: float) -> None:
         skew = abs(datetime.now(UTC) - server_time) if server_time else None

@@ -92,12 +92,23 @@ class S3Store(Store):
         return f"S3Store({self.access.endpoint}/{self.access.bucket}/{self.prefix})"
 
     def list(self, *, after: str = "", until: str | None = None) -> Iterator[Sequence[ListedObject]]:
-        """Yield pages of up to 1,000 objects with after < key <= until (see Store.list).
+        """Yield pages of up to 1,000 objects with after < key <= until (see Store.list)."""
+        for page in self.pages(after=after, until=until):
+            yield page.objects
+
+    def pages(
+        self, *, after: str = "", until: str | None = None, expected: int | None = None
+    ) -> Iterator[listing.Page]:
+        """Yield the same pages as they came, to be compared with those of another day, or read.
+
+        `expected` is how many objects there were last time; None when that is not known.
 
         Raises AccessDenied for an empty folder that answers 403 or 404: SEA's empty folders cannot be accessed (facts F9).
         """
         try:
-            yield from listing.pages(self.wire, prefix=self.prefix, after=after, until=until)
+            yield from listing.pages(
+                self.wire, prefix=self.prefix, after=after, until=until, expected=expected
+            )
         except NoSuchObject as error:
             raise AccessDenied(error.detail, s3_code=error.s3_code) from error
 

@@ -13,7 +13,6 @@ from django.db import connection
 from django.utils import timezone
 
 from recordings.catalog.scan import AlreadyScanning, scan
-from recordings.catalog.shards import SMALL, cut
 from recordings.models import AuditEntry, Presence, Recording, Scan
 from recordings.stores.s3 import S3Store
 from tests.factories import make_tenant, name_of
@@ -177,11 +176,13 @@ def test_two_scans_of_one_tenant_never_overlap(sea):
         scan(tenant=tenant, actor="test")
 
 
-def test_a_scan_whose_worker_died_does_not_block_the_next(sea):
+def test_a_scan_whose_worker_died_long_ago_is_begun_anew(sea):
     tenant = make_tenant(s3=sea)
     dead = Scan.objects.create(tenant=tenant)
-    Scan.objects.filter(pk=dead.pk).update(beat_at=timezone.now() - timedelta(minutes=6))
-    assert scan(tenant=tenant, actor="test").state == Scan.State.COMPLETE
+    long_ago = timezone.now() - timedelta(hours=2)
+    Scan.objects.filter(pk=dead.pk).update(started_at=long_ago, beat_at=long_ago)
+    done = scan(tenant=tenant, actor="test")
+    assert (done.state, done.seen) == (Scan.State.COMPLETE, 8) and done != dead
     dead.refresh_from_db()
     assert dead.state == Scan.State.FAILED
 
@@ -211,21 +212,12 @@ def test_a_scan_that_was_given_up_writes_nothing_when_it_wakes(sea):
 
 
 def test_a_border_between_chunks_is_never_a_name_that_cannot_be_kept(sea, monkeypatch):
-    monkeypatch.setattr("recordings.catalog.scan.CHUNK", 1)
+    monkeypatch.setattr("recordings.catalog.listing.CHUNK", 1)
     bad = os.fsencode(sea.root / "recordings" / "zz") + b"\xff.mp4"
     with open(bad, "wb") as file:
         file.write(b"no text")
     done = scan(tenant=make_tenant(s3=sea), actor="test")
     assert (done.state, done.new) == (Scan.State.COMPLETE, 8)
-
-
-@pytest.mark.parametrize("known", [0, 5, SMALL - 1, SMALL, 3_000_000])
-def test_the_shards_leave_no_gap_between_them(known):
-    shards = cut(today=datetime(2026, 11, 23, tzinfo=UTC).date(), known=known)
-    assert shards[0].after == "" and shards[-1].until is None
-    assert all(one.until == two.after for one, two in zip(shards, shards[1:], strict=False))
-    assert all(one.after < one.until for one in shards[:-1])
-    assert (len(shards) == 1) == (0 < known < SMALL)
 
 
 def test_the_scan_reads_each_key_range_through_the_index(sea):
@@ -248,8 +240,8 @@ def test_a_server_that_hangs_is_told_after_one_round_of_tries(sea, monkeypatch):
     )
     tenant = make_tenant(s3=sea, region="eu-north-1")  # a store of its own, not one kept from another test
     asked = []
-    listing = S3Store.list
-    monkeypatch.setattr(S3Store, "list", lambda self, **span: asked.append(span) or listing(self, **span))
+    listing = S3Store.pages
+    monkeypatch.setattr(S3Store, "pages", lambda self, **span: asked.append(span) or listing(self, **span))
     sea.pause()
     assert scan(tenant=tenant, actor="test").state == Scan.State.FAILED
     assert len(asked) <= settings.SCAN_SHARDS

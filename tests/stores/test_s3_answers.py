@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from recordings.stores import base
-from recordings.stores.listing import read_page
+from recordings.stores.listing import read_answer
 from tests.stores.conftest import Answer, s3_error, s3_page
 
 
@@ -164,6 +164,32 @@ def test_a_listing_body_that_breaks_off_raises(script):
         list(script.store().list())
 
 
+def _objects(body):
+    return read_answer(body, prefix="folder/").page.objects
+
+
+def test_a_page_is_cut_at_the_borders_in_its_bytes():
+    body = s3_page([f"folder/{letter}" for letter in "abcde"]).body
+    page = read_answer(body, prefix="folder/").page
+    for after, until, left in [
+        ("", None, "abcde"),
+        ("a", "d", "bcd"),
+        ("b", "bb", ""),
+        ("e", None, ""),
+        ("", "a", "a"),
+    ]:
+        inside = page.between(after, until)
+        assert "".join(one.key for one in inside.objects) == left
+        assert inside.count == len(left)
+    assert page.between("a", "d").entries == page.between("aa", "dd").entries
+
+
+def test_a_page_that_miscounts_its_keys_is_not_believed(script):
+    script.answer = lambda method, path: s3_page(["folder/a", "folder/b"], extra="<KeyCount>3</KeyCount>")
+    with pytest.raises(base.ListingBroken, match="3 keys and has 2"):
+        list(script.store().list())
+
+
 def test_both_ways_to_read_a_page_agree():
     plain = s3_page(["folder/a", "folder/b.mp4", "folder/"]).body
     for fast, slow in (
@@ -171,17 +197,16 @@ def test_both_ways_to_read_a_page_agree():
         (plain, plain.replace(b"<Contents><Key>folder/a</Key>", b"<Contents><Size>4</Size><Key>folder/a</Key>", 1)
                      .replace(b"</ETag><Size>4</Size>", b"</ETag>", 1)),
     ):  # fmt: skip
-        assert read_page(fast, prefix="folder/") == read_page(slow, prefix="folder/")
-    page = read_page(plain, prefix="folder/")
-    assert page.objects == [
+        assert _objects(fast) == _objects(slow)
+    assert _objects(plain) == [
         base.ListedObject(key, 4, "e1", datetime(2026, 11, 2, 3, 4, 5, tzinfo=UTC)) for key in ("a", "b.mp4")
     ]
     odd = s3_page(["folder/a&amp;b&#x27;"]).body
-    assert read_page(odd, prefix="folder/").objects[0].key == "a&b'"
+    assert _objects(odd)[0].key == "a&b'"
     encoded = s3_page(
         ["folder/a%2Bb+c%25", "folder/%F0%9F%98%80"], extra="<EncodingType>url</EncodingType>"
     ).body
-    assert [one.key for one in read_page(encoded, prefix="folder/").objects] == ["a+b c%", "😀"]
+    assert [one.key for one in _objects(encoded)] == ["a+b c%", "😀"]
 
 
 @pytest.mark.parametrize("key", ["k", "tab\tk"], ids=["fast", "wire"])
