@@ -7,9 +7,11 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
+from recordings.catalog import names
 from recordings.catalog.due import due_tenants
 from recordings.catalog.scan import AlreadyScanning, scan
-from recordings.models import Tenant
+from recordings.models import NameReading, Tenant
+from recordings.oversight import alerts
 from recordings.transfer import queue, saving
 
 BATCH_SECONDS = 60.0  # a task hands over to the next one after this long
@@ -29,6 +31,20 @@ def scan_due() -> None:
     """Ask for a scan of each tenant whose last one is long enough ago."""
     for tenant_id in due_tenants(minutes=settings.SCAN_EVERY_MINUTES):
         scan_tenant.delay(tenant_id)
+
+
+@shared_task
+def read_names(reading_id: int) -> None:
+    """Read one tenant's unparsed names again."""
+    names.parse_again(reading=NameReading.objects.get(pk=reading_id))
+
+
+@shared_task
+def watch() -> None:
+    """Compare how tenants stand with their alerts, and ask for readings whose message was lost."""
+    alerts.watch()
+    for reading in names.forgotten():
+        read_names.delay(reading.pk)
 
 
 @shared_task

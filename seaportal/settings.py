@@ -140,6 +140,8 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.scan_*": {"queue": "scan"},
     "recordings.tasks.transfer_*": {"queue": "transfer"},
     "recordings.tasks.sweep": {"queue": "scan"},
+    "recordings.tasks.watch": {"queue": "scan"},
+    "recordings.tasks.read_names": {"queue": "scan"},
     "recordings.tasks.clear_leftovers": {"queue": "media"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -154,6 +156,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "scan every tenant": {"task": "recordings.tasks.scan_due", "schedule": 60.0},
+    "watch over tenants": {"task": "recordings.tasks.watch", "schedule": 60.0},
     "return expired leases": {"task": "recordings.tasks.sweep", "schedule": 60.0},
     "clear leftovers": {"task": "recordings.tasks.clear_leftovers", "schedule": crontab(hour=3, minute=17)},
 }

@@ -14,12 +14,15 @@ class May(StrEnum):
     DOWNLOAD = "download recordings"
     SAVE = "save recordings to an archive"
     EXPORT = "export search results"
+    ACKNOWLEDGE = "acknowledge alerts and losses"
     SET_UP = "connect tenants, archives and people"
     AUDIT = "read the audit trail"
 
 
 ROLE_MAY: dict[Role, frozenset[May]] = {
-    Role.COMPLIANCE: frozenset({May.SEE, May.PLAY, May.DOWNLOAD, May.SAVE, May.EXPORT, May.AUDIT}),
+    Role.COMPLIANCE: frozenset(
+        {May.SEE, May.PLAY, May.DOWNLOAD, May.SAVE, May.EXPORT, May.ACKNOWLEDGE, May.AUDIT}
+    ),
     Role.ADMIN: frozenset(May),
     Role.SUPERVISOR: frozenset({May.SEE, May.PLAY, May.EXPORT}),
 }

@@ -7,6 +7,7 @@ from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models.functions import Coalesce, Now
 
+from recordings.models.shape import Shape
 from recordings.sea.policy import AT_RISK
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
         """Keep what is gone from SEA and was never saved."""
         return self.unsaved().exclude(presence=Presence.IN_SEA)
 
+    def unacknowledged(self) -> "RecordingQuerySet":
+        """Keep what nobody has said of that its loss is known."""
+        return self.filter(loss=None)
+
+    def unparsed(self) -> "RecordingQuerySet":
+        """Keep what has a name that follows no pattern."""
+        return self.filter(started_at=None)
+
 
 class ExpiresAt(models.Func):
     """Arrival + 30 days (facts F5), written so that PostgreSQL takes it as immutable."""
@@ -96,6 +105,11 @@ class Recording(models.Model):
     missed_scans = models.PositiveSmallIntegerField(default=0)  # complete scans in a row that did not list it
     first_seen_at = models.DateTimeField(db_default=Now())
     saved_at = models.DateTimeField(null=True, blank=True)
+    # Who said that its loss is known, and why; empty while it was not lost or nobody has.
+    loss = models.ForeignKey(
+        "recordings.LossNote", on_delete=models.PROTECT, null=True, blank=True, related_name="recordings",
+        db_index=False,
+    )  # fmt: skip
 
     objects = RecordingQuerySet.as_manager()
 
@@ -143,6 +157,29 @@ class Recording(models.Model):
                 "id",
                 name="recording_lost",
                 condition=~models.Q(presence="in_sea") & models.Q(saved_at=None),
+            ),
+            # The alarm: lost, and nobody has said that it is known. Empty on a good day.
+            models.Index(
+                "tenant",
+                "gone_at",
+                name="recording_loss_open",
+                condition=~models.Q(presence="in_sea") & models.Q(saved_at=None, loss=None),
+            ),
+            # Few, for a file gone early is an incident: what reconcile looks up by its time.
+            models.Index(
+                "tenant", "gone_at", name="recording_vanished", condition=models.Q(presence="vanished")
+            ),
+            # Unparsed names: read again in this order, and told when new ones appear.
+            models.Index(
+                "tenant",
+                "first_seen_at",
+                "id",
+                name="recording_unparsed",
+                condition=models.Q(started_at=None),
+            ),
+            # All names of one shape. It is worked out for unparsed names only, when they are written.
+            models.Index(
+                Shape("key"), "sort_at", "id", name="recording_shape", condition=models.Q(started_at=None)
             ),
         ]
 

@@ -19,6 +19,7 @@ class Scan(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     # Rises when another worker goes on with a scan whose worker died; whoever holds an older one writes nothing more.
     epoch = models.PositiveIntegerField(default=1)
+    settled_at = models.DateTimeField(null=True, blank=True)  # its misses were counted
     shards = models.PositiveIntegerField(default=0)
     shards_done = models.PositiveIntegerField(default=0)
     shards_unchanged = models.PositiveIntegerField(
@@ -41,6 +42,10 @@ class Scan(models.Model):
                 | ~models.Q(state="running") & models.Q(finished_at__isnull=False),
                 name="scan_finished_has_a_time",
             ),
+        ]
+        indexes = [
+            # Which scan last listed a file, and what failed before: asked for each line of the lost page.
+            models.Index("tenant", "started_at", name="scan_history")
         ]
 
     def __str__(self) -> str:

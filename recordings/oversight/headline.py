@@ -23,13 +23,9 @@ def headline(told: Figures) -> Headline:
 
 def _sentence(told: Figures) -> tuple[str, str]:
     if told.level == "lost":
-        number = counted(told.lost_today, "recording")
-        return (
-            number,
-            "lost in the last 24 hours"
-            if not told.at_risk
-            else f"lost in the last 24 hours, {told.at_risk:,} more at risk",
-        )
+        number = counted(told.lost_open, "recording")
+        verb = "is" if told.lost_open == 1 else "are"
+        return number, f"{verb} lost, {told.at_risk:,} more at risk" if told.at_risk else f"{verb} lost"
     if told.level == "warn":
         verb = "expires" if told.at_risk == 1 else "expire"
         are = "is" if told.at_risk == 1 else "are"
@@ -46,7 +42,8 @@ def _more(told: Figures) -> list[str]:
     """Return the sentences under the headline, the most urgent first."""
     said = []
     if told.level == "lost":
-        said.append("They were gone from SEA before a copy was made. Each keeps its row and its history.")
+        it = "It was" if told.lost_open == 1 else "They were"
+        said.append(f"{it} gone from SEA before a copy was made. Nobody has acknowledged the loss yet.")
     if told.first_loss_at:
         left = span((told.first_loss_at - told.at).total_seconds())
         said.append(f"The first expires in {left}, at {clock(told.first_loss_at, told.at)}.")

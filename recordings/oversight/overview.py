@@ -44,6 +44,7 @@ class TenantState:
     running: Scan | None
     sentence: str  # what is wrong, or ""
     since: datetime | None  # since when
+    overdue: bool = False  # nothing failed, and yet no scan came
 
     @property
     def known(self) -> bool:
@@ -65,6 +66,7 @@ class Figures:
     first_loss_at: datetime | None
     lost: int
     lost_today: int
+    lost_open: int  # lost, and nobody has said that it is known
     expired_unseen: int  # past their deadline, not yet confirmed gone, not saved
     days: tuple[Day, ...]  # by expiry, today first
     arrivals: tuple[Day, ...]  # by arrival, today last
@@ -79,7 +81,7 @@ class Figures:
     @property
     def level(self) -> str:
         """Return lost, warn, unknown or ok: the worst first, and unknown is never ok."""
-        if self.lost_today:
+        if self.lost_open:
             return "lost"
         if self.at_risk:
             return "warn"
@@ -116,6 +118,7 @@ def figures(user: User) -> Figures:
         first_loss_at=risk["first"],
         lost=lost["count"],
         lost_today=lost["today"],
+        lost_open=mine.lost().unacknowledged().count(),
         expired_unseen=risk["overdue"],
         days=_days(totals, first=now.date(), key="day"),
         arrivals=_days(_arrival_days(mine, now), first=now.date() - timedelta(days=HORIZON - 1), key="day"),
@@ -189,8 +192,12 @@ def _sentence(work: str | None, reason: str) -> str:
 
 
 def tenant_states(user: User, now: datetime) -> Iterable[TenantState]:
+    """Say of each tenant that a person may see how it stands."""
+    return states_of(list(Tenant.objects.for_user(user)), now)
+
+
+def states_of(tenants: list[Tenant], now: datetime) -> Iterable[TenantState]:
     """Say of each tenant whether it was listed lately, and if not, why and since when."""
-    tenants = list(Tenant.objects.for_user(user))
     scans = {
         scan.tenant_id: scan for scan in Scan.objects.filter(pk__in=_newest(tenants, "complete", "empty"))
     }
@@ -200,12 +207,14 @@ def tenant_states(user: User, now: datetime) -> Iterable[TenantState]:
     stale = now - timedelta(minutes=3 * settings.SCAN_EVERY_MINUTES)
     for tenant in tenants:
         last = scans.get(tenant.pk)
-        sentence, since = tenant.problem, tenant.problem_since
+        sentence, since, overdue = tenant.problem, tenant.problem_since, False
         if not sentence and last and last.finished_at < stale:
             sentence, since = "It has not been scanned as planned. Is the worker running?", last.finished_at
+            overdue = True
         elif not sentence and last is None:
             sentence, since = "It has not been scanned yet.", tenant.created_at
-        yield TenantState(tenant, last, running.get(tenant.pk), sentence, since)
+            overdue = tenant.created_at < stale
+        yield TenantState(tenant, last, running.get(tenant.pk), sentence, since, overdue)
 
 
 def _newest(tenants: list[Tenant], *states: str) -> list[int]:

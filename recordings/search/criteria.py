@@ -12,11 +12,12 @@ from urllib.parse import urlencode
 
 from django.db.models import Q
 from django.db.models.functions import Collate, Now
-from django.db.models.lookups import IContains
+from django.db.models.lookups import Exact, IContains
 from django.http import QueryDict
 
 from recordings.models import Presence
 from recordings.models.recording import RecordingQuerySet
+from recordings.models.shape import Shape
 from recordings.sea.filename import parse as parse_name
 
 UNPARSED = "unparsed"  # as a media type: names that follow no pattern
@@ -65,6 +66,7 @@ class Criteria:
     saved: str = ""  # "", "yes" or "no"
     expires: int | None = None  # in SEA, and at most this many days left
     tenant: tuple[int, ...] = ()
+    shape: str = ""  # unparsed names that look like this (sea.shape)
     sort: str = "newest"
     problems: tuple[str, ...] = ()
 
@@ -95,6 +97,7 @@ class Criteria:
             saved=next(iter(reader.among("saved", ["yes", "no"])), ""),
             expires=next(iter(reader.numbers("expires", most=30)), None),
             tenant=reader.numbers("tenant", most=2**62),
+            shape=reader.exact("shape"),
             sort=next(iter(reader.among("sort", list(SORTS))), "newest"),
             problems=tuple(reader.problems),
         )
@@ -112,6 +115,7 @@ class Criteria:
             "saved": [self.saved],
             "expires": ["" if self.expires is None else str(self.expires)],
             "tenant": [str(number) for number in self.tenant],
+            "shape": [self.shape],
             "sort": ["" if self.sort == "newest" else self.sort],
         }
         return {name: kept for name, values in told.items() if (kept := [value for value in values if value])}
@@ -186,6 +190,8 @@ class Criteria:
             said.append(
                 ("Tenant", ", ".join(names.get(t, f"number {t}") for t in self.tenant), {"tenant": None})
             )
+        if self.shape:
+            said.append(("Shape", self.shape, {"shape": None}))
         return [Chip(label, value, self.querystring(**dropped)) for label, value, dropped in said]
 
     # --- as a filter ----------------------------------------------------------------------------
@@ -212,6 +218,8 @@ class Criteria:
             asked &= Q(presence=Presence.IN_SEA, expires_at__lte=Now() + timedelta(days=self.expires))
         if self.tenant:
             asked &= Q(tenant__in=self.tenant)
+        if self.shape:
+            asked &= Q(Exact(Shape("key"), self.shape), started_at=None)
         return recordings.filter(asked)
 
 
@@ -277,6 +285,10 @@ class _Reader:
 
     def one(self, name: str) -> str:
         return next(iter(self.many(name)), "")
+
+    def exact(self, name: str) -> str:
+        """Take a value as it is: spaces at its ends count."""
+        return str(self.query.get(name, "")).replace("\x00", "")[:200]
 
     def among(self, name: str, known: list[str]) -> tuple[str, ...]:
         values = self.many(name)

@@ -17,6 +17,7 @@ PAGE_SIZE = 50
 COUNT_LIMIT = 10_000
 # The order of each sort: the column, and whether the largest value comes first.
 ORDER = {"newest": ("sort_at", True), "oldest": ("sort_at", False), "expiry": ("expires_at", False)}
+ORDER["gone"] = ("gone_at", True)  # of the lost page; no search asks for it
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,11 @@ def found(criteria: Criteria, user: User) -> RecordingQuerySet:
 def page(criteria: Criteria, *, user: User, after: str = "", before: str = "", size: int = PAGE_SIZE) -> Page:
     """Return one page of a search. A cursor that cannot be read starts at the beginning."""
     column, descending = ORDER[criteria.sort]
-    start = _read(before) or _read(after)
+    start = read_cursor(before) or read_cursor(after)
     backwards = bool(before) and start is not None
     recordings = found(criteria, user)
     if start:
-        recordings = recordings.filter(_beyond(column, start, larger=descending == backwards))
+        recordings = recordings.filter(beyond(column, start, larger=descending == backwards))
     sign = "-" if descending != backwards else ""
     ordered = with_work(recordings).select_related("tenant").order_by(f"{sign}{column}", f"{sign}id")
     rows = list(ordered[: size + 1])
@@ -74,8 +75,8 @@ def page(criteria: Criteria, *, user: User, after: str = "", before: str = "", s
     at_end = not backwards and not more
     return Page(
         rows=rows,
-        previous=None if at_start or not rows else _write(rows[0], column),
-        next=None if at_end or not rows else _write(rows[-1], column),
+        previous=None if at_start or not rows else write_cursor(rows[0], column),
+        next=None if at_end or not rows else write_cursor(rows[-1], column),
     )
 
 
@@ -85,9 +86,9 @@ def neighbours(criteria: Criteria, *, user: User, recording: Recording) -> tuple
     here = (getattr(recording, column), recording.pk)
     ids = found(criteria, user)
     up, down = (f"{column}", "id"), (f"-{column}", "-id")
-    larger = ids.filter(_beyond(column, here, larger=True)).order_by(*up).values_list("id", flat=True).first()
+    larger = ids.filter(beyond(column, here, larger=True)).order_by(*up).values_list("id", flat=True).first()
     smaller = (
-        ids.filter(_beyond(column, here, larger=False)).order_by(*down).values_list("id", flat=True).first()
+        ids.filter(beyond(column, here, larger=False)).order_by(*down).values_list("id", flat=True).first()
     )
     return (larger, smaller) if descending else (smaller, larger)
 
@@ -131,19 +132,21 @@ def _state(row: Recording, work: str | None) -> str:
     return "failed" if work == Transfer.State.FAILED else "unsaved"
 
 
-def _beyond(column: str, start: tuple[datetime, int], *, larger: bool) -> Q:
+def beyond(column: str, start: tuple[datetime, int], *, larger: bool) -> Q:
     """Ask for the rows past a place in (column, id) order."""
     word = "gt" if larger else "lt"
     value, pk = start
     return Q(**{f"{column}__{word}e": value}) & (Q(**{f"{column}__{word}": value}) | Q(**{f"id__{word}": pk}))
 
 
-def _write(row: Recording, column: str) -> str:
+def write_cursor(row: Recording, column: str) -> str:
+    """Return a row's place in (column, id) order, for an address."""
     place = json.dumps([getattr(row, column).isoformat(), row.pk]).encode()
     return base64.urlsafe_b64encode(place).decode().rstrip("=")
 
 
-def _read(cursor: str) -> tuple[datetime, int] | None:
+def read_cursor(cursor: str) -> tuple[datetime, int] | None:
+    """Return the place that a cursor names, or None when it cannot be read."""
     try:
         place: Any = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         when, pk = datetime.fromisoformat(place[0]), int(place[1])

@@ -39,6 +39,9 @@ class Action(StrEnum):
     DOWNLOADED = "downloaded"
     EXPORTED = "exported CSV"
     GONE = "found gone from SEA"
+    ALERT_ACKNOWLEDGED = "acknowledged an alert"
+    LOSS_ACKNOWLEDGED = "acknowledged a loss"
+    PARSED_AGAIN = "parsed names again"
 
 
 @dataclass(frozen=True, kw_only=True)

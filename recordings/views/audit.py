@@ -24,6 +24,7 @@ ICONS = {
     trail.Action.SCANNED: "refresh", trail.Action.SCAN_FAILED: "alert", trail.Action.RUN_STARTED: "transfer",
     trail.Action.SAVED: "audit", trail.Action.RETRIED: "refresh", trail.Action.PLAYED: "play",
     trail.Action.DOWNLOADED: "download", trail.Action.EXPORTED: "table", trail.Action.GONE: "minus",
+    trail.Action.ALERT_ACKNOWLEDGED: "check", trail.Action.LOSS_ACKNOWLEDGED: "check", trail.Action.PARSED_AGAIN: "refresh",
 }  # fmt: skip
 
 

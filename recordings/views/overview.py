@@ -9,15 +9,17 @@ from django.views.decorators.http import require_safe
 
 from recordings.access import May, allow, may
 from recordings.models import Archive, Run, Scan, Tenant, User
-from recordings.oversight import charts
+from recordings.oversight import alerts, charts
 from recordings.oversight.headline import headline
 from recordings.oversight.overview import Figures
 from recordings.sea.policy import DAILY_CAP
 from recordings.search.criteria import VIEWS, Criteria
 from recordings.transfer.queue import progress
+from recordings.views.alerts import link_of
 from recordings.views.shell import known
 
 MOST_RUNS = 4
+MOST_ALERTS = 5
 
 
 @allow(May.SEE)
@@ -43,6 +45,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "arrivals_words": charts.arrivals_in_words(told.arrivals, DAILY_CAP),
         "saved_share": _share(told),
         "may_set_up": may(request.user, May.SET_UP),
+        "alerts": [(told, link_of(told.alert)) for told in alerts.open_lines(request.user, most=MOST_ALERTS)],  # type: ignore[arg-type]
         **_live(request.user),  # type: ignore[arg-type]
     }
     return render(request, "overview/page.html", page)

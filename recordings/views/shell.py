@@ -13,17 +13,22 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
 from recordings.access import May, may
-from recordings.models import Archive, Run, User
+from recordings.models import Alert, Archive, Run, User
 from recordings.oversight import words
 from recordings.oversight.charts import tide
 from recordings.oversight.overview import Figures, figures
 from recordings.search.criteria import VIEWS, Criteria
 
-# Address name, label, icon, who may. The first group is work, the second set-up.
+# Address name, label, icon, who may. First the work, then reports on what went wrong, then set-up.
 WORK = (
     ("overview", "Overview", "overview", May.SEE),
     ("recordings", "Recordings", "rec", May.SEE),
     ("transfers", "Transfers", "transfer", May.SEE),
+    ("alerts", "Alerts", "alert", May.SEE),
+)
+WATCH = (
+    ("lost", "Lost", "fail", May.SEE),
+    ("unparsed", "Unparsed names", "file", May.SEE),
 )
 SETUP = (
     ("tenants", "Tenants", "source", May.SET_UP),
@@ -51,6 +56,7 @@ class Known:
     figures: Figures
     running: int
     archives: int
+    alerts: int  # open, and not acknowledged by anybody
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ def known(user: User) -> Known:
             figures(user),
             Run.objects.for_user(user).filter(finished_at=None).count(),
             Archive.objects.count(),
+            Alert.objects.for_user(user).waiting().count(),
         )
         cache.set(key, found, settings.FIGURES_SECONDS)
     return found
@@ -119,7 +126,14 @@ class Shell:
         counts = {"recordings": words.compact(self.known.figures.in_sea) if self.known.figures.in_sea else ""}
         if self.known.running:
             counts["transfers"] = f"{self.known.running} running"
+        if self.known.alerts:
+            counts["alerts"] = f"{self.known.alerts:,}"
         return self._items(WORK, counts)
+
+    @cached_property
+    def watch(self) -> list[Item]:
+        open_ = self.known.figures.lost_open
+        return self._items(WATCH, {"lost": words.compact(open_) if open_ else ""})
 
     @cached_property
     def setup(self) -> list[Item]:
@@ -159,11 +173,11 @@ def risk(told: Figures) -> Risk:
         return Risk(
             "none", "info", "No tenant yet", "", "", "No tenant is connected yet.", reverse("overview")
         )
-    if told.lost_today:
-        rest = f"{told.at_risk:,} more at risk" if told.at_risk else "nothing more at risk"
-        word = f"{told.lost_today:,} lost today"
-        label = f"{words.counted(told.lost_today, 'recording')} lost in the last 24 hours, {rest}. Show them."
-        return Risk("lost", "fail", word, rest, "", label, views["lost"])
+    if told.lost_open:
+        rest = f"{told.at_risk:,} more at risk" if told.at_risk else "not acknowledged"
+        label = f"{words.counted(told.lost_open, 'recording')} lost and not acknowledged, "
+        label += f"{told.at_risk:,} more at risk. Show what was lost."
+        return Risk("lost", "fail", f"{told.lost_open:,} lost", rest, "", label, reverse("lost"))
     if told.at_risk:
         word = f"{told.at_risk:,} at risk"
         label = f"{words.counted(told.at_risk, 'recording')} at risk"

@@ -3,10 +3,12 @@
 from django.urls import path
 
 from recordings.views import (
+    alerts,
     archives,
     audit,
     export,
     health,
+    lost,
     media,
     overview,
     people,
@@ -16,6 +18,7 @@ from recordings.views import (
     sign_in,
     tenants,
     transfers,
+    unparsed,
 )
 
 urlpatterns = [
@@ -40,6 +43,14 @@ urlpatterns = [
     path("transfers/<int:pk>/", transfers.run, name="run"),
     path("transfers/<int:pk>/live/", transfers.run_live, name="run_live"),
     path("transfers/<int:pk>/retry/", transfers.run_retry, name="run_retry"),
+    path("alerts/", alerts.alerts, name="alerts"),
+    path("alerts/<int:pk>/acknowledge/", alerts.alert_acknowledge, name="alert_acknowledge"),
+    path("lost/", lost.lost, name="lost"),
+    path("lost/acknowledge/", lost.lost_acknowledge, name="lost_acknowledge"),
+    path("lost/lost.csv", lost.lost_csv, name="lost_csv"),
+    path("unparsed/", unparsed.unparsed, name="unparsed"),
+    path("unparsed/live/", unparsed.live, name="unparsed_live"),
+    path("unparsed/parse-again/", unparsed.parse_again, name="parse_again"),
     path("tenants/", tenants.tenants, name="tenants"),
     path("tenants/connect/", tenants.tenant_new, name="tenant_new"),
     path("tenants/test/", tenants.tenant_test, name="tenant_test"),

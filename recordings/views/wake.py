@@ -7,7 +7,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from kombu.exceptions import OperationalError
 
-from recordings.tasks import scan_tenant, transfer_work
+from recordings.tasks import read_names, scan_tenant, transfer_work
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,11 @@ def wake_savers(request: HttpRequest | None = None) -> None:
 def ask_for_scan(tenant_id: int, actor: str, request: HttpRequest | None = None) -> None:
     """Ask for a scan of one tenant after commit; when the broker is down, the next planned scan does it."""
     transaction.on_commit(lambda: _send(request, scan_tenant, tenant_id, actor))
+
+
+def wake_reader(reading_id: int, request: HttpRequest | None = None) -> None:
+    """Send the message after commit; when the broker is down, beat asks for the reading within a minute."""
+    transaction.on_commit(lambda: _send(request, read_names, reading_id))
 
 
 def _send(request, task, *args) -> None:  # type: ignore[no-untyped-def]

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from recordings.access import May
 from recordings.access.gate import MARK, PUBLIC
-from recordings.models import Presence, Role, Run, Transfer, TransferJob
+from recordings.models import Alert, Kind, Presence, Role, Run, Transfer, TransferJob
+from recordings.trail.alerts import raise_alert
 from recordings.views.urls import urlpatterns as real_urls
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
 
@@ -45,6 +46,14 @@ WHO_MAY = {
     "run_retry": SAVERS,
     "job_run": SAVERS,
     "job_new": ADMINS,
+    "alerts": EVERYBODY,
+    "alert_acknowledge": SAVERS,
+    "lost": EVERYBODY,
+    "lost_acknowledge": SAVERS,
+    "lost_csv": EVERYBODY,
+    "unparsed": EVERYBODY,
+    "unparsed_live": EVERYBODY,
+    "parse_again": ADMINS,
     "tenants": ADMINS,
     "tenant_new": ADMINS,
     "tenant_edit": ADMINS,
@@ -66,7 +75,7 @@ WHO_MAY = {
 SHOWN = {
     "overview", "overview_live", "password", "recordings", "recording", "media", "download", "export_csv", "transfers",
     "run", "run_live", "job_new", "tenants", "tenant_new", "tenant_edit", "tenant_scan", "archives", "archive_new",
-    "archive_edit", "people", "person_new", "person_edit", "audit",
+    "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
 }  # fmt: skip
 REFUSED = 403
 
@@ -115,6 +124,9 @@ def house(db, tmp_path, settings):
     }
     ids |= dict.fromkeys(("run", "run_live", "run_retry"), run)
     ids |= dict.fromkeys(("tenant_edit", "tenant_scan", "scan_now"), tenant)
+    ids["alert_acknowledge"] = Alert.objects.get(
+        pk=raise_alert(kind=Kind.VANISHED, tenant=tenant, sentence="gone early")
+    )
     ids |= dict.fromkeys(("archive_edit", "archive_test"), archive)
     return {name: {"pk": thing.pk} for name, thing in ids.items()}
 
@@ -189,7 +201,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
     theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "tenant_edit", "tenant_scan", "scan_now",
-              "person_edit", "job_run"}  # fmt: skip
+              "person_edit", "job_run", "alert_acknowledge"}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):
             status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from recordings.models import Presence, Recording, Scan, Tenant, Transfer
+from recordings.oversight.losses import acknowledge
 from recordings.oversight.overview import figures
 from recordings.transfer import queue
 from tests.factories import make_archive, make_recording, make_tenant, make_user
@@ -45,18 +46,16 @@ def test_what_is_overdue_but_not_yet_known_to_be_gone_counts_as_at_risk_today(te
     assert (told.at_risk, told.expired_unseen, told.days[0].unsaved) == (1, 1, 1)
 
 
-def test_a_loss_of_today_is_the_worst_level(tenant):
-    make_recording(tenant, days_left=-1, presence=Presence.EXPIRED, gone_at=timezone.now())
-    told = figures(make_user())
-    assert (told.lost, told.lost_today, told.level) == (1, 1, "lost")
-
-
-def test_an_old_loss_stays_counted_and_no_longer_shouts(tenant):
+def test_a_loss_is_the_worst_level_until_somebody_acknowledges_it(tenant):
     make_recording(
         tenant, days_left=-5, presence=Presence.EXPIRED, gone_at=timezone.now() - timedelta(days=4)
     )
     told = figures(make_user())
-    assert (told.lost, told.level) == (1, "ok")
+    assert (told.lost, told.lost_today, told.lost_open, told.level) == (1, 0, 1, "lost")
+    person = make_user()
+    acknowledge(lost=Recording.objects.lost(), seen_until=timezone.now(), by=person, reason="Known.")
+    told = figures(person)
+    assert (told.lost, told.lost_open, told.level) == (1, 0, "ok")
 
 
 def test_a_saved_recording_that_expired_is_not_lost(tenant):

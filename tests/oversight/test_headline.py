@@ -12,7 +12,7 @@ from recordings.oversight.overview import Figures, TenantState
 NOW = datetime(2026, 11, 22, 14, 8, tzinfo=UTC)
 CALM = Figures(
     at=NOW, in_sea=100, in_sea_bytes=1, saved=100, unsaved=0, at_risk=0, at_risk_bytes=0, first_loss_at=None, lost=0,
-    lost_today=0, expired_unseen=0, days=(), arrivals=(), why=(), tenants=(),
+    lost_today=0, lost_open=0, expired_unseen=0, days=(), arrivals=(), why=(), tenants=(),
 )  # fmt: skip
 
 
@@ -27,7 +27,8 @@ def down(since=NOW - timedelta(hours=2)):
         (replace(CALM, in_sea=0, saved=0), "SEA is empty, so nothing can be lost"),
         (replace(CALM, at_risk=1), "1 recording expires within 7 days and is not saved yet"),
         (replace(CALM, at_risk=1204), "1,204 recordings expire within 7 days and are not saved yet"),
-        (replace(CALM, lost_today=3, at_risk=2), "3 recordings lost in the last 24 hours, 2 more at risk"),
+        (replace(CALM, lost_open=3, at_risk=2), "3 recordings are lost, 2 more at risk"),
+        (replace(CALM, lost_open=1), "1 recording is lost"),
         (replace(CALM, tenants=(down(),)), "What is at risk is unknown since 12:08 UTC"),
     ],
 )

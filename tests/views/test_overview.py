@@ -67,15 +67,15 @@ def test_when_nothing_is_at_risk_it_says_so_calmly(client, sign_in, tenant):
     assert 'data-level="ok"' in page
 
 
-def test_what_was_lost_today_comes_first(client, sign_in, tenant, some):
+def test_what_was_lost_comes_first(client, sign_in, tenant, some):
     sign_in()
     scanned(tenant)
     make_recording(
         tenant, days_left=-1, presence=Presence.EXPIRED, gone_at=timezone.now() - timedelta(hours=2)
     )
     page = text(client)
-    assert "<em>1 recording</em> lost in the last 24 hours, 2 more at risk" in page
-    assert 'data-level="lost"' in page and "1 lost today" in page
+    assert "<em>1 recording</em> is lost, 2 more at risk" in page
+    assert 'data-level="lost"' in page and "<b>1 lost</b>" in page and 'href="/lost/"' in page
 
 
 def test_a_server_that_does_not_answer_is_unknown_and_never_green(client, sign_in, tenant):
