@@ -3,13 +3,13 @@
 import importlib
 import sys
 
-NAMES = ("scan",)
+NAMES = ("catalog",)
 
 
 def main() -> int:
-    name, *options = sys.argv[1:] or ["scan"]
+    name, *options = sys.argv[1:] or ["catalog"]
     if name.startswith("-"):
-        name, options = "scan", sys.argv[1:]
+        name, options = "catalog", sys.argv[1:]
     if name not in NAMES:
         print(f"There is no bench {name!r}. Known: {', '.join(NAMES)}.", file=sys.stderr)
         return 2

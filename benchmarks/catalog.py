@@ -1,0 +1,168 @@
+"""A scan into the index against listings that write nothing: `s5cmd ls` and `rclone lsf` of the same folder.
+
+Ours lists, parses each name, merges into PostgreSQL and reconciles, in a process that waits for orders as a worker does; the
+peers are whole processes (their start takes some 30 ms). All take turns in one run against one server: SeaweedFS without and
+with added latency, and a list server of the bench's own, which shows what the clients cost where a real server does not
+outweigh them. "the same requests, unread" is what the server alone takes for a re-scan: no client can be faster on it.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import delay, listserver, weed
+from benchmarks.scanner import Scanner
+
+S5CMD = "s5cmd ls"
+
+
+@dataclass
+class Series:
+    """What one program took, round by round."""
+
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    rss: float = 0.0  # MB, the most of all rounds
+
+    def add(self, seconds: float, cpu: float, rss: float) -> None:
+        self.seconds.append(seconds)
+        self.cpu.append(cpu)
+        self.rss = max(self.rss, rss)
+
+
+def main(options: list[str]) -> int:
+    """Measure and print; exit 0 when all programs ended well and found every object."""
+    parser = argparse.ArgumentParser(prog="./portal bench catalog", description=__doc__)
+    parser.add_argument("--objects", type=int, default=200_000)
+    parser.add_argument("--latency", type=int, default=50, help="milliseconds added to each request")
+    parser.add_argument("--rounds", type=int, default=3, help="the median is printed")
+    parser.add_argument(
+        "--large", type=int, default=3_000_000, help="objects of the last run; 0 leaves it out"
+    )
+    wanted = parser.parse_args(options)
+    with tempfile.TemporaryDirectory(prefix="seaportal-bench-") as folder, Scanner() as ours:
+        with weed.running(Path(folder)) as server:
+            print(f"Filling SeaweedFS with {wanted.objects:,} objects …", flush=True)
+            print(f"  {weed.fill(server, objects=wanted.objects):.0f} s", flush=True)
+            _compare(ours, server, wanted, "SeaweedFS")
+            with delay.behind(server.endpoint, milliseconds=wanted.latency) as far:
+                _compare(
+                    ours, weed.Server(far), wanted, f"SeaweedFS, {wanted.latency} ms added to each request"
+                )
+        with listserver.running(objects=wanted.objects) as near:
+            _compare(ours, weed.Server(near), wanted, "the bench's own list server")
+            with delay.behind(near, milliseconds=wanted.latency) as far:
+                _compare(
+                    ours, weed.Server(far), wanted, f"the same, {wanted.latency} ms added to each request"
+                )
+        if wanted.large:
+            with listserver.running(objects=wanted.large) as near:
+                _large(ours, weed.Server(near), wanted.large)
+    return 0
+
+
+def _compare(ours: Scanner, server: weed.Server, wanted: argparse.Namespace, title: str) -> None:
+    """Let all programs take turns, and print a table of medians."""
+    programs: dict[str, Callable[[], tuple[float, float, float]]] = {
+        "ours, first scan": lambda: _ours(ours, "scan", seen=wanted.objects, new=wanted.objects),
+        "ours, again": lambda: _ours(ours, "scan", seen=wanted.objects, new=0),
+        S5CMD: lambda: _peer(_s5cmd(server), wanted.objects),
+        "rclone lsf --format ps": lambda: _peer(_rclone(server), wanted.objects),
+        "the same requests, unread": lambda: _ours(ours, "bare", seen=wanted.objects),
+    }
+    series = {name: Series() for name in programs}
+    for _ in range(wanted.rounds):
+        _connect(ours, server)
+        for name, run in programs.items():
+            series[name].add(*run())
+    before = ours.ask("writes")
+    _ours(ours, "scan", seen=wanted.objects, new=0)
+    after = ours.ask("writes")
+    base = statistics.median(series[S5CMD].seconds)
+    print(f"\n{wanted.objects:,} objects, {title}; median of {wanted.rounds}\n")
+    print(f"{'':28}{'seconds':>9}{'objects/s':>12}{'CPU s':>8}{'RSS MB':>8}{'× s5cmd ls':>12}")
+    for name, one in series.items():
+        seconds = statistics.median(one.seconds)
+        rss = f"{one.rss:8.0f}" if one.rss else f"{'':8}"
+        cpu = f"{statistics.median(one.cpu):8.2f}" if any(one.cpu) else f"{'':8}"
+        print(f"{name:28}{seconds:9.2f}{wanted.objects / seconds:12,.0f}{cpu}{rss}{base / seconds:11.2f}×")
+    written = {name: after[name] - before[name] for name in after}
+    print(f"Rows that one more re-scan wrote in the recordings table: {written}", flush=True)
+
+
+def _large(ours: Scanner, server: weed.Server, objects: int) -> None:
+    print(f"\n{objects:,} objects, the bench's own list server; one run\n", flush=True)
+    _connect(ours, server)
+    for name, new in (("ours, first scan", objects), ("ours, again", 0)):
+        seconds, cpu, rss = _ours(ours, "scan", seen=objects, new=new)
+        print(
+            f"{name:28}{seconds:9.2f} s{objects / seconds:12,.0f} objects/s{cpu:8.1f} s CPU{rss:8.0f} MB RSS",
+            flush=True,
+        )
+
+
+def _connect(ours: Scanner, server: weed.Server) -> None:
+    ours.ask(
+        "connect", endpoint=server.endpoint, bucket=server.bucket, prefix=server.prefix, region="us-east-1",
+        access_key=server.access_key, secret_key=server.secret_key,
+    )  # fmt: skip
+
+
+def _ours(ours: Scanner, order: str, **expected: int) -> tuple[float, float, float]:
+    """Return seconds, CPU seconds and peak MB of one order."""
+    began = time.perf_counter()
+    answer = ours.ask(order)
+    seconds = time.perf_counter() - began
+    for name, value in expected.items():
+        if answer[name] != value:
+            raise SystemExit(f"Our {order} says {name} = {answer[name]:,} instead of {value:,}.")
+    return seconds, answer.get("cpu", 0.0), answer.get("rss", 0.0)
+
+
+def _peer(command: tuple[list[str], dict[str, str]], objects: int) -> tuple[float, float, float]:
+    """Run a peer to its end; it has to print a line per object."""
+    argv, env = command
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    done = subprocess.run(argv, env={**os.environ, **env}, capture_output=True, check=False)
+    seconds = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode or done.stdout.count(b"\n") != objects:
+        said = done.stderr.decode(errors="replace")[-800:]
+        raise SystemExit(f"{argv[0]} listed {done.stdout.count(10):,} of {objects:,} objects. {said}")
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 0.0
+
+
+def _s5cmd(server: weed.Server) -> tuple[list[str], dict[str, str]]:
+    keys = {
+        "AWS_ACCESS_KEY_ID": server.access_key,
+        "AWS_SECRET_ACCESS_KEY": server.secret_key,
+        "AWS_REGION": "us-east-1",
+    }
+    return [
+        weed.program("s5cmd"),
+        "--endpoint-url",
+        server.endpoint,
+        "ls",
+        f"s3://{server.bucket}/{server.prefix}",
+    ], keys
+
+
+def _rclone(server: weed.Server) -> tuple[list[str], dict[str, str]]:
+    remote = (
+        f":s3,provider=SeaweedFS,access_key_id={server.access_key},secret_access_key={server.secret_key},"
+        f"endpoint='{server.endpoint}':{server.bucket}/{server.prefix}"
+    )
+    return [weed.program("rclone"), "lsf", "--format", "ps", "--files-only", remote], {}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
