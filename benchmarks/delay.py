@@ -4,13 +4,14 @@ Only requests wait, each as long as a round trip takes; answers pass as they com
 it costs is the same for everybody.
 """
 
-import asyncio
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from threading import Thread
 from urllib.parse import urlsplit
 
 
@@ -46,30 +47,38 @@ def _wait_for(port: int) -> None:
     raise SystemExit("The relay of the bench did not start within 5 s.")
 
 
-async def _relay(port: int, target: int, seconds: float) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", target)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(_pass(reader, onward_writer, seconds), _pass(onward_reader, writer, 0.0))
+def _relay(port: int, target: int, seconds: float) -> None:
+    """Take connections for ever; two threads each pass on what comes, within the kernel."""
+    with socket.create_server(("127.0.0.1", port), backlog=256) as server:
+        while True:
+            near, _ = server.accept()
+            try:
+                far = socket.create_connection(("127.0.0.1", target))
+            except OSError:
+                near.close()
+                continue
+            for one in (near, far):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            Thread(target=_pass, args=(near, far, seconds), daemon=True).start()
+            Thread(target=_pass, args=(far, near, 0.0), daemon=True).start()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", port, limit=1 << 20)
-    await server.serve_forever()
 
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+def _pass(source: socket.socket, target: socket.socket, seconds: float) -> None:
+    """Move bytes from one socket to another until one of them ends; each burst waits first."""
+    read, write = os.pipe()
     with suppress(OSError):
-        while data := await reader.read(1 << 18):
+        while (size := os.splice(source.fileno(), write, 1 << 16)) > 0:
             if seconds:
-                await asyncio.sleep(seconds)
-            writer.write(data)
-            await writer.drain()
-    with suppress(OSError):
-        writer.close()
+                time.sleep(seconds)
+            while size > 0:
+                size -= os.splice(read, target.fileno(), size)
+    for pipe in (read, write):
+        os.close(pipe)
+    for one in (source, target):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
 
 
 if __name__ == "__main__":
     _port, _target, _milliseconds = map(int, sys.argv[1:])
-    asyncio.run(_relay(_port, _target, _milliseconds / 1000))
+    _relay(_port, _target, _milliseconds / 1000)

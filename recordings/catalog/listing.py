@@ -17,10 +17,10 @@ from recordings.stores.base import Throttled
 from recordings.stores.listing import Page
 from recordings.stores.s3 import S3Store
 
-CHUNK = 10_000  # objects merged at once
+CHUNK = 5_000  # objects merged at once, and so listed by one thread one page after the other
 LEAST = 2_000  # or so few, when the connection that writes has nothing to do
 LONG = 5  # pages, after which a part is long enough to be shared with a thread that waits
-WAITING = 8  # chunks listed but not yet merged: bounds memory
+WAITING = 16  # chunks listed but not yet merged: bounds memory
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Listing:
         self.parts = len(parts)  # grows while long parts are split
         self._store = store
         self._today = today
-        self._todo = deque(parts)
+        # Unknown parts first, then the longest: a long one begun last would keep one thread busy and the others waiting.
+        self._todo = deque(sorted(parts, key=lambda part: (part.digest is not None, -part.listed)))
         self._busy = 0  # threads that are listing a part
         self._idle = 0  # threads that wait for one
         self._turn = Condition()
