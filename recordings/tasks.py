@@ -24,6 +24,7 @@ def scan_tenant(tenant_id: int, actor: str = "Scan") -> None:
         scan(tenant=Tenant.objects.get(pk=tenant_id), actor=actor)
     except AlreadyScanning:
         return
+    alerts.watch(tenants=list(Tenant.objects.filter(pk=tenant_id)))
 
 
 @shared_task
@@ -44,7 +45,7 @@ def watch() -> None:
     """Compare how tenants stand with their alerts, and ask for readings whose message was lost."""
     alerts.watch()
     for reading in names.forgotten():
-        read_names.delay(reading.pk)
+        read_names.apply_async((reading.pk,))
 
 
 @shared_task

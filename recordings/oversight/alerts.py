@@ -24,7 +24,7 @@ class Line:
     """One alert as people read it."""
 
     alert: Alert
-    amount: str  # what it begins with, set in bold: "EMEA-1: 343 recordings"
+    amount: str  # what it begins with, set in bold: "EMEA-1: 343 recordings", or "EMEA-1:"
     sentence: str
 
 
@@ -32,7 +32,8 @@ def line(alert: Alert) -> Line:
     """Put an alert into words."""
     kind, place = alert.about, alert.tenant.name if alert.tenant else ""
     number = counted(alert.count, kind.noun) if kind.noun else ""
-    return Line(alert, ": ".join(part for part in (place, number) if part), alert.sentence)
+    amount = f"{place}: {number}".strip() if place else number
+    return Line(alert, amount, alert.sentence)
 
 
 def open_lines(user: User, *, most: int = MOST_OPEN) -> list[Line]:

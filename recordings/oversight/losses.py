@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import DateTimeField, QuerySet, TextField
 from django.db.models.expressions import RawSQL
@@ -135,11 +136,14 @@ def acknowledge(
     Only what was gone by `seen_until` counts: what was lost after the page was drawn is nobody's yet. Once a tenant has
     no other, its alert ends too.
     """
-    note = LossNote.objects.create(by=by, reason=reason, count=0)
     found: QuerySet[Any, Any] = (
         lost.lost().unacknowledged().filter(gone_at__lte=seen_until).order_by().values("pk")
     )
-    statement, params = found.query.sql_with_params()
+    try:
+        statement, params = found.query.sql_with_params()
+    except EmptyResultSet:  # no row can match, so Django writes no statement
+        return 0
+    note = LossNote.objects.create(by=by, reason=reason, count=0)
     with connection.cursor() as cursor:
         cursor.execute(MARK.format(found=statement), [note.pk, *params])
         counts = dict(cursor.fetchall())

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -84,10 +84,12 @@ def lost_acknowledge(request: HttpRequest) -> HttpResponse:
 
 @allow(May.EXPORT)
 @require_GET
-def lost_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """Stream the losses that match the filter, each with its reason."""
+def lost_csv(request: HttpRequest) -> HttpResponseBase:
+    """Stream the losses that match the filter, each with its reason. A filter that cannot be read shows on its page."""
     asked = LostFilter(request.GET, user=request.user)  # type: ignore[arg-type]
     found = asked.apply(Recording.objects.for_user(request.user).lost())  # type: ignore[arg-type]
+    if asked.errors:
+        return redirect(f"{reverse('lost')}?{urlencode(asked.params())}")
     told = f"losses: {urlencode(asked.params()) or 'all'}"
     trail.record(
         trail.Entry(
