@@ -158,7 +158,7 @@ def _s5cmd(server: weed.Server) -> tuple[list[str], dict[str, str]]:
 
 def _rclone(server: weed.Server) -> tuple[list[str], dict[str, str]]:
     remote = (
-        f":s3,provider=SeaweedFS,access_key_id={server.access_key},secret_access_key={server.secret_key},"
+        f":s3,provider=Other,list_version=2,access_key_id={server.access_key},secret_access_key={server.secret_key},"
         f"endpoint='{server.endpoint}':{server.bucket}/{server.prefix}"
     )
     return [weed.program("rclone"), "lsf", "--format", "ps", "--files-only", remote], {}
