@@ -5,10 +5,8 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready
-from django.conf import settings
 
-from recordings.catalog import names
-from recordings.catalog.due import due_tenants
+from recordings.catalog import names, schedule
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import NameReading, Tenant
 from recordings.oversight import alerts
@@ -28,9 +26,17 @@ def scan_tenant(tenant_id: int, actor: str = "Scan") -> None:
 
 
 @shared_task
+def scan_on_schedule(tenant_id: int) -> None:
+    """Scan one tenant if it is due: its schedule says so, and the database agrees."""
+    if schedule.is_due(tenant_id):
+        scan_tenant(tenant_id)
+
+
+@shared_task
 def scan_due() -> None:
-    """Ask for a scan of each tenant whose last one is long enough ago."""
-    for tenant_id in due_tenants(minutes=settings.SCAN_EVERY_MINUTES):
+    """Ask for a scan of each tenant that was never scanned or whose schedule was missed."""
+    schedule.keep_schedules()
+    for tenant_id in schedule.overdue_tenants():
         scan_tenant.delay(tenant_id)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 
@@ -16,6 +17,7 @@ from recordings.catalog.listing import Chunk, Listing
 from recordings.catalog.merge import Superseded, Tally, confirm, has_its_rows, hold
 from recordings.catalog.reconcile import Settled, reconcile
 from recordings.catalog.shards import Part, plan
+from recordings.catalog.standing import sentence
 from recordings.catalog.writers import Writers
 from recordings.models import Recording, Scan, ScanMiss, Tenant
 from recordings.stores.base import AccessDenied, StoreError
@@ -45,6 +47,17 @@ FROM (SELECT after, until, lag(until) OVER (ORDER BY after) AS previous FROM rec
 """
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a scan ended."""
+
+    state: Scan.State
+    problem: str = ""  # one sentence
+    code: str = ""  # of what failed; standing.py says what it means
+    settled: Settled | None = None
+    region: str = ""  # the one that the server named when it refused another
+
+
 class AlreadyScanning(Exception):
     """A scan of this tenant is running already."""
 
@@ -60,26 +73,25 @@ def scan(*, tenant: Tenant, actor: str) -> Scan:
     """
     record = _begin(tenant)
     tally = Tally(new=record.new, changed=record.changed)
-    state, settled, problem, code = Scan.State.FAILED, None, "", "empty"
     try:
         _list_and_merge(record, tally)
         hold(scan=record, tally=tally)
-        state, settled, problem = _settle(record, tally)
+        outcome = _settle(record, tally)
     except Superseded:
         record.refresh_from_db()
         return record
     except AccessDenied as error:
-        live = Recording.objects.filter(tenant=tenant).in_sea().exists()
-        state = Scan.State.FAILED if live else Scan.State.EMPTY
-        problem, code = TWO_READINGS, error.code if live else ""
+        outcome = _nothing(tenant, error.code)
     except StoreError as error:
-        problem, code = str(error), error.code
+        outcome = Outcome(
+            Scan.State.FAILED, sentence(error), error.code, region=getattr(error, "region", None) or ""
+        )
     except BaseException:
         log.exception("The scan of %s broke off", tenant)
         problem = "The scan broke off inside the portal; its log says why. Nothing was marked as gone."
-        _finish(record, tally, state=state, settled=None, problem=problem, code="broken", actor=actor)
+        _finish(record, tally, Outcome(Scan.State.FAILED, problem, "broken"), actor=actor)
         raise
-    _finish(record, tally, state=state, settled=settled, problem=problem, code=code, actor=actor)
+    _finish(record, tally, outcome, actor=actor)
     return record
 
 
@@ -147,37 +159,35 @@ def _known(record: Scan, tally: Tally) -> Iterator[Part]:
         yield Part(after, until, listed, bytes(digest), unreadable, done)
 
 
-def _settle(record: Scan, tally: Tally) -> tuple[Scan.State, Settled | None, str]:
+def _settle(record: Scan, tally: Tally) -> Outcome:
     """Reconcile a complete scan; an empty listing where files should be is no proof of anything (facts F9)."""
     with connection.cursor() as cursor:
         cursor.execute(TILES, [record.pk])
         if cursor.fetchone() != (True,):
             raise AssertionError("The shards of this scan leave a gap.")
     if tally.seen == 0:
-        live = Recording.objects.filter(tenant=record.tenant).in_sea().exists()
-        return Scan.State.FAILED if live else Scan.State.EMPTY, None, TWO_READINGS
+        return _nothing(record.tenant, "empty")
     problem = ""
     if tally.unreadable:
         problem = f"{tally.unreadable:,} files have names that are no valid text; they cannot be kept here. Save them by other means."
-    return Scan.State.COMPLETE, reconcile(scan=record), problem
+    return Outcome(Scan.State.COMPLETE, problem, settled=reconcile(scan=record))
 
 
-def _finish(
-    record: Scan,
-    tally: Tally,
-    *,
-    state: Scan.State,
-    settled: Settled | None,
-    problem: str,
-    code: str,
-    actor: str,
-) -> None:
+def _nothing(tenant: Tenant, code: str) -> Outcome:
+    """Tell an empty folder from one in which files should be: SEA gives both the same answer (facts F9)."""
+    if Recording.objects.filter(tenant=tenant).in_sea().exists():
+        return Outcome(Scan.State.FAILED, TWO_READINGS, code)
+    return Outcome(Scan.State.EMPTY, TWO_READINGS)
+
+
+def _finish(record: Scan, tally: Tally, outcome: Outcome, *, actor: str) -> None:
     """Write the outcome on the scan, the tenant and the trail."""
+    settled, failed = outcome.settled, outcome.state == Scan.State.FAILED
     gone = settled.expired + settled.vanished if settled else 0
     tenant = record.tenant
     with transaction.atomic():
         ours = Scan.objects.filter(pk=record.pk, state=Scan.State.RUNNING, epoch=record.epoch).update(
-            state=state, finished_at=Now(), beat_at=Now(), problem=problem, seen=tally.seen, new=tally.new,
+            state=outcome.state, finished_at=Now(), beat_at=Now(), problem=outcome.problem, seen=tally.seen, new=tally.new,
             changed=tally.changed, gone=gone, shards=tally.shards, shards_done=tally.shards_done,
             shards_unchanged=tally.shards_unchanged,
         )  # fmt: skip
@@ -185,17 +195,22 @@ def _finish(
             record.refresh_from_db()
             return
         ScanMiss.objects.filter(scan=record).delete()
-        if state == Scan.State.FAILED:
+        if failed:
             Tenant.objects.filter(pk=tenant.pk).update(
-                problem=problem, problem_code=code, problem_since=Coalesce("problem_since", Now())
-            )
+                problem=outcome.problem, problem_code=outcome.code, suggested_region=outcome.region,
+                problem_since=Coalesce("problem_since", Now()),
+            )  # fmt: skip
         else:
-            Tenant.objects.filter(pk=tenant.pk).update(problem="", problem_code="", problem_since=None)
+            Tenant.objects.filter(pk=tenant.pk).update(
+                problem="", problem_code="", problem_since=None, suggested_region=""
+            )
         trail.record(
             trail.Entry(
                 actor=actor, object=tenant.name,
-                action=trail.Action.SCAN_FAILED if state == Scan.State.FAILED else trail.Action.SCANNED,
-                detail={"seen": tally.seen, "new": tally.new, "changed": tally.changed, "gone": gone, "problem": problem},
+                action=trail.Action.SCAN_FAILED if failed else trail.Action.SCANNED,
+                detail={
+                    "seen": tally.seen, "new": tally.new, "changed": tally.changed, "gone": gone, "problem": outcome.problem,
+                },
             )
         )  # fmt: skip
     record.refresh_from_db()

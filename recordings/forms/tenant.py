@@ -16,6 +16,7 @@ from recordings.stores.s3 import is_region
 
 # What a stored secret belongs to: it is never used for another server, bucket or key than it was given for.
 BOUND = ("endpoint", "bucket", "access_key")
+INTERVAL = "Give a number of minutes from 5 to 1,440."
 ASK_AGAIN = (
     "Type the secret key again: the stored one is only ever used with the server, bucket and access key that it was "
     "given for."
@@ -42,18 +43,31 @@ class TenantForm(forms.ModelForm):
 
     class Meta:
         model = Tenant
-        fields = ["name", "location", "access_key", "region", "verify_tls", "time_zone"]
-        labels = {"location": "File Location", "verify_tls": "Check the server’s certificate"}
+        fields = [
+            "name", "location", "access_key", "region", "verify_tls", "time_zone", "scan_every_minutes", "scans_paused",
+        ]  # fmt: skip
+        labels = {
+            "location": "File Location",
+            "verify_tls": "Check the server’s certificate",
+            "scan_every_minutes": "Scan every … minutes",
+            "scans_paused": "Pause its scans",
+        }
         help_texts = {
             "name": "Shown in filters and in the audit trail.",
             "location": "Any form works: https://s3.amazonaws.com/bucket/folder/, s3://bucket/folder/, or bucket/folder/",
             "region": "Leave it empty unless the test asks for it.",
             "time_zone": "The second line under each time, beside UTC.",
+            "scan_every_minutes": "From 5 to 1,440, which is once a day. An unchanged folder costs a few requests.",
         }
         error_messages = {
             "name": {"required": "Give the tenant a name."},
             "location": {"required": "Paste the File Location from CXone."},
             "access_key": {"required": "Paste the access key ID from CXone."},
+            "scan_every_minutes": {
+                "invalid": INTERVAL,
+                "min_value": INTERVAL,
+                "max_value": INTERVAL,
+            },
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -78,7 +92,12 @@ class TenantForm(forms.ModelForm):
             help_text=self.fields["time_zone"].help_text,
             widget=forms.Select(attrs={"class": "in wide"}),
         )
-        self.fields["verify_tls"].widget.attrs["class"] = "ck"
+        self.fields["scan_every_minutes"].widget = forms.NumberInput(
+            attrs={"class": "in", "min": "5", "max": "1440", "inputmode": "numeric"}
+        )
+        self.fields["scan_every_minutes"].required = False
+        for name in ("verify_tls", "scans_paused"):
+            self.fields[name].widget.attrs["class"] = "ck"
         if self.stored_secret:
             self.fields["secret_key"].widget.attrs["placeholder"] = "Unchanged"
             self.fields["secret_key"].help_text = "Leave it empty to keep the stored one."
@@ -100,6 +119,10 @@ class TenantForm(forms.ModelForm):
                 "A region looks like us-east-1. Leave it empty when you do not know it."
             )
         return region
+
+    def clean_scan_every_minutes(self) -> int:
+        """Keep the interval that the tenant has, or that a new one gets, when none is given."""
+        return int(self.cleaned_data["scan_every_minutes"] or self.instance.scan_every_minutes)
 
     def clean(self) -> dict[str, Any]:
         told = super().clean() or {}
@@ -165,4 +188,5 @@ class TenantForm(forms.ModelForm):
         tenant.secret_key = self.secret
         tenant.region = self.cleaned_data["region"] or (self.understood and self.understood.region) or ""
         tenant.problem, tenant.problem_code, tenant.problem_since = "", "", None
+        tenant.suggested_region = ""
         return super().save(commit)

@@ -59,7 +59,7 @@ class Scan(models.Model):
     @property
     def objects_per_second(self) -> float:
         """Return how many objects the scan has listed per second so far."""
-        return self.seen / self.seconds if self.seconds > 0 else 0.0
+        return self.seen / max(self.seconds, 1.0)
 
 
 class Shard(models.Model):

@@ -3,7 +3,8 @@
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from django.core.validators import RegexValidator
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -22,6 +23,12 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
         if user.all_tenants:
             return self
         return self.filter(people=user)
+
+
+def default_interval() -> int:
+    """Return how many minutes lie between the scans of a new tenant."""
+    minutes: int = settings.SCAN_EVERY_MINUTES
+    return minutes
 
 
 @lru_cache(maxsize=64)
@@ -53,10 +60,15 @@ class Tenant(models.Model):
     verify_tls = models.BooleanField(default=True)
     time_zone = models.CharField(max_length=60, default="UTC")  # second line of each time on screen
     created_at = models.DateTimeField(auto_now_add=True)
+    scan_every_minutes = models.PositiveSmallIntegerField(
+        default=default_interval, validators=[MinValueValidator(5), MaxValueValidator(1440)]
+    )
+    scans_paused = models.BooleanField(default=False)
     # What is wrong with the connection, in one sentence; empty when the last contact went well.
     problem = models.TextField(blank=True)
     problem_code = models.CharField(max_length=40, blank=True)
     problem_since = models.DateTimeField(null=True, blank=True)
+    suggested_region = models.CharField(max_length=60, blank=True)  # that a server named in its refusal
 
     objects = TenantQuerySet.as_manager()
 
@@ -79,6 +91,11 @@ class Tenant(models.Model):
                 condition=models.Q(problem="", problem_since=None)
                 | ~models.Q(problem="") & models.Q(problem_since__isnull=False),
                 name="tenant_problem_has_a_since",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(scan_every_minutes__range=(5, 1440)),
+                name="tenant_is_scanned_at_least_daily",
+                violation_error_message="A tenant is scanned every 5 to 1,440 minutes.",
             ),
         ]
 

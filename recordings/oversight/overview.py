@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from django.conf import settings
 from django.db.models import Count, Max, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
@@ -204,13 +203,18 @@ def states_of(tenants: list[Tenant], now: datetime) -> Iterable[TenantState]:
     running = {
         scan.tenant_id: scan for scan in Scan.objects.filter(tenant__in=tenants, state=Scan.State.RUNNING)
     }
-    stale = now - timedelta(minutes=3 * settings.SCAN_EVERY_MINUTES)
     for tenant in tenants:
+        stale = now - timedelta(minutes=3 * tenant.scan_every_minutes)
         last = scans.get(tenant.pk)
         sentence, since, overdue = tenant.problem, tenant.problem_since, False
-        if not sentence and last and last.finished_at < stale:
+        if not sentence and last and last.finished_at < stale and not tenant.scans_paused:
             sentence, since = "It has not been scanned as planned. Is the worker running?", last.finished_at
             overdue = True
+        if not sentence and tenant.scans_paused:
+            sentence, since = (
+                "Its scans are paused, so what arrives in SEA is not seen.",
+                last and last.finished_at,
+            )
         elif not sentence and last is None:
             sentence, since = "It has not been scanned yet.", tenant.created_at
             overdue = tenant.created_at < stale

@@ -26,6 +26,12 @@ class Unreachable(StoreError):
     code = "unreachable"
 
 
+class NameUnknown(Unreachable):
+    """The server's name is not known here. Check the address for typing errors, and this machine's DNS; nothing was changed."""
+
+    code = "name_unknown"
+
+
 class TlsFailed(StoreError):
     """The server's certificate could not be verified, so nothing was sent. Check the address and the proxy's certificate."""
 

@@ -180,7 +180,7 @@ class Wire:
         except boto.SSLError as error:
             raise errors.TlsFailed(_reason(error)) from error
         except (boto.HTTPClientError, boto.BotoCoreError, OSError) as error:
-            raise errors.Unreachable(urlsplit(self.access.endpoint).netloc) from error
+            raise _unreachable(error)(urlsplit(self.access.endpoint).netloc) from error
         if 200 <= reply.status < 300:
             return reply
         raise error_from_reply(reply)
@@ -240,6 +240,12 @@ def error_from_code(code: str, *, status: int, region: str | None = None) -> err
         return errors.WrongRegion(s3_code=code, region=region)
     detail = f"{status} {code}".strip() if re.fullmatch(r"[A-Za-z0-9.]{0,64}", code) else str(status)
     return (kind or errors.StoreError)(detail, s3_code=code)
+
+
+def _unreachable(error: BaseException) -> type[errors.Unreachable]:
+    """Tell a name that nobody knows from a server that does not answer."""
+    inner = getattr(error, "kwargs", {}).get("error")
+    return errors.NameUnknown if isinstance(inner, http.NameResolutionError) else errors.Unreachable
 
 
 def _reason(error: BaseException) -> str:

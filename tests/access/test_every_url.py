@@ -55,6 +55,8 @@ WHO_MAY = {
     "unparsed_live": EVERYBODY,
     "parse_again": ADMINS,
     "tenants": ADMINS,
+    "tenant": ADMINS,
+    "take_region": ADMINS,
     "tenant_new": ADMINS,
     "tenant_edit": ADMINS,
     "tenant_test": ADMINS,
@@ -74,8 +76,8 @@ WHO_MAY = {
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
     "overview", "overview_live", "password", "recordings", "recording", "media", "download", "export_csv", "transfers",
-    "run", "run_live", "job_new", "tenants", "tenant_new", "tenant_edit", "tenant_scan", "archives", "archive_new",
-    "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
+    "run", "run_live", "job_new", "tenants", "tenant", "tenant_new", "tenant_edit", "tenant_scan", "archives",
+    "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
 }  # fmt: skip
 REFUSED = 403
 
@@ -123,7 +125,7 @@ def house(db, tmp_path, settings):
         "job_run": job,
     }
     ids |= dict.fromkeys(("run", "run_live", "run_retry"), run)
-    ids |= dict.fromkeys(("tenant_edit", "tenant_scan", "scan_now"), tenant)
+    ids |= dict.fromkeys(("tenant", "take_region", "tenant_edit", "tenant_scan", "scan_now"), tenant)
     ids["alert_acknowledge"] = Alert.objects.get(
         pk=raise_alert(kind=Kind.VANISHED, tenant=tenant, sentence="gone early")
     )
@@ -200,8 +202,8 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     elsewhere = make_tenant()
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
-    theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "tenant_edit", "tenant_scan", "scan_now",
-              "person_edit", "job_run", "alert_acknowledge"}  # fmt: skip
+    theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "tenant", "take_region",
+              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job_run", "alert_acknowledge"}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):
             status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code

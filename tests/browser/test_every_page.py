@@ -25,6 +25,7 @@ PAGES = {
     "lost": lambda: reverse("lost"),
     "unparsed names": lambda: reverse("unparsed"),
     "tenants": lambda: reverse("tenants"),
+    "one tenant": lambda: reverse("tenant", args=[Tenant.objects.first().pk]),
     "connect a tenant": lambda: reverse("tenant_new"),
     "tenant": lambda: reverse("tenant_edit", args=[Tenant.objects.first().pk]),
     "archives": lambda: reverse("archives"),

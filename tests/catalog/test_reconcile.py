@@ -166,7 +166,8 @@ def test_a_server_that_asks_to_slow_down_is_asked_no_more_this_time(sea, monkeyp
 
     monkeypatch.setattr(S3Store, "head", busy)
     told = list(suspects.asked_about(Scan.objects.create(tenant=tenant)))
-    assert [(list(one.gone), one.unanswered) for one in told] == [([], 10)]
+    [one] = told  # the first lot, which begins at a suspect drawn by lot, is the last
+    assert not one.gone and one.unanswered
     assert len(asked) <= settings.SCAN_SHARDS and Recording.objects.in_sea().count() == len(rows)
 
 

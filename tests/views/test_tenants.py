@@ -247,7 +247,7 @@ def test_a_running_scan_shows_its_progress_and_is_asked_for_again(client, admin)
     tenant = make_tenant()
     Scan.objects.create(tenant=tenant, shards=16, shards_done=5, seen=1234, new=56)
     said = page(client.get(reverse("tenant_scan", args=[tenant.pk])))
-    assert "5 of 16 parts" in said and "1,234 seen, 56 new" in said
+    assert "5 of 16 parts" in said and "1,234 seen, 1,234 per second; 56 new, 0 changed" in said
     assert 'hx-trigger="every 2s"' in said and "<html" not in said
     again = client.post(reverse("scan_now", args=[tenant.pk]), follow=True)
     assert "under way already" in page(again)
