@@ -23,11 +23,12 @@ from recordings.trail.alerts import resolve
 PAGE = 50
 R = "recordings_recording"  # how the ORM names the row in question
 
-# Another version took its place: the merge wrote that in the transaction that closed this one.
-OVERWRITTEN = f"""EXISTS (
+_SUCCESSOR = f"""EXISTS (
     SELECT FROM recordings_recording x
-    WHERE x.tenant_id = {R}.tenant_id AND x.key = {R}.key AND x.id > {R}.id AND x.first_seen_at = {R}.gone_at
-)"""
+    WHERE x.tenant_id = {R}.tenant_id AND x.key = {R}.key AND x.id > {R}.id AND x.first_seen_at = {R}.gone_at AND x.presence"""
+# Another version took its place: the merge wrote that in the transaction that closed this one. Asked in two halves, for
+# the keys of what is in SEA and of what is gone are in an index each.
+OVERWRITTEN = f"({_SUCCESSOR} = 'in_sea') OR {_SUCCESSOR} <> 'in_sea'))"
 
 # The newest complete scan that listed it. No row is written when a scan lists a file again, so this counts back: of the
 # complete scans that began before it was gone, the last ones missed it (missed_scans; one when it was overwritten).

@@ -10,7 +10,7 @@ from recordings.models import NameReading, Recording, Tenant, User
 from recordings.models.shape import Shape
 from recordings.search.criteria import UNPARSED, Criteria
 
-MOST_ROWS = 200_000  # grouped while the page waits: about two seconds
+MOST_ROWS = 100_000  # grouped while the page waits: about two seconds
 MOST_SHAPES = 100
 
 

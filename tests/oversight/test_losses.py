@@ -175,6 +175,15 @@ def test_a_page_is_one_statement(tenant):
     assert len(asked) == 1
 
 
+def test_every_look_up_of_a_page_goes_through_an_index(tenant):
+    loss(tenant)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = Recording.objects.lost().annotate(**losses.told()).order_by("-gone_at", "-id").explain()
+    assert "Seq Scan on recordings_recording" not in plan and "Seq Scan on recordings_scan" not in plan
+    assert plan.count("one_live_version_per_key") and plan.count("recording_gone_key")
+
+
 def test_the_csv_says_what_the_page_says(tenant):
     row = loss(tenant, life=18)
     lines = (
