@@ -8,8 +8,9 @@ Rows that are listed as we know them are not written, so a scan of an unchanged 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import DataError, connection, transaction
+from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from psycopg import DataError
 
 from recordings.catalog.block import COLUMNS
 from recordings.catalog.listing import Chunk
@@ -169,7 +170,7 @@ def merge(*, scan: Scan, chunk: Chunk) -> Merged:
         write = _merge_known if known else _insert
         try:
             new, changed = write(cursor, chunk, named)
-        except DataError as error:
+        except DataError as error:  # psycopg's own: Django does not wrap COPY
             raise ListingBroken("an entry has a time or a size that cannot be") from error
         cursor.execute(KEEP_SHARD, named)
     return Merged(chunk, new, changed)

@@ -100,6 +100,10 @@ class Reply:
         """Return the whole body; a listing page or an error, never a recording."""
         try:
             data: bytes = self._raw.raw.read(limit, decode_content=True)
+            if (
+                self._raw.raw.length_remaining and len(data) < limit
+            ):  # which urllib3 tells only at the next read
+                raise http.IncompleteRead(len(data), self._raw.raw.length_remaining)
             if len(data) < limit:
                 self._raw.raw.release_conn()
             else:

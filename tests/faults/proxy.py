@@ -1,0 +1,252 @@
+"""A scripted proxy in front of a real S3 server: it passes requests on as they came, and does to some what a test says.
+
+    with Proxy(s3.endpoint) as proxy:
+        proxy.on(answer(503, "SlowDown"), query="list-type", skip=2, times=1)
+
+The client signs for the proxy's address and the server sees that very Host, so signatures stay valid.
+"""
+
+import re
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPResponse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Exchange:
+    """One request on its way, and what may be done with it."""
+
+    handler: "_Handler"
+    method: str
+    path: str  # with its query, as the client wrote it
+    body: bytes
+
+    def forward(self) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Send the request to the server and return its whole answer."""
+        return self.handler.forward(self)
+
+    def reply(
+        self, status: int, headers: list[tuple[str, str]], body: bytes, *, cut: int | None = None
+    ) -> None:
+        """Answer the client; with `cut`, break off after so many bytes of the body."""
+        self.handler.reply(status, headers, body, cut=cut)
+
+    def hang_up(self) -> None:
+        """Close the client's connection without a word."""
+        self.handler.hang_up()
+
+
+Action = Callable[[Exchange], None]
+
+
+def pass_on(exchange: Exchange) -> None:
+    """Do nothing to a request."""
+    exchange.reply(*exchange.forward())
+
+
+def answer(
+    status: int, code: str = "", *, extra: str = "", headers: dict[str, str] | None = None, body: bytes = b""
+) -> Action:
+    """Answer in the server's place, with an S3 error when a code is given."""
+
+    def act(exchange: Exchange) -> None:
+        told = body or (
+            f"<Error><Code>{code}</Code><Message>No.</Message>{extra}</Error>".encode() if code else b""
+        )
+        exchange.reply(status, [("Content-Type", "application/xml"), *(headers or {}).items()], told)
+
+    return act
+
+
+def edit(change: Callable[[bytes], bytes]) -> Action:
+    """Pass the answer on with another body."""
+
+    def act(exchange: Exchange) -> None:
+        status, headers, body = exchange.forward()
+        exchange.reply(status, headers, change(body))
+
+    return act
+
+
+def cut(size: int) -> Action:
+    """Break the answer off after so many bytes."""
+    return lambda exchange: exchange.reply(*exchange.forward(), cut=size)
+
+
+def drop() -> Action:
+    """Hang up before the server hears of the request."""
+    return lambda exchange: exchange.hang_up()
+
+
+def swallow() -> Action:
+    """Let the server do what it was asked, and hang up instead of saying so."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.forward()
+        exchange.hang_up()
+
+    return act
+
+
+def delay(seconds: float) -> Action:
+    """Pass the request on later."""
+
+    def act(exchange: Exchange) -> None:
+        time.sleep(seconds)
+        pass_on(exchange)
+
+    return act
+
+
+def stall(until: Event) -> Action:
+    """Say nothing until an event, then hang up."""
+
+    def act(exchange: Exchange) -> None:
+        until.wait(60)
+        exchange.hang_up()
+
+    return act
+
+
+@dataclass
+class _Rule:
+    action: Action
+    method: str
+    query: str  # a regular expression that the query has to hold
+    path: str  # the same of the path
+    header: str  # the same of the headers, each written "Name: value"
+    skip: int
+    times: int | None
+    met: int = 0
+    done: int = 0
+
+
+@dataclass
+class Proxy:
+    """The proxy: a context, at an address of its own."""
+
+    target: str
+    asked: list[tuple[str, str]] = field(default_factory=list)  # method and path of every request
+    _rules: list[_Rule] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __enter__(self) -> Self:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
+        self._server.daemon_threads = True
+        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def on(
+        self,
+        action: Action,
+        *,
+        method: str = "",
+        query: str = "",
+        path: str = "",
+        header: str = "",
+        skip: int = 0,
+        times: int | None = None,
+    ) -> _Rule:
+        """Do this to matching requests: after the first `skip` of them, and to `times` of them (None: to all)."""
+        rule = _Rule(action, method, query, path, header, skip, times)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def heal(self) -> None:
+        """Forget all rules."""
+        with self._lock:
+            self._rules.clear()
+
+    def action_for(self, method: str, path: str, headers: list[tuple[str, str]]) -> Action:
+        """Return what is to be done to a request: what the first rule says that matches it and is in force."""
+        place, _, query = path.partition("?")
+        with self._lock:
+            self.asked.append((method, path))
+            for rule in self._rules:
+                fits = (
+                    rule.method in ("", method)
+                    and re.search(rule.query, query)
+                    and re.search(rule.path, place)
+                    and (
+                        not rule.header
+                        or any(re.search(rule.header, f"{name}: {value}") for name, value in headers)
+                    )
+                )
+                if not fits:
+                    continue
+                rule.met += 1
+                if rule.met > rule.skip and (rule.times is None or rule.done < rule.times):
+                    rule.done += 1
+                    return rule.action
+        return pass_on
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    proxy: Proxy
+    _onward: HTTPConnection | None = None
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        action = self.proxy.action_for(self.command, self.path, list(self.headers.items()))
+        try:
+            action(Exchange(self, self.command, self.path, body))
+        except OSError:
+            self.close_connection = True
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle
+
+    def forward(self, exchange: Exchange) -> tuple[int, list[tuple[str, str]], bytes]:
+        if self._onward is None:
+            self._onward = HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=60)
+        self._onward.putrequest(exchange.method, exchange.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in ("connection", "expect"):
+                self._onward.putheader(name, value)
+        self._onward.endheaders(exchange.body or None)
+        told: HTTPResponse = self._onward.getresponse()
+        content = told.read()
+        dropped = {"transfer-encoding", "connection"} | (
+            set() if exchange.method == "HEAD" else {"content-length"}
+        )
+        return told.status, [pair for pair in told.getheaders() if pair[0].lower() not in dropped], content
+
+    def reply(
+        self, status: int, headers: list[tuple[str, str]], body: bytes, *, cut: int | None = None
+    ) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if self.command != "HEAD":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body if cut is None else body[:cut])
+        if cut is not None:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's own name
+        """Say nothing: a test reads `Proxy.asked`."""

@@ -1,0 +1,256 @@
+"""Whatever goes wrong with a listing: no recording is called gone that is not, and the truth comes back with the server."""
+
+import functools
+import re
+from datetime import timedelta
+from threading import Event
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.utils import timezone
+
+from recordings.catalog.scan import scan
+from recordings.models import Recording, Scan, ScanMiss
+from recordings.stores.s3 import S3Store
+from tests.factories import make_tenant, name_of
+from tests.faults.proxy import Proxy, answer, cut, drop, edit, pass_on, stall
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FILES = 30
+NEXT_PAGE = "continuation-token"
+EMPTY_LISTING = b"<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
+
+
+@pytest.fixture
+def sea(rclone_s3, monkeypatch):
+    """Thirty files of three days; pages of five, so that every listing has several."""
+    monkeypatch.setattr("recordings.stores.listing.PAGE", 5)
+    monkeypatch.setattr("recordings.catalog.pace.PATIENCE", 0.5)
+    monkeypatch.setattr(
+        "recordings.models.tenant.S3Store", functools.partial(S3Store, read_timeout=0.5, attempts=2)
+    )
+    now = timezone.now().replace(microsecond=0)
+    for number in range(FILES):
+        started = now - timedelta(days=2 + number % 3)
+        key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}', started=started)}"
+        rclone_s3.put(key, b"x" * number, now - timedelta(days=1 + number % 20))
+    return rclone_s3
+
+
+@pytest.fixture
+def proxy(sea):
+    with Proxy(sea.endpoint) as running:
+        yield running
+
+
+def tenant_behind(proxy, sea, **extra):
+    return make_tenant(s3=sea, endpoint=proxy.endpoint, region=f"r{proxy.endpoint[-5:]}", **extra)
+
+
+def without(pattern, replacement=b""):
+    return edit(lambda body: re.sub(pattern, replacement, body, flags=re.S))
+
+
+def mixed_up(body):
+    """Swap the first two keys of a page."""
+    keys = re.findall(rb"<Key>[^<]*</Key>", body)
+    return (
+        body.replace(keys[0], b"@@").replace(keys[1], keys[0]).replace(b"@@", keys[1])
+        if len(keys) > 1
+        else body
+    )
+
+
+def doubled(body):
+    """Let a page hold its first entry twice, and count it twice."""
+    entry = re.search(rb"<Contents>.*?</Contents>", body, flags=re.S)
+    more = body.replace(entry[0], entry[0] * 2, 1) if entry else body
+    return re.sub(rb"<KeyCount>(\d+)", lambda count: b"<KeyCount>%d" % (int(count[1]) + 1), more)
+
+
+def asked_for_again(exchange):
+    """Answer that the next page is the one that was asked for."""
+    status, headers, body = exchange.forward()
+    token = parse_qs(urlsplit(exchange.path).query).get("continuation-token", [""])[0].encode()
+    again = b"<NextContinuationToken>" + token + b"</NextContinuationToken>"
+    body = re.sub(rb"<NextContinuationToken>[^<]*</NextContinuationToken>", lambda _: again, body)
+    exchange.reply(status, headers, body)
+
+
+FAULTS = {
+    "SlowDown": (answer(503, "SlowDown"), "throttled"),
+    "an internal error": (answer(500, "InternalError"), "throttled"),
+    "a bare 503": (answer(503), "throttled"),
+    "a reset": (drop(), "unreachable"),
+    "a body that breaks off": (cut(200), "unreachable"),
+    "no token, though there is more": (without(rb"<NextContinuationToken>[^<]*</NextContinuationToken>"), "listing_broken"),
+    "the same token again": (asked_for_again, "listing_broken"),
+    "not saying whether there is more": (without(rb"<IsTruncated>[^<]*</IsTruncated>"), "listing_broken"),
+    "a wrong count of keys": (without(rb"<KeyCount>\d+", rb"<KeyCount>77"), "listing_broken"),
+    "keys out of order": (edit(mixed_up), "listing_broken"),
+    "a key twice": (edit(doubled), "listing_broken"),
+    "keys of another folder": (without(rb"<Key>recordings", rb"<Key>elsewhere"), "listing_broken"),
+    "an entry without a size": (without(rb"<Size>\d+</Size>"), "listing_broken"),
+    "an entry of no day": (without(rb"<LastModified>\d+", rb"<LastModified>2026-13"), "listing_broken"),
+    "a page of HTML": (edit(lambda body: b"<html>Sign in to the network</html>"), "listing_broken"),
+    "half of a page": (edit(lambda body: body[: len(body) // 2]), "listing_broken"),
+    "AccessDenied": (answer(403, "AccessDenied"), "access_denied"),
+    "NoSuchKey": (answer(404, "NoSuchKey"), "access_denied"),
+    "a key that was revoked": (answer(403, "InvalidAccessKeyId"), "key_rejected"),
+    "a secret that was changed": (answer(403, "SignatureDoesNotMatch"), "signature_rejected"),
+    "a wrong clock": (answer(403, "RequestTimeTooSkewed"), "clock_skewed"),
+    "another region": (answer(301, "PermanentRedirect", headers={"x-amz-bucket-region": "eu-west-1"}), "wrong_region"),
+    "no such bucket": (answer(404, "NoSuchBucket"), "no_such_bucket"),
+}  # fmt: skip
+# A page that is not the last lies behind a token; the same with the first page, where nothing was listed before.
+WHERE = {"on the first page": "", "on a later page": NEXT_PAGE}
+
+
+def nothing_is_gone(known):
+    gone = Recording.objects.exclude(presence="in_sea").count()
+    return gone == 0 and Recording.objects.in_sea().count() >= known and not ScanMiss.objects.exists()
+
+
+def settles(tenant):
+    """Scan twice after the server is well again, and compare the catalog with the folder."""
+    for _ in range(2):
+        done = scan(tenant=tenant, actor="test")
+        assert (done.state, done.seen) == (Scan.State.COMPLETE, FILES)
+    rows = Recording.objects.filter(tenant=tenant)
+    assert rows.count() == rows.in_sea().count() == FILES
+    assert not rows.filter(missed_scans__gt=0).exists()
+    tenant.refresh_from_db()
+    assert tenant.problem == ""
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_ends_the_scan_and_marks_nothing_gone(sea, proxy, fault, where):
+    action, code = FAULTS[fault]
+    if where == "on the first page" and fault == "the same token again":
+        pytest.skip("nothing was asked for with a token yet")
+    tenant = tenant_behind(proxy, sea)
+    for known in (0, FILES):  # a first scan, and one of a catalog that knows every file, saved or not
+        proxy.on(
+            action,
+            query=f"list-type.*{WHERE[where]}|{WHERE[where]}.*list-type" if WHERE[where] else "list-type",
+        )
+        done = scan(tenant=tenant, actor="test")
+        tenant.refresh_from_db()
+        expected = (
+            Scan.State.EMPTY
+            if code == "access_denied" and not Recording.objects.exists()
+            else Scan.State.FAILED
+        )
+        assert done.state == expected, done.problem
+        assert tenant.problem_code == ("" if expected == Scan.State.EMPTY else code)
+        assert nothing_is_gone(known)
+        proxy.heal()
+        settles(tenant)
+        Recording.objects.filter(pk__in=list(Recording.objects.values_list("pk", flat=True)[::2])).update(
+            saved_at=timezone.now()
+        )
+
+
+def test_a_server_that_hangs_marks_nothing_gone(sea, proxy):
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    over = Event()
+    proxy.on(stall(over), query="list-type")
+    done = scan(tenant=tenant, actor="test")
+    over.set()
+    tenant.refresh_from_db()
+    assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "unreachable")
+    assert nothing_is_gone(FILES)
+    proxy.heal()
+    settles(tenant)
+
+
+def test_an_empty_list_where_files_should_be_marks_nothing_gone(sea, proxy):
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    for _ in range(3):
+        proxy.on(edit(lambda body: EMPTY_LISTING), query="list-type")
+        assert scan(tenant=tenant, actor="test").state == Scan.State.FAILED
+        assert Recording.objects.in_sea().count() == FILES
+    proxy.heal()
+    settles(tenant)
+
+
+def test_a_page_that_is_left_out_is_caught_by_the_second_scan_and_the_head(sea, proxy):
+    """No single listing can show that it lacks a page which it does not mention."""
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    lacking = []
+
+    def leave_out(exchange):
+        status, headers, body = exchange.forward()
+        lacking.append(body.count(b"<Contents>"))
+        body = re.sub(rb"<Contents>.*</Contents>", b"", body, flags=re.S)
+        exchange.reply(status, headers, re.sub(rb"<KeyCount>\d+", b"<KeyCount>0", body))
+
+    for _ in range(4):
+        proxy.on(leave_out, query=NEXT_PAGE, times=1)
+        done = scan(tenant=tenant, actor="test")
+        assert done.state == Scan.State.COMPLETE and done.seen < FILES
+        assert Recording.objects.in_sea().count() == FILES
+        proxy.heal()
+    assert all(lacking) and any(method == "HEAD" for method, _ in proxy.asked)
+    settles(tenant)
+
+
+def test_a_revoked_key_stops_the_scan_in_its_middle_and_a_new_one_goes_on(sea, proxy):
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    proxy.on(
+        answer(403, "InvalidAccessKeyId"),
+        query="list-type",
+        header=f"Authorization: .*{sea.access_key}/",
+        skip=2,
+    )
+    done = scan(tenant=tenant, actor="test")
+    tenant.refresh_from_db()
+    assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "key_rejected")
+    assert nothing_is_gone(FILES)
+    sea.stop()
+    sea.access_key, sea.secret_key = "NEWKEY", "another-secret-of-no-value"
+    sea.start()
+    tenant.access_key, tenant.secret_key = sea.access_key, sea.secret_key
+    tenant.save()
+    settles(tenant)
+
+
+def test_a_fault_that_passes_is_never_noticed(sea, proxy):
+    tenant = tenant_behind(proxy, sea)
+    for action in (answer(503, "SlowDown"), answer(500, "InternalError"), drop()):
+        proxy.on(action, query="list-type", skip=3, times=1)
+        settles(tenant)
+
+
+def test_an_object_that_is_overwritten_while_it_is_listed_is_one_of_both_versions(sea, proxy):
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    key = Recording.objects.order_by("key").last().key
+
+    def overwrite(exchange):
+        sea.put(f"recordings/{key}", b"another version", timezone.now())
+        pass_on(exchange)
+
+    proxy.on(overwrite, query=NEXT_PAGE, times=1)
+    scan(tenant=tenant, actor="test")
+    done = scan(tenant=tenant, actor="test")
+    assert done.state == Scan.State.COMPLETE
+    live = Recording.objects.in_sea().get(key=key)
+    assert live.size == len(b"another version") and Recording.objects.filter(key=key).count() == 2
+
+
+def test_a_server_that_speaks_no_tls_is_sent_nothing(sea, proxy):
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    tenant.endpoint = proxy.endpoint.replace("http:", "https:")
+    tenant.save()
+    done = scan(tenant=tenant, actor="test")
+    tenant.refresh_from_db()
+    assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "tls_failed")
+    assert nothing_is_gone(FILES)
