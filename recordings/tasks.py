@@ -37,7 +37,7 @@ def scan_due() -> None:
     """Ask for a scan of each tenant that was never scanned or whose schedule was missed."""
     schedule.keep_schedules()
     for tenant_id in schedule.overdue_tenants():
-        scan_tenant.delay(tenant_id)
+        scan_on_schedule.delay(tenant_id)
 
 
 @shared_task

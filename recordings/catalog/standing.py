@@ -1,16 +1,20 @@
 """How a tenant's connection stands: one state, what it means, and what to do next.
 
-A tenant is in exactly one state. Three things move it, from whatever state it is in:
+A tenant is in exactly one state, which follows from what is stored: nothing has to be kept in step with it. What moves it:
 
 a scan that ends well       to GOOD, or to EMPTY when SEA says that there is nothing (facts F9)
-a scan or save that fails   to the state of the error's code
-a change of its connection  to NEW: what was wrong is for the next scan to find again
+a scan or save that fails   to the state of the error's code; one trouble may take the place of another
+a change of its connection  out of any trouble to NEW: what was wrong is for the next scan to find again
+no scan for two intervals   from NEW, GOOD or EMPTY to OVERDUE, and back as soon as a scan begins
+an admin pauses its scans   from NEW, GOOD, EMPTY or OVERDUE to PAUSED, and back; a trouble is told first
+
+`MAY_FOLLOW` is the same as a table; a test walks through it.
 
 The sentence that tells what happened is the error's own; here is the step that mends it.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from recordings.models import Scan, Tenant
@@ -23,6 +27,8 @@ class State(StrEnum):
     NEW = "new"  # not listed since it was connected or changed
     GOOD = "good"
     EMPTY = "empty"  # empty or no access, and no file was expected: SEA cannot tell the two apart
+    OVERDUE = "overdue"  # nothing failed, and yet no scan came
+    PAUSED = "paused"  # an admin paused its scans
     INCIDENT = "incident"  # the same answer where files should be
     KEY = "key"  # the key pair is not accepted
     LOCKED = "locked"  # the stored secret cannot be opened
@@ -36,6 +42,19 @@ class State(StrEnum):
     REFUSED = "refused"  # an address that no tenant may use
     LISTING = "listing"  # answers that contradict themselves
     BROKEN = "broken"  # inside the portal
+
+
+TROUBLES = frozenset(State) - {State.NEW, State.GOOD, State.EMPTY, State.OVERDUE, State.PAUSED}
+_ENDS = TROUBLES | {State.GOOD, State.EMPTY}  # how a scan can end
+_IDLE = frozenset({State.OVERDUE, State.PAUSED})  # what comes of time, or of an admin
+MAY_FOLLOW: dict[State, frozenset[State]] = {
+    State.NEW: _ENDS | _IDLE,
+    State.GOOD: (_ENDS | _IDLE) - {State.GOOD},
+    State.EMPTY: (_ENDS | _IDLE) - {State.EMPTY},
+    State.OVERDUE: frozenset(State) - {State.OVERDUE},
+    State.PAUSED: frozenset(State) - {State.PAUSED},
+} | {trouble: frozenset(State) - {trouble} for trouble in TROUBLES}
+OVERDUE_AFTER = 2  # intervals without the end of a scan
 
 
 class Action(StrEnum):
@@ -85,6 +104,18 @@ _GUIDANCE = {
             "Empty, or no access",
             "If files should be here already, compare the File Location with the one in CXone. If not, there is nothing to "
             "do: it is scanned again and again. Life-cycle rules move files from Active Storage only, never from Long-term.",
+            Action.CHANGE,
+        ),
+        Guidance(
+            State.OVERDUE,
+            "Not scanned as planned",
+            "Check that the workers and beat run; var/log/worker.log and var/log/beat.log say why they do not.",
+            Action.SCAN,
+        ),
+        Guidance(
+            State.PAUSED,
+            "Scans are paused",
+            "What arrives in SEA is not seen, and so it is not saved. Change the tenant to let its scans go on.",
             Action.CHANGE,
         ),
         Guidance(
@@ -146,18 +177,27 @@ _GUIDANCE = {
 WAITING_CODES = tuple(code for code, state in _BY_CODE.items() if _GUIDANCE[state].waits)
 
 
-def state_of(tenant: Tenant, last: Scan | None) -> State:
+def state_of(tenant: Tenant, last: Scan | None, *, now: datetime, scanning: bool = False) -> State:
     """Return how a tenant stands, from what is stored on it and its last finished scan."""
     if tenant.problem:
         return _BY_CODE.get(tenant.problem_code, State.BROKEN)
+    if tenant.scans_paused:
+        return State.PAUSED
+    if not scanning and is_overdue(tenant, last.finished_at if last else None, now=now):
+        return State.OVERDUE
     if last is None or last.state == Scan.State.FAILED:
         return State.NEW  # what was wrong then was cleared by a change of the connection
     return State.EMPTY if last.state == Scan.State.EMPTY else State.GOOD
 
 
-def guidance(tenant: Tenant, last: Scan | None) -> Guidance:
+def is_overdue(tenant: Tenant, last_at: datetime | None, *, now: datetime) -> bool:
+    """Tell whether no scan has ended for so long that something must be wrong with the workers."""
+    return now - (last_at or tenant.created_at) > OVERDUE_AFTER * timedelta(minutes=tenant.scan_every_minutes)
+
+
+def guidance(tenant: Tenant, last: Scan | None, *, now: datetime, scanning: bool = False) -> Guidance:
     """Return what a tenant's state means and what to do next."""
-    told = _GUIDANCE[state_of(tenant, last)]
+    told = _GUIDANCE[state_of(tenant, last, scanning=scanning, now=now)]
     if told.action == Action.TAKE_REGION and not tenant.suggested_region:
         return Guidance(told.state, told.title, "Choose the region that the bucket is in.", Action.CHANGE)
     return told

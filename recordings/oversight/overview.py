@@ -8,6 +8,8 @@ from django.db.models import Count, Max, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
+from recordings.catalog.scan import STALE
+from recordings.catalog.standing import is_overdue
 from recordings.models import Recording, Scan, Tenant, Transfer, User
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.criteria import VIEWS, Criteria
@@ -201,13 +203,14 @@ def states_of(tenants: list[Tenant], now: datetime) -> Iterable[TenantState]:
         scan.tenant_id: scan for scan in Scan.objects.filter(pk__in=_newest(tenants, "complete", "empty"))
     }
     running = {
-        scan.tenant_id: scan for scan in Scan.objects.filter(tenant__in=tenants, state=Scan.State.RUNNING)
+        scan.tenant_id: scan
+        for scan in Scan.objects.filter(tenant__in=tenants, state=Scan.State.RUNNING, beat_at__gt=now - STALE)
     }
     for tenant in tenants:
-        stale = now - timedelta(minutes=3 * tenant.scan_every_minutes)
         last = scans.get(tenant.pk)
+        late = tenant.pk not in running and is_overdue(tenant, last and last.finished_at, now=now)
         sentence, since, overdue = tenant.problem, tenant.problem_since, False
-        if not sentence and last and last.finished_at < stale and not tenant.scans_paused:
+        if not sentence and last and late and not tenant.scans_paused:
             sentence, since = "It has not been scanned as planned. Is the worker running?", last.finished_at
             overdue = True
         if not sentence and tenant.scans_paused:
@@ -217,7 +220,7 @@ def states_of(tenants: list[Tenant], now: datetime) -> Iterable[TenantState]:
             )
         elif not sentence and last is None:
             sentence, since = "It has not been scanned yet.", tenant.created_at
-            overdue = tenant.created_at < stale
+            overdue = late
         yield TenantState(tenant, last, running.get(tenant.pk), sentence, since, overdue)
 
 

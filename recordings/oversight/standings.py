@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Count, Q
 from django.utils.timezone import now
 
+from recordings.catalog.scan import STALE
 from recordings.catalog.schedule import next_scan_at
 from recordings.catalog.standing import Guidance, guidance
 from recordings.models import Recording, Scan, Tenant
@@ -65,11 +66,14 @@ class Standing:
     @property
     def guidance(self) -> Guidance:
         """Return what its state means and what to do next."""
-        return guidance(self.tenant, self.last)
+        scanning = self.running is not None and self.running.beat_at > now() - STALE
+        return guidance(self.tenant, self.last, scanning=scanning, now=now())
 
     @property
     def next_scan_at(self) -> datetime | None:
-        return next_scan_at(self.tenant, self.scans[0].started_at if self.scans else None)
+        """Return when it is scanned next; None when its scans are paused, or when that is due now."""
+        planned = next_scan_at(self.tenant, self.scans[0] if self.scans else None, now())
+        return planned if planned and planned > now() else None
 
 
 def standings(tenants: list[Tenant], *, asked: tuple[int, int] = (0, 0)) -> list[Standing]:

@@ -4,7 +4,7 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from recordings.stores.base import EndpointRefused, Unreachable
+from recordings.stores.base import EndpointRefused, NameUnknown
 
 _NAT64 = ip_network("64:ff9b::/96")
 
@@ -13,7 +13,7 @@ _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "168.
 
 
 def check_endpoint(endpoint: str, *, allow_private: bool) -> None:
-    """Refuse a server that a tenant or archive may not use. Raises EndpointRefused or Unreachable (no such name).
+    """Refuse a server that a tenant or archive may not use. Raises EndpointRefused or NameUnknown.
 
     Usually: https:// and public addresses only. With allow_private (the server inside the house, a test): http:// and
     private addresses too, but never link-local and metadata ones. Every address of the name is judged. A name that later
@@ -41,7 +41,7 @@ def _addresses(host: str, port: int) -> list[IPv4Address | IPv6Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Unreachable(f"the name {host} has no address") from error
+        raise NameUnknown(host) from error
     addresses = [ip_address(str(one[4][0]).partition("%")[0]) for one in found]
     return [_inner(one) for one in addresses]
 

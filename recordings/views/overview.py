@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -86,5 +85,4 @@ def _first_steps(request: HttpRequest, told: Figures) -> dict[str, Any]:
         "state": state,
         "archive": Archive.objects.first(),
         "may_set_up": may(request.user, May.SET_UP),
-        "scan_minutes": settings.SCAN_EVERY_MINUTES,
     }

@@ -39,7 +39,7 @@ def tenant_new(request: HttpRequest) -> HttpResponse:
             if not request.user.all_tenants:  # type: ignore[union-attr]
                 tenant.people.add(request.user)
             record(request, trail.Action.TENANT_CONNECTED, tenant, folder=_folder(tenant))
-        return _scan_after_save(request, tenant, f"{tenant} is connected. The first scan has been asked for.")
+        return _scan_after_save(request, tenant, f"{tenant} is connected.")
     return _form(request, form)
 
 
@@ -61,7 +61,7 @@ def tenant_edit(request: HttpRequest, pk: int) -> HttpResponse:
                 folder=_folder(tenant),
                 changed=form.changed_data,
             )
-        return _scan_after_save(request, tenant, f"{tenant} is saved. A scan has been asked for.")
+        return _scan_after_save(request, tenant, f"{tenant} is saved.")
     return _form(request, form)
 
 
@@ -110,9 +110,13 @@ def _form(request: HttpRequest, form: TenantForm, report: ProbeReport | None = N
 
 
 def _scan_after_save(request: HttpRequest, tenant: Tenant, said: str) -> HttpResponse:
-    ask_for_scan(tenant.pk, actor_of(request), request)
+    """Ask for a scan of what was changed, unless its scans are paused."""
     forget_figures()
-    messages.success(request, said)
+    if tenant.scans_paused:
+        messages.success(request, f"{said} Its scans are paused.")
+        return redirect("tenant", tenant.pk)
+    ask_for_scan(tenant.pk, actor_of(request), request)
+    messages.success(request, f"{said} A scan has been asked for.")
     return redirect(f"{reverse('tenants')}?asked={tenant.pk}-{int(time.time())}#tenant-{tenant.pk}")
 
 

@@ -36,19 +36,21 @@ def tenants(request: HttpRequest) -> HttpResponse:
 def tenant(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one tenant: how it stands, what to do next, and every scan that it had."""
     mine = my_tenant(request, pk)
-    scans = Scan.objects.filter(tenant=mine)
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit() and len(before) < 19:
-        scans = scans.filter(pk__lt=int(before))
-    rows = list(scans[: PAGE + 1])
-    page = {
-        "one": standings([mine], asked=_asked(request))[0],
-        "tenant": mine,
-        "history": rows[:PAGE],
-        "older": rows[PAGE - 1].pk if len(rows) > PAGE else None,
-        "before": before,
-    }
-    return render(request, "tenants/page.html", page)
+    page = {"one": standings([mine], asked=_asked(request))[0], "tenant": mine}
+    return render(request, "tenants/page.html", page | _history(mine, request.GET.get("before", "")))
+
+
+@allow(May.SET_UP)
+@require_safe
+def live(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show how the scan on a tenant's page goes, and with its end what else has changed there."""
+    mine = my_tenant(request, pk)
+    one = standings([mine], asked=_asked(request))[0]
+    late = not one.running and not one.waiting
+    page = {"one": one, "tenant": mine, "late": late, "history": None}
+    if late and "before=" not in (request.htmx.current_url or ""):  # type: ignore[attr-defined]
+        page |= _history(mine, "")
+    return render(request, "tenants/_live.html", page)
 
 
 @allow(May.SET_UP)
@@ -66,9 +68,12 @@ def scan_now(request: HttpRequest, pk: int) -> HttpResponse:
     tenant = my_tenant(request, pk)
     if Scan.objects.filter(tenant=tenant, state=Scan.State.RUNNING).exists():
         messages.info(request, f"A scan of {tenant} is under way already.")
-        return redirect("tenants")
-    ask_for_scan(tenant.pk, actor_of(request), request)
-    return redirect(f"{reverse('tenants')}?asked={tenant.pk}-{int(time.time())}#tenant-{tenant.pk}")
+    else:
+        ask_for_scan(tenant.pk, actor_of(request), request)
+    asked = f"?asked={tenant.pk}-{int(time.time())}"
+    if request.POST.get("page") == "tenant":
+        return redirect(reverse("tenant", args=[tenant.pk]) + asked)
+    return redirect(f"{reverse('tenants')}{asked}#tenant-{tenant.pk}")
 
 
 @allow(May.SET_UP)
@@ -92,6 +97,16 @@ def take_region(request: HttpRequest, pk: int) -> HttpResponse:
     ask_for_scan(pk, actor_of(request), request)
     messages.success(request, f"{mine} is now in {region}. A scan has been asked for.")
     return redirect(f"{reverse('tenant', args=[pk])}?asked={pk}-{int(time.time())}")
+
+
+def _history(tenant: Tenant, before: str) -> dict[str, Any]:
+    """Return one page of a tenant's scans: the newest, or those before a scan's id."""
+    scans = Scan.objects.filter(tenant=tenant)
+    if before.isascii() and before.isdigit() and len(before) < 19:
+        scans = scans.filter(pk__lt=int(before))
+    rows = list(scans[: PAGE + 1])
+    older = rows[PAGE - 1].pk if len(rows) > PAGE else None
+    return {"history": rows[:PAGE], "older": older, "before": before}
 
 
 def my_tenant(request: HttpRequest, pk: int) -> Tenant:

@@ -57,6 +57,7 @@ urlpatterns = [
     path("tenants/test/", tenant_form.tenant_test, name="tenant_test"),
     path("tenants/understood/", tenant_form.understood, name="tenant_understood"),
     path("tenants/<int:pk>/", tenants.tenant, name="tenant"),
+    path("tenants/<int:pk>/live/", tenants.live, name="tenant_live"),
     path("tenants/<int:pk>/region/", tenants.take_region, name="take_region"),
     path("tenants/<int:pk>/edit/", tenant_form.tenant_edit, name="tenant_edit"),
     path("tenants/<int:pk>/scan/", tenants.scan, name="tenant_scan"),

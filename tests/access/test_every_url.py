@@ -56,6 +56,7 @@ WHO_MAY = {
     "parse_again": ADMINS,
     "tenants": ADMINS,
     "tenant": ADMINS,
+    "tenant_live": ADMINS,
     "take_region": ADMINS,
     "tenant_new": ADMINS,
     "tenant_edit": ADMINS,
@@ -76,7 +77,7 @@ WHO_MAY = {
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
     "overview", "overview_live", "password", "recordings", "recording", "media", "download", "export_csv", "transfers",
-    "run", "run_live", "job_new", "tenants", "tenant", "tenant_new", "tenant_edit", "tenant_scan", "archives",
+    "run", "run_live", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
 }  # fmt: skip
 REFUSED = 403
@@ -125,7 +126,9 @@ def house(db, tmp_path, settings):
         "job_run": job,
     }
     ids |= dict.fromkeys(("run", "run_live", "run_retry"), run)
-    ids |= dict.fromkeys(("tenant", "take_region", "tenant_edit", "tenant_scan", "scan_now"), tenant)
+    ids |= dict.fromkeys(
+        ("tenant", "tenant_live", "take_region", "tenant_edit", "tenant_scan", "scan_now"), tenant
+    )
     ids["alert_acknowledge"] = Alert.objects.get(
         pk=raise_alert(kind=Kind.VANISHED, tenant=tenant, sentence="gone early")
     )
@@ -202,7 +205,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     elsewhere = make_tenant()
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
-    theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "tenant", "take_region",
+    theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "tenant", "tenant_live", "take_region",
               "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job_run", "alert_acknowledge"}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):

@@ -8,7 +8,7 @@ from django_celery_beat.models import PeriodicTask
 
 from recordings import tasks
 from recordings.catalog.schedule import is_due, keep_schedule, keep_schedules, next_scan_at, overdue_tenants
-from recordings.models import Scan
+from recordings.models import Scan, Tenant
 from seaportal.celery import app
 from tests.factories import make_tenant, name_of
 
@@ -49,6 +49,7 @@ def test_rows_that_are_missing_are_made_again():
 )
 def test_the_database_decides_who_is_due(minutes, due, overdue):
     tenant = make_tenant(scan_every_minutes=30)
+    Tenant.objects.update(created_at=timezone.now() - timedelta(days=1))
     if minutes is not None:
         scanned(tenant, minutes=minutes)
     assert is_due(tenant.pk) == due
@@ -58,7 +59,7 @@ def test_the_database_decides_who_is_due(minutes, due, overdue):
 def test_a_paused_tenant_is_never_due():
     tenant = make_tenant(scans_paused=True)
     assert not is_due(tenant.pk) and not overdue_tenants()
-    assert next_scan_at(tenant, timezone.now()) is None
+    assert next_scan_at(tenant, None, timezone.now()) is None
 
 
 def test_what_only_a_person_can_mend_is_tried_less_often():
@@ -67,7 +68,7 @@ def test_what_only_a_person_can_mend_is_tried_less_often():
     )
     last = scanned(tenant, minutes=20)
     assert not is_due(tenant.pk)
-    assert next_scan_at(tenant, last.started_at) == last.started_at + timedelta(minutes=30)
+    assert next_scan_at(tenant, last, timezone.now()) == last.started_at + timedelta(minutes=30)
     tenant.problem, tenant.problem_code, tenant.problem_since = "", "", None
     tenant.save()
     assert is_due(tenant.pk)

@@ -36,7 +36,9 @@ FILES_OR_ARCHIVES = {
 
 
 def troubled(code, **extra):
-    tenant = Tenant(name="T", problem="No.", problem_code=code, problem_since=timezone.now())
+    tenant = Tenant(
+        name="T", created_at=timezone.now(), problem="No.", problem_code=code, problem_since=timezone.now()
+    )
     for name, value in extra.items():
         setattr(tenant, name, value)
     return tenant
@@ -53,11 +55,14 @@ def test_every_error_that_a_listing_can_meet_has_its_state():
     ("kind", "state"), STATES.items(), ids=lambda one: getattr(one, "__name__", str(one))
 )
 def test_an_error_leads_to_its_state(kind, state):
-    assert state_of(troubled(kind.code), None) == state
+    assert state_of(troubled(kind.code), None, now=timezone.now()) == state
 
 
 def test_each_state_has_its_own_title_and_next_step():
-    told = [guidance(troubled(kind.code, suggested_region="eu-west-1"), None) for kind in STATES]
+    told = [
+        guidance(troubled(kind.code, suggested_region="eu-west-1"), None, now=timezone.now())
+        for kind in STATES
+    ]
     told = {one.state: one for one in told}.values()
     assert len({one.title for one in told}) == len({one.step for one in told}) == len(told)
     assert all(one.step for one in told)
@@ -68,13 +73,16 @@ def test_each_state_has_its_own_title_and_next_step():
     [(None, State.NEW), ("failed", State.NEW), ("empty", State.EMPTY), ("complete", State.GOOD)],
 )
 def test_without_a_problem_the_last_scan_decides(outcome, state):
-    last = Scan(state=outcome) if outcome else None
-    assert state_of(Tenant(name="T"), last) == state
+    last = Scan(state=outcome, finished_at=timezone.now()) if outcome else None
+    assert state_of(Tenant(name="T", created_at=timezone.now()), last, now=timezone.now()) == state
 
 
 def test_a_region_can_be_taken_only_when_the_server_named_it():
-    assert guidance(troubled("wrong_region", suggested_region="eu-west-1"), None).action == Action.TAKE_REGION
-    assert guidance(troubled("wrong_region"), None).action == Action.CHANGE
+    assert (
+        guidance(troubled("wrong_region", suggested_region="eu-west-1"), None, now=timezone.now()).action
+        == Action.TAKE_REGION
+    )
+    assert guidance(troubled("wrong_region"), None, now=timezone.now()).action == Action.CHANGE
 
 
 @pytest.mark.parametrize(
@@ -93,7 +101,7 @@ def test_a_server_whose_name_nobody_knows_is_told_apart_from_one_that_is_silent(
     done = scan(tenant=tenant, actor="test")
     tenant.refresh_from_db()
     assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "name_unknown")
-    assert guidance(tenant, done).state == State.NAME
+    assert guidance(tenant, done, now=timezone.now()).state == State.NAME
 
 
 @pytest.mark.django_db(transaction=True)
@@ -101,11 +109,11 @@ def test_an_empty_answer_where_files_should_be_is_an_incident_and_elsewhere_is_n
     rclone_s3.put("elsewhere/x.mp4", b"x", timezone.now())
     tenant = make_tenant(s3=rclone_s3)
     done = scan(tenant=tenant, actor="test")
-    assert guidance(tenant, done).state == State.EMPTY
+    assert guidance(tenant, done, now=timezone.now()).state == State.EMPTY
     make_recording(tenant)
     done = scan(tenant=tenant, actor="test")
     tenant.refresh_from_db()
-    assert guidance(tenant, done).state == State.INCIDENT
+    assert guidance(tenant, done, now=timezone.now()).state == State.INCIDENT
     assert Recording.objects.in_sea().count() == 1
 
 
@@ -121,4 +129,4 @@ def test_a_good_scan_ends_every_trouble(rclone_s3):
     )
     done = scan(tenant=tenant, actor="test")
     tenant.refresh_from_db()
-    assert guidance(tenant, done).state == State.GOOD and tenant.suggested_region == ""
+    assert guidance(tenant, done, now=timezone.now()).state == State.GOOD and tenant.suggested_region == ""

@@ -1,5 +1,7 @@
 """A tenant's own page: how it stands, what to do next, its schedule and every scan that it had."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -86,3 +88,44 @@ def test_every_scan_is_in_the_history_page_by_page(client, admin):
     )
     told = show(client, tenant)
     assert "No route." in told and "taken over from a worker that stopped" in told
+
+
+def test_a_tenant_that_nobody_scans_is_told_as_overdue_with_what_to_look_at(client, admin):
+    tenant = make_tenant(scan_every_minutes=30)
+    ago = timezone.now() - timedelta(minutes=61)
+    Scan.objects.create(tenant=tenant, state=Scan.State.COMPLETE, finished_at=ago)
+    said = show(client, tenant)
+    assert "Not scanned as planned" in said and "Check that the workers and beat run" in said
+    assert "Connected</span>" not in said
+
+
+def test_a_paused_tenant_is_saved_without_asking_for_a_scan(client, admin):
+    tenant = make_tenant(bucket="my-bucket", access_key="AKIAEXAMPLE")
+    told = client.post(
+        reverse("tenant_edit", args=[tenant.pk]),
+        typed(location="http://127.0.0.1:9/my-bucket/recordings/", scans_paused="on"),
+        follow=True,
+    )
+    assert "EMEA-1 is saved. Its scans are paused." in page(told)
+    assert "Scans are paused" in page(told) and "asked for" not in page(told)
+
+
+def test_scan_now_leads_back_to_the_page_that_it_was_pressed_on(client, admin):
+    tenant = make_tenant()
+    Scan.objects.create(tenant=tenant)
+    there = client.post(reverse("scan_now", args=[tenant.pk]), {"page": "tenant"})["Location"]
+    assert there.startswith(reverse("tenant", args=[tenant.pk]))
+    assert client.post(reverse("scan_now", args=[tenant.pk]))["Location"].startswith(reverse("tenants"))
+
+
+def test_the_end_of_a_scan_changes_what_lies_around_it(client, admin):
+    tenant = make_tenant()
+    scan = Scan.objects.create(tenant=tenant)
+    live = reverse("tenant_live", args=[tenant.pk])
+    assert "hx-swap-oob" not in page(client.get(live))
+    Scan.objects.filter(pk=scan.pk).update(state=Scan.State.COMPLETE, finished_at=timezone.now())
+    said = page(client.get(live, headers={"HX-Request": "true", "HX-Current-URL": "http://testserver/"}))
+    for part in ("tenant-next", "tenant-state", "tenant-planned", "tenant-scans"):
+        assert f'id="{part}"' in said and "hx-swap-oob" in said
+    older = {"HX-Request": "true", "HX-Current-URL": "http://testserver/?before=9"}
+    assert "tenant-scans" not in page(client.get(live, headers=older)), "an older page of the history stays"
