@@ -1,5 +1,6 @@
 """Celery doors to the rooms. Ids in, a plain function called; losing or doubling a message is harmless."""
 
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -7,8 +8,9 @@ from celery import shared_task
 from celery.signals import worker_ready
 
 from recordings.catalog import names, schedule
+from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
-from recordings.models import NameReading, Tenant
+from recordings.models import MetadataImport, NameReading, Tenant
 from recordings.oversight import alerts
 from recordings.transfer import queue, saving
 
@@ -47,11 +49,20 @@ def read_names(reading_id: int) -> None:
 
 
 @shared_task
+def import_metadata(import_id: int) -> None:
+    """Import one uploaded CSV, unless that is going on already."""
+    with suppress(importing.AlreadyImporting):
+        importing.run_import(source=MetadataImport.objects.get(pk=import_id))
+
+
+@shared_task
 def watch() -> None:
-    """Compare how tenants stand with their alerts, and ask for readings whose message was lost."""
+    """Compare how tenants stand with their alerts, and ask for readings and imports whose message was lost."""
     alerts.watch()
     for reading in names.forgotten():
         read_names.apply_async((reading.pk,))
+    for source in importing.forgotten():
+        import_metadata.apply_async((source.pk,))
 
 
 @shared_task
@@ -74,8 +85,9 @@ def sweep() -> None:
 
 @shared_task
 def clear_leftovers() -> None:
-    """Remove the temporary files of killed workers."""
+    """Remove the temporary files of killed workers, and uploads that nobody went on with."""
     saving.clear_leftovers()
+    uploading.clear_uploads()
 
 
 @worker_ready.connect

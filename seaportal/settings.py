@@ -68,6 +68,7 @@ PRIVATE_ENDPOINTS = env.bool("SEAPORTAL_PRIVATE_ENDPOINTS", default=False)
 SCAN_SHARDS = number("SEAPORTAL_SCAN_SHARDS", 16, low=1, high=64)
 SCAN_EVERY_MINUTES = number("SEAPORTAL_SCAN_EVERY_MINUTES", 30, low=5, high=1440)  # of a new tenant
 LEASE_SECONDS = number("SEAPORTAL_LEASE_SECONDS", 90, low=5, high=3600)
+METADATA_MEGABYTES = number("SEAPORTAL_METADATA_MB", 1000, low=1, high=100_000)
 TRANSFER_THREADS = number("SEAPORTAL_TRANSFER_THREADS", 8, low=1, high=64)
 
 # --- the Django application ---------------------------------------------------------------------
@@ -142,6 +143,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.sweep": {"queue": "scan"},
     "recordings.tasks.watch": {"queue": "scan"},
     "recordings.tasks.read_names": {"queue": "scan"},
+    "recordings.tasks.import_metadata": {"queue": "export"},
     "recordings.tasks.clear_leftovers": {"queue": "media"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -8,7 +8,9 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from recordings.models import Archive, Copy, Recording, Role, Tenant, User
+from recordings.catalog.metadata.importing import run_import
+from recordings.catalog.metadata.uploading import ask, look, proposed, upload
+from recordings.models import Archive, Copy, MetadataImport, Recording, Role, Tenant, User
 from recordings.sea.filename import parse
 
 _numbers = count(1)
@@ -79,3 +81,27 @@ def make_copy(recording: Recording, archive: Archive, *, path: str = "", sha256:
         recording=recording, archive=archive, path=path or recording.key, size=recording.size, sha256=sha256,
         etag=recording.etag, stored_at=now, verified_at=now,
     )  # fmt: skip
+
+
+METADATA = (
+    "ACD Call ID,Segment ID,Start Date,Agent 1 Name,Agent 1 Team,Agent 1 Skills,ANI,DNIS,Disposition\n"
+    '10000000001,s-1,2026-11-03 07:49:13,Ann Miller,Billing,"Refunds; Returns",+49 151 234567,08001,Resolved\n'
+    "10000000002,,2026-11-03 08:00:00,Zoë Ó Néill,Claims,Claims,anonymous,08002,Call back\n"
+    "10000000099,s-9,2026-11-03 09:00:00,Bob,Billing,Refunds,+49 30 1234,08001,\n"
+    "10000000003,,soon,Eve,Billing,,,,\n"
+)
+
+
+def ask_for_metadata(tenant: Tenant, text: str = METADATA, *, name: str = "calls.csv") -> MetadataImport:
+    """Upload a CSV with CXone's headings and ask for its import."""
+    source = upload(tenant=tenant, file_name=name, chunks=[text.encode()], actor="ann@example.com")
+    told = look(source.file)
+    mapping, _ = proposed(told)
+    assert mapping, "the headings say which column is the contact ID"
+    ask(source=source, mapping=mapping, headings=told.headings, actor="ann@example.com")
+    return source
+
+
+def make_metadata(tenant: Tenant, text: str = METADATA) -> MetadataImport:
+    """Import a CSV with CXone's headings."""
+    return run_import(source=ask_for_metadata(tenant, text))

@@ -3,7 +3,9 @@
 from recordings.models.alert import Alert, Kind, Severity
 from recordings.models.archive import Archive, Copy
 from recordings.models.audit import AuditEntry
+from recordings.models.interaction import Interaction, Term
 from recordings.models.loss import LossNote
+from recordings.models.metadata import ColumnMapping, MalformedLine, MetadataGap, MetadataImport
 from recordings.models.reading import NameReading
 from recordings.models.recording import Presence, Recording
 from recordings.models.scan import Scan, ScanMiss, Shard
@@ -15,9 +17,14 @@ __all__ = [
     "Alert",
     "Archive",
     "AuditEntry",
+    "ColumnMapping",
     "Copy",
+    "Interaction",
     "Kind",
     "LossNote",
+    "MalformedLine",
+    "MetadataGap",
+    "MetadataImport",
     "NameReading",
     "Presence",
     "Recording",
@@ -28,6 +35,7 @@ __all__ = [
     "Severity",
     "Shard",
     "Tenant",
+    "Term",
     "Transfer",
     "TransferJob",
     "User",

@@ -15,8 +15,8 @@ from django.db.models.expressions import RawSQL
 
 from recordings import trail
 from recordings.models import Kind, LossNote, Recording, Tenant, User
+from recordings.models.cells import Iso, Plain
 from recordings.models.recording import RecordingQuerySet
-from recordings.search.csv import Iso, Plain
 from recordings.search.results import beyond, read_cursor, write_cursor
 from recordings.trail.alerts import resolve
 

@@ -19,6 +19,7 @@ from recordings.models import Presence
 from recordings.models.recording import RecordingQuerySet
 from recordings.models.shape import Shape
 from recordings.sea.filename import parse as parse_name
+from recordings.search import calls
 
 UNPARSED = "unparsed"  # as a media type: names that follow no pattern
 MOST_TERMS = 1000
@@ -66,6 +67,7 @@ class Criteria:
     saved: str = ""  # "", "yes" or "no"
     expires: int | None = None  # in SEA, and at most this many days left
     tenant: tuple[int, ...] = ()
+    calls: tuple[tuple[str, str], ...] = ()  # a word of search.calls.WORDS and what it must hold
     shape: str = ""  # unparsed names that look like this (sea.shape)
     sort: str = "newest"
     problems: tuple[str, ...] = ()
@@ -81,7 +83,7 @@ class Criteria:
                 f"Only the first {MOST_TERMS:,} terms were searched for. Search for the rest in turn."
             )
             text = " ".join(_SPLIT.split(text)[:MOST_TERMS])
-        known, others = _understood(text)
+        known, others = _understood(calls.split(text)[0])
         if known and others:
             reader.problems.append(_told_apart(known, others))
         started_from, started_to = reader.day("from"), reader.day("to")
@@ -97,6 +99,7 @@ class Criteria:
             saved=next(iter(reader.among("saved", ["yes", "no"])), ""),
             expires=next(iter(reader.numbers("expires", most=30)), None),
             tenant=reader.numbers("tenant", most=2**62),
+            calls=tuple((word, value[:200]) for word in calls.WORDS for value in reader.many(word)),
             shape=reader.exact("shape"),
             sort=next(iter(reader.among("sort", list(SORTS))), "newest"),
             problems=tuple(reader.problems),
@@ -115,6 +118,7 @@ class Criteria:
             "saved": [self.saved],
             "expires": ["" if self.expires is None else str(self.expires)],
             "tenant": [str(number) for number in self.tenant],
+            **{word: [value for name, value in self.calls if name == word] for word in calls.WORDS},
             "shape": [self.shape],
             "sort": ["" if self.sort == "newest" else self.sort],
         }
@@ -190,6 +194,9 @@ class Criteria:
             said.append(
                 ("Tenant", ", ".join(names.get(t, f"number {t}") for t in self.tenant), {"tenant": None})
             )
+        for word, label in calls.WORDS.items():
+            if values := [value for name, value in self.calls if name == word]:
+                said.append((label, ", ".join(values), {word: None}))
         if self.shape:
             said.append(("Shape", self.shape, {"shape": None}))
         return [Chip(label, value, self.querystring(**dropped)) for label, value, dropped in said]
@@ -199,8 +206,11 @@ class Criteria:
     def apply(self, recordings: RecordingQuerySet) -> RecordingQuerySet:
         """Narrow recordings to what was asked."""
         asked = Q()
-        if self.text:
-            asked &= _text_filter(self.text)
+        text, words = calls.split(self.text)
+        if text:
+            asked &= _text_filter(text)
+        if words or self.calls:
+            asked &= calls.condition((*self.calls, *words))
         if self.started_from:
             asked &= Q(sort_at__gte=datetime.combine(self.started_from, time(), UTC))
         if self.started_to:
@@ -242,12 +252,13 @@ def _told_apart(known: list[str], others: list[str]) -> str:
 
 
 def _text_filter(text: str) -> Q:
-    """Read the search box: contact IDs, a prefix of one, a pasted list of IDs and file names, or part of a name."""
+    """Read the search box: contact IDs, a prefix of one, a pasted list of IDs and file names, or part of a name of a file or an agent."""
     known, others = _understood(text)
     if others or not known:
         # Keys are kept in the "C" collation, which knows no capitals beyond ASCII.
         part = Q(IContains(Collate("key", "default"), text))
         if not known:
+            part |= calls.of_agent(text) or Q()
             return part | Q(contact_id__startswith=text) if len(others) == 1 else part
         # A list with a heading or a slip in it still finds its IDs; a name with spaces still finds itself.
         return part | _exactly(known)

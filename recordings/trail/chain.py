@@ -42,6 +42,9 @@ class Action(StrEnum):
     ALERT_ACKNOWLEDGED = "acknowledged an alert"
     LOSS_ACKNOWLEDGED = "acknowledged a loss"
     PARSED_AGAIN = "parsed names again"
+    METADATA_UPLOADED = "uploaded metadata"
+    METADATA_IMPORTED = "imported metadata"
+    METADATA_REFUSED = "metadata import failed"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from recordings import trail
 from recordings.access import May, allow, may
 from recordings.delivery.playback import TYPES
 from recordings.models import AuditEntry, Presence, Recording, User
+from recordings.search.calls import lines_of
 from recordings.search.criteria import Criteria
 from recordings.search.results import mark_states, neighbours, with_work
 
@@ -69,6 +70,7 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "previous_id": previous,
         "next_id": following,
         "copies": copies,
+        "calls": lines_of(row),
         "player": _player(row, bool(copies)) if may(user, May.PLAY) else "",
         "past": _history(row, user, [copy.archive.name for copy in copies]),
         "may_download": may(user, May.DOWNLOAD) and (row.in_sea or bool(copies)),

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from recordings.access import May, allow, may
 from recordings.models import Presence, Recording, Tenant, User
+from recordings.search.calls import WORDS
 from recordings.search.criteria import UNPARSED, Criteria
 from recordings.search.results import count, found, mark_states, page, tabs, with_work
 from recordings.views.recording import panel
@@ -76,6 +77,11 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         "media": [(*word, word[0] in criteria.media) for word in _media_words(criteria)],
         "presence": [(value, label, value in criteria.presence) for value, label in Presence.choices],
         "expires": [(days, label, criteria.querystring(expires=days)) for days, label in EXPIRES],
+        "calls": [
+            (word, label, next((value for name, value in criteria.calls if name == word), ""))
+            for word, label in WORDS.items()
+        ],
+        "any_call": criteria.querystring(**dict.fromkeys(WORDS)),
         "tenants": [(tenant, tenant.pk in criteria.tenant) for tenant in tenants],
         "sorts": {name: criteria.querystring(sort=name) for name in ("newest", "oldest", "expiry")},
         "ranges": _ranges(criteria),
@@ -98,7 +104,7 @@ def _rights(user: User) -> dict[str, bool]:
 def _kept(criteria: Criteria) -> dict[str, list[tuple[str, str]]]:
     """Return, for each form, the parameters that it must carry along because it does not ask for them itself."""
     asked = {"search": {"q"}, "started": {"from", "to"}, "media": {"media"}, "expires": {"expires"}}
-    asked |= {"tenant": {"tenant"}, "presence": {"presence"}}
+    asked |= {"tenant": {"tenant"}, "presence": {"presence"}, "call": set(WORDS)}
     params = criteria.params()
     return {
         form: [(name, value) for name, values in params.items() if name not in own for value in values]

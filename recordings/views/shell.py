@@ -33,6 +33,7 @@ WATCH = (
 SETUP = (
     ("tenants", "Tenants", "source", May.SET_UP),
     ("archives", "Archives", "inbox", May.SET_UP),
+    ("metadata", "Call metadata", "table", May.SET_UP),
     ("people", "People", "people", May.SET_UP),
     ("audit", "Audit trail", "audit", May.AUDIT),
 )

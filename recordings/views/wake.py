@@ -7,7 +7,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from kombu.exceptions import OperationalError
 
-from recordings.tasks import read_names, scan_tenant, transfer_work
+from recordings.tasks import import_metadata, read_names, scan_tenant, transfer_work
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,11 @@ def ask_for_scan(tenant_id: int, actor: str, request: HttpRequest | None = None)
 def wake_reader(reading_id: int, request: HttpRequest | None = None) -> None:
     """Send the message after commit; when the broker is down, beat asks for the reading within a minute."""
     transaction.on_commit(lambda: _send(request, read_names, reading_id))
+
+
+def wake_importer(import_id: int, request: HttpRequest | None = None) -> None:
+    """Send the message after commit; when the broker is down, beat asks for the import within minutes."""
+    transaction.on_commit(lambda: _send(request, import_metadata, import_id))
 
 
 def _send(request, task, *args) -> None:  # type: ignore[no-untyped-def]

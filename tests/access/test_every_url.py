@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from recordings.access import May
 from recordings.access.gate import MARK, PUBLIC
-from recordings.models import Alert, Kind, Presence, Role, Run, Transfer, TransferJob
+from recordings.models import Alert, Kind, MetadataImport, Presence, Role, Run, Transfer, TransferJob
 from recordings.trail.alerts import raise_alert
 from recordings.views.urls import urlpatterns as real_urls
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
@@ -54,6 +54,14 @@ WHO_MAY = {
     "unparsed": EVERYBODY,
     "unparsed_live": EVERYBODY,
     "parse_again": ADMINS,
+    "metadata": ADMINS,
+    "metadata_upload": ADMINS,
+    "metadata_import": ADMINS,
+    "metadata_columns": ADMINS,
+    "metadata_live": ADMINS,
+    "metadata_discard": ADMINS,
+    "metadata_missing": ADMINS,
+    "metadata_malformed": ADMINS,
     "tenants": ADMINS,
     "tenant": ADMINS,
     "tenant_live": ADMINS,
@@ -79,7 +87,11 @@ SHOWN = {
     "overview", "overview_live", "password", "recordings", "recording", "media", "download", "export_csv", "transfers",
     "run", "run_live", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
+    "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
 }  # fmt: skip
+METADATA = (
+    "metadata_import", "metadata_columns", "metadata_live", "metadata_discard", "metadata_missing", "metadata_malformed",
+)  # fmt: skip
 REFUSED = 403
 
 
@@ -132,6 +144,10 @@ def house(db, tmp_path, settings):
     ids["alert_acknowledge"] = Alert.objects.get(
         pk=raise_alert(kind=Kind.VANISHED, tenant=tenant, sentence="gone early")
     )
+    imported = MetadataImport.objects.create(
+        tenant=tenant, file_name="calls.csv", by="x", state="done", finished_at=timezone.now()
+    )
+    ids |= dict.fromkeys(METADATA, imported)
     ids |= dict.fromkeys(("archive_edit", "archive_test"), archive)
     return {name: {"pk": thing.pk} for name, thing in ids.items()}
 
@@ -206,7 +222,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
     theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "tenant", "tenant_live", "take_region",
-              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job_run", "alert_acknowledge"}  # fmt: skip
+              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job_run", "alert_acknowledge", *METADATA}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):
             status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code

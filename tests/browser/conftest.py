@@ -112,6 +112,7 @@ def visit(browser, live_server, watch):
 def house(live_server, settings, tmp_path):
     """A tenant with recordings in every state and an archive."""
     settings.ARCHIVE_ROOTS = [tmp_path]
+    settings.VAR = tmp_path / "var"
     tenant = make_tenant(name="EMEA-1", time_zone="Europe/Berlin")
     archive = make_archive(tmp_path / "main", name="Main archive")
     rows = [

@@ -4,8 +4,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
-from recordings.models import Recording, Role, Run, Tenant
+from recordings.models import MetadataImport, Recording, Role, Run, Tenant
 from recordings.transfer.queue import start_run
+from tests.factories import ask_for_metadata, make_metadata
 
 PAGES = {
     "overview": lambda: reverse("overview"),
@@ -24,6 +25,14 @@ PAGES = {
     "alerts": lambda: reverse("alerts"),
     "lost": lambda: reverse("lost"),
     "unparsed names": lambda: reverse("unparsed"),
+    "call metadata": lambda: reverse("metadata"),
+    "columns of a CSV": lambda: reverse(
+        "metadata_columns", args=[MetadataImport.objects.get(state="uploaded").pk]
+    ),
+    "an import": lambda: reverse("metadata_import", args=[MetadataImport.objects.get(state="done").pk]),
+    "an import under way": lambda: reverse(
+        "metadata_import", args=[MetadataImport.objects.get(state="reading").pk]
+    ),
     "tenants": lambda: reverse("tenants"),
     "one tenant": lambda: reverse("tenant", args=[Tenant.objects.first().pk]),
     "connect a tenant": lambda: reverse("tenant_new"),
@@ -43,6 +52,15 @@ LOOKS = {
 }
 
 
+def some_metadata(tenant):
+    """One import that has ended, one under way, and one whose columns nobody has named."""
+    make_metadata(tenant)
+    ask_for_metadata(tenant)
+    MetadataImport.objects.filter(state="queued").update(state="reading", lines=1200, read_bytes=90)
+    ask_for_metadata(tenant, name="a-very-long-name-of-an-export-" * 4 + ".csv")
+    MetadataImport.objects.filter(state="queued").update(state="uploaded")
+
+
 def serious(page):
     found = Axe().run(page).response["violations"]
     return [
@@ -56,6 +74,7 @@ def serious(page):
 def test_pages_of_the_house(visit, house, look):
     rows = Recording.objects.filter(saved_at=None, media_type="SCREEN")
     start_run(recordings=rows, archive=house["archive"], actor="ann@example.com", title="Save a selection")
+    some_metadata(house["tenant"])
     page = visit(Role.ADMIN, **LOOKS[look])
     for name, path in PAGES.items():
         page.goto(path())

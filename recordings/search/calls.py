@@ -1,0 +1,155 @@
+"""What people search by that no file name tells: agent, team, skill, numbers, disposition (imported metadata).
+
+A recording is told of by the lines of its contact, under either of CXone's two IDs; a voice recording only by the line of
+its own segment where the line names one, for the last ID of its name is the segment's (facts, "File names").
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.models import BooleanField, F, Func, Q, TextField
+from django.db.models.functions import Collate, Lower
+from django.db.models.lookups import Contains, IContains
+
+from recordings.models import Interaction, Recording, Term
+from recordings.models.cells import Plain
+
+# As they are written in the search box, and what they are called on screen.
+WORDS = {
+    "agent": "Agent",
+    "team": "Team",
+    "skill": "Skill",
+    "ani": "Caller",
+    "dnis": "Called number",
+    "disposition": "Disposition",
+}
+MOST_LINES = 20  # shown of one contact
+MOST_TERMS = 1000  # named one by one in a statement; of more, PostgreSQL need not know which
+_WORD = re.compile(
+    rf'(?<!\S)({"|".join(WORDS)}|skills):(?:["“”„]([^"“”„]+)["“”]?|([^\s"“”„]\S*))(?=\s|$)', re.IGNORECASE
+)
+_SIGNS = re.compile(r"[^0-9a-z]")
+
+# Both IDs of a line as one set, which PostgreSQL joins by either's index.
+_LINES = """(
+    SELECT tenant_id, contact_id AS name, item_id, ani, agent_id, team_id, skill_id, dnis_id, disposition_id
+    FROM recordings_interaction
+    UNION ALL
+    SELECT tenant_id, master_id, item_id, ani, agent_id, team_id, skill_id, dnis_id, disposition_id
+    FROM recordings_interaction WHERE master_id <> ''
+) i"""
+_TELLS = """i.tenant_id = {tenant} AND i.name = {contact} AND {contact} <> ''
+AND (i.item_id = '' OR {media} <> 'VOICE' OR lower(i.item_id) = lower({item}))"""
+_ANI = "(i.ani <> '' AND reverse(lower(regexp_replace(i.ani, '[^0-9A-Za-z]', '', 'g'))) LIKE %s)"
+
+
+class _OfRecording(Func):
+    """SQL over the lines that tell of a recording; `sql` has its tenant, contact, media and item to fill in."""
+
+    def __init__(self, sql: str, params: Sequence[Any], output_field: Any) -> None:
+        super().__init__(
+            F("tenant_id"), F("contact_id"), F("media_type"), F("item_id"), output_field=output_field
+        )
+        self.sql, self.given = sql, list(params)
+
+    def as_sql(self, compiler: Any, connection: Any, **more: Any) -> tuple[str, list[Any]]:
+        """Write it out with the columns as this statement calls them."""
+        names = ("tenant", "contact", "media", "item")
+        columns = {
+            name: compiler.compile(one)[0] for name, one in zip(names, self.source_expressions, strict=True)
+        }
+        sql = self.sql
+        for name, column in columns.items():
+            sql = sql.replace(f"{{{name}}}", column)
+        return sql, list(self.given)
+
+
+def split(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the search box without its words such as agent:Ann or team:"Back office", and those words."""
+    found = tuple(
+        (one[1].lower().replace("skills", "skill"), (one[2] or one[3]).strip())
+        for one in _WORD.finditer(text)
+    )
+    return " ".join(_WORD.sub(" ", text).split()) if found else text, tuple(pair for pair in found if pair[1])
+
+
+def condition(calls: Sequence[tuple[str, str]]) -> Q:
+    """Return what keeps the recordings of which one line tells all of this; of several values of one word, any."""
+    asked: dict[str, list[str]] = {}
+    for word, value in calls:
+        asked.setdefault(word, []).append(value)
+    parts: list[str] = []
+    params: list[Any] = []
+    if numbers := asked.pop("ani", None):
+        ends = [end for number in numbers if (end := _end(number))]
+        if not ends:
+            return Q(pk__in=[])
+        parts.append("(" + " OR ".join([_ANI] * len(ends)) + ")")
+        params += [f"{end}%" for end in ends]
+    for word, ids in _terms(asked).items():
+        if not ids:
+            return Q(pk__in=[])
+        parts.append(f"i.{word}_id = ANY(%s)")
+        params.append(ids)
+    more = "".join(f" AND {part}" for part in parts)
+    return Q(_OfRecording(f"EXISTS (SELECT FROM {_LINES} WHERE {_TELLS}{more})", params, BooleanField()))
+
+
+def of_agent(text: str) -> Q | None:
+    """Return what keeps the recordings of agents with this in their name, or None when there is no such agent."""
+    ids = _terms({"agent": [text]})["agent"]
+    if not ids:
+        return None
+    sql = f"EXISTS (SELECT FROM {_LINES} WHERE {_TELLS} AND i.agent_id = ANY(%s))"
+    return Q(_OfRecording(sql, [ids], BooleanField()))
+
+
+def _terms(asked: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
+    """Find the terms with these texts in them. Their ids are named in the search, so that PostgreSQL knows how rare they are."""
+    if not asked:
+        return {}
+    wanted = Q(pk__in=[])
+    for word, values in asked.items():
+        for value in values:
+            wanted |= Q(IContains(Collate("text", "default"), value), kind=word)
+            if word == "dnis" and (digits := _SIGNS.sub("", value.lower())):
+                bare = Func(
+                    Lower("text"),
+                    template="regexp_replace(%(expressions)s, '[^0-9a-z]', '', 'g')",
+                    output_field=TextField(),
+                )
+                wanted |= Q(Contains(bare, digits), kind=word)
+    found: dict[str, list[int]] = {word: [] for word in asked}
+    for kind, pk in Term.objects.filter(wanted).values_list("kind", "pk"):
+        found[kind].append(pk)
+    return found
+
+
+def _end(number: str) -> str:
+    """Return a number's letters and digits, last one first. 0151 23 finds +49 151 23: leading zeros do not count."""
+    bare = _SIGNS.sub("", number.lower())
+    return (bare.lstrip("0") if bare.isdigit() else bare)[::-1]
+
+
+def lines_of(recording: Recording) -> list[Interaction]:
+    """Return the lines that tell of a recording, the first to start first."""
+    if not recording.contact_id:
+        return []
+    either = Q(contact_id=recording.contact_id) | Q(master_id=recording.contact_id)
+    rows = Interaction.objects.filter(either, tenant=recording.tenant_id).order_by("started_at", "id")
+    if recording.media_type == "VOICE":
+        rows = rows.filter(Q(item_id="") | Q(item_id__iexact=recording.item_id))
+    return list(rows.select_related("agent", "team", "skill", "dnis", "disposition")[:MOST_LINES])
+
+
+def cells() -> _OfRecording:
+    """Return, for a CSV, an array with a cell for each of WORDS, in their order; several texts are joined."""
+    terms = {word: f"{word}_term" for word in WORDS if word != "ani"}
+    joins = " ".join(
+        f"LEFT JOIN recordings_term {short} ON {short}.id = i.{word}_id" for word, short in terms.items()
+    )
+    texts = [f"{terms[word]}.text" if word in terms else "nullif(i.ani, '')" for word in WORDS]
+    template: Any = Plain.template
+    array = ", ".join(template % {"expressions": f"string_agg(DISTINCT {text}, '; ')"} for text in texts)
+    return _OfRecording(f"(SELECT ARRAY[{array}] FROM {_LINES} {joins} WHERE {_TELLS})", [], TextField())
