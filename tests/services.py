@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 from uuid import uuid4
@@ -139,6 +140,32 @@ def weed(folder: Path) -> Iterator[str]:
     finally:
         server.kill()
         server.wait()
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """Run moto's S3 server, which keeps its objects in memory, and yield its endpoint."""
+    port = free_port()
+    server = subprocess.Popen(
+        [program("moto_server"), "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        wait_for(endpoint, server)
+        yield endpoint
+    finally:
+        server.kill()
+        server.wait()
+
+
+def client(server: "RcloneS3 | WeedS3") -> Any:
+    """Return a plain S3 client, another program, to put objects into a server."""
+    return boto3.client(
+        "s3", endpoint_url=server.endpoint, aws_access_key_id=server.access_key, aws_secret_access_key=server.secret_key,
+        region_name="us-east-1", config=Config(s3={"addressing_style": "path"}),
+    )  # fmt: skip
 
 
 def new_bucket(endpoint: str) -> str:

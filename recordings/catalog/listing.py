@@ -134,6 +134,8 @@ class Listing:
                     continue  # it may be unchanged still
                 part = replace(part, digest=None)
                 enough = LEAST if self._found.empty() else CHUNK
+                if page.last == part.until:
+                    continue  # the end: a chunk after it would be a range of nothing
                 if count >= enough and storable(page.last):  # a border that PostgreSQL can compare with
                     if not self._put(self._chunk(after, page.last, run, ends_part=False)):
                         return

@@ -82,7 +82,13 @@ class Shard(models.Model):
     scan = models.ForeignKey(Scan, on_delete=models.CASCADE, related_name="+")  # the last to list it
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "after"], name="one_shard_from_each_border")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "after"], name="one_shard_from_each_border"),
+            models.CheckConstraint(
+                condition=models.Q(until=None) | models.Q(until__gt=models.F("after")),
+                name="shard_holds_something",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.after or 'the beginning'} to {self.until or 'the end'}"

@@ -1,0 +1,44 @@
+"""A re-scan of an unchanged folder writes nothing into the recordings table: PostgreSQL itself counts."""
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from recordings.catalog.scan import scan
+from recordings.models import Scan, Shard
+from tests.factories import make_tenant, name_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+FILES = 2500
+
+
+def written():
+    """Return what PostgreSQL has counted so far: inserted, updated, deleted, and dead rows."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+    connection.close()  # a backend tells its counts at the latest when it ends
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT n_tup_ins, n_tup_upd, n_tup_del, n_dead_tup FROM pg_stat_user_tables WHERE relname = 'recordings_recording'"
+        )
+        return cursor.fetchone()
+
+
+@pytest.fixture
+def tenant(rclone_s3):
+    now = timezone.now().replace(microsecond=0)
+    for number in range(FILES):
+        rclone_s3.put(f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}')}", b"", now)
+    return make_tenant(s3=rclone_s3)
+
+
+@pytest.mark.parametrize("digests", [True, False], ids=["compared", "merged again"])
+def test_no_row_is_written_and_none_is_dead(tenant, digests):
+    assert scan(tenant=tenant, actor="test").new == FILES
+    before = written()
+    for _ in range(2):
+        if not digests:
+            Shard.objects.all().delete()  # every row is merged with what is listed
+        done = scan(tenant=tenant, actor="test")
+        assert (done.state, done.seen, done.new, done.changed) == (Scan.State.COMPLETE, FILES, 0, 0)
+    assert written() == before
