@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('recordings', '0007_a_schedule_per_tenant'),
+        ('recordings', "0008_call_metadata"),
     ]
 
     operations = [
