@@ -29,17 +29,18 @@ MOST_TERMS = 1000  # named one by one in a statement; of more, PostgreSQL need n
 _WORD = re.compile(
     rf'(?<!\S)({"|".join(WORDS)}|skills):(?:["“”„]([^"“”„]+)["“”]?|([^\s"“”„]\S*))(?=\s|$)', re.IGNORECASE
 )
+_FILE = re.compile(r"[\d_/.]")
 _SIGNS = re.compile(r"[^0-9a-z]")
 
-# Both IDs of a line as one set, which PostgreSQL joins by either's index.
+# Both IDs of a line as one set, which PostgreSQL joins by either's index; a WHERE inside of it would prevent that.
 _LINES = """(
     SELECT tenant_id, contact_id AS name, item_id, ani, agent_id, team_id, skill_id, dnis_id, disposition_id
     FROM recordings_interaction
     UNION ALL
     SELECT tenant_id, master_id, item_id, ani, agent_id, team_id, skill_id, dnis_id, disposition_id
-    FROM recordings_interaction WHERE master_id <> ''
+    FROM recordings_interaction
 ) i"""
-_TELLS = """i.tenant_id = {tenant} AND i.name = {contact} AND {contact} <> ''
+_TELLS = """i.tenant_id = {tenant} AND i.name = {contact} AND i.name <> '' AND {contact} <> ''
 AND (i.item_id = '' OR {media} <> 'VOICE' OR lower(i.item_id) = lower({item}))"""
 _ANI = "(i.ani <> '' AND reverse(lower(regexp_replace(i.ani, '[^0-9A-Za-z]', '', 'g'))) LIKE %s)"
 
@@ -97,12 +98,18 @@ def condition(calls: Sequence[tuple[str, str]]) -> Q:
 
 
 def of_agent(text: str) -> Q | None:
-    """Return what keeps the recordings of agents with this in their name, or None when there is no such agent."""
-    ids = _terms({"agent": [text]})["agent"]
+    """Return what keeps the recordings of agents with this in their name, or None when there is no such agent.
+
+    Unparsed names with it in them stay too. Two sets, each found by its index: one condition for both would be put to
+    every recording there is. A folder is asked for with its slash, a file with its dot or digits: no agent has those.
+    """
+    ids = [] if _FILE.search(text) else _terms({"agent": [text]})["agent"]
     if not ids:
         return None
     sql = f"EXISTS (SELECT FROM {_LINES} WHERE {_TELLS} AND i.agent_id = ANY(%s))"
-    return Q(_OfRecording(sql, [ids], BooleanField()))
+    theirs = Recording.objects.filter(_OfRecording(sql, [ids], BooleanField()))
+    named = Recording.objects.unparsed().filter(IContains(Collate("key", "default"), text))
+    return Q(pk__in=theirs.order_by().values("pk").union(named.order_by().values("pk"), all=True))
 
 
 def _terms(asked: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:

@@ -257,8 +257,9 @@ def _text_filter(text: str) -> Q:
     if others or not known:
         # Keys are kept in the "C" collation, which knows no capitals beyond ASCII.
         part = Q(IContains(Collate("key", "default"), text))
+        if not known and (agents := calls.of_agent(text)):
+            return agents
         if not known:
-            part |= calls.of_agent(text) or Q()
             return part | Q(contact_id__startswith=text) if len(others) == 1 else part
         # A list with a heading or a slip in it still finds its IDs; a name with spaces still finds itself.
         return part | _exactly(known)

@@ -152,7 +152,7 @@ def _write(source: MetadataImport, mapping: Mapping, bad: list[MalformedLine]) -
     source.refresh_from_db()
     good = source.lines - source.malformed
     MetadataImport.objects.filter(pk=source.pk).update(
-        state=State.DONE, finished_at=Now(), beat_at=Now(), repeated=good - done.segments, new=done.new, changed=done.changed,
+        state=State.DONE, finished_at=timezone.now(), beat_at=Now(), repeated=good - done.segments, new=done.new, changed=done.changed,
         matched=done.segments - done.unmatched, unmatched=done.unmatched, missing_contacts=done.missing_contacts,
     )  # fmt: skip
     trail.record(
@@ -171,7 +171,7 @@ def _fail(source: MetadataImport, problem: str) -> None:
     merging.forget()
     with transaction.atomic():
         MetadataImport.objects.filter(pk=source.pk).update(
-            state=State.FAILED, finished_at=Now(), problem=problem
+            state=State.FAILED, finished_at=timezone.now(), problem=problem
         )
         trail.record(
             trail.Entry(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from recordings.catalog.metadata.columns import FIELDS, Mapping
@@ -89,6 +90,8 @@ class Reader:
 
     def _identity(self, cells: Sequence[str], name: str, label: str) -> str:
         text = self._cell(cells, name)
+        if text.isdigit() and len(text) <= LONGEST_ID:  # as nearly all are
+            return text
         if text.startswith("="):
             text = _SPREADSHEET_ID.fullmatch(text)[1].strip()  # type: ignore[index]
         text = text.removeprefix("'")
@@ -101,7 +104,10 @@ class Reader:
         return text
 
     def _text(self, cells: Sequence[str], name: str) -> str:
-        told = dict.fromkeys(text for place in self._places[name] if (text := " ".join(cells[place].split())))
+        places = self._places[name]
+        if len(places) < 2:
+            return _tidy(cells[places[0]]) if places else ""
+        told = dict.fromkeys(text for place in places if (text := _tidy(cells[place])))
         return "; ".join(told)[:LONGEST_TEXT]
 
     def _start(self, cells: Sequence[str]) -> datetime | None:
@@ -114,6 +120,12 @@ class Reader:
     def _cell(self, cells: Sequence[str], name: str) -> str:
         places = self._places[name]
         return cells[places[0]].strip() if places else ""
+
+
+@lru_cache(maxsize=20_000)
+def _tidy(text: str) -> str:
+    """Return a text on one line; most are those of the row before, and the one before that."""
+    return " ".join(text.split())[:LONGEST_TEXT]
 
 
 def moment(text: str, *, order: str, zone: tzinfo) -> datetime:
