@@ -1,7 +1,6 @@
 """Celery doors to the rooms. Ids in, a plain function called; losing or doubling a message is harmless."""
 
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 from celery import shared_task
@@ -13,8 +12,6 @@ from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import MetadataImport, NameReading, Tenant
 from recordings.oversight import alerts
 from recordings.transfer import queue, saving
-
-BATCH_SECONDS = 60.0  # a task hands over to the next one after this long
 
 
 @shared_task
@@ -67,12 +64,10 @@ def watch() -> None:
 
 @shared_task
 def transfer_work() -> None:
-    """Save what waits, batch by batch; hand over to a new message while something is left."""
-    began = monotonic()
-    while saving.save_batch(owner=queue.me()).claimed:
-        if monotonic() - began > BATCH_SECONDS:
-            transfer_work.delay()
-            return
+    """Save what waits; hand over to a new message while something is left."""
+    saving.save_waiting(owner=queue.me())
+    if queue.has_work():
+        transfer_work.delay()
 
 
 @shared_task

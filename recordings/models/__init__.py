@@ -4,6 +4,7 @@ from recordings.models.alert import Alert, Kind, Severity
 from recordings.models.archive import Archive, Copy
 from recordings.models.audit import AuditEntry
 from recordings.models.interaction import Interaction, Term
+from recordings.models.lane import Lane, Pause
 from recordings.models.loss import LossNote
 from recordings.models.metadata import ColumnMapping, MalformedLine, MetadataGap, MetadataImport
 from recordings.models.reading import NameReading
@@ -21,11 +22,13 @@ __all__ = [
     "Copy",
     "Interaction",
     "Kind",
+    "Lane",
     "LossNote",
     "MalformedLine",
     "MetadataGap",
     "MetadataImport",
     "NameReading",
+    "Pause",
     "Presence",
     "Recording",
     "Role",

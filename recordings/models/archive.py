@@ -52,6 +52,9 @@ class Copy(models.Model):
     path = models.TextField(db_collation="C")  # below the archive's folder
     size = models.BigIntegerField()
     sha256 = models.CharField(max_length=64)  # lower-case hex
+    crc32 = models.BigIntegerField(
+        null=True, blank=True
+    )  # of the same bytes; not known of copies of long ago
     etag = models.CharField(max_length=128)  # the source version that was read
     stored_at = models.DateTimeField()
     verified_at = models.DateTimeField()

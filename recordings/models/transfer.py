@@ -56,6 +56,9 @@ class Run(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     total = models.PositiveBigIntegerField(default=0)
     total_bytes = models.PositiveBigIntegerField(default=0)
+    paused_at = models.DateTimeField(null=True, blank=True)  # by a person, until they let it go on
+    waits_until = models.DateTimeField(null=True, blank=True)  # outside of its hours
+    waits_for = models.TextField(blank=True)  # the same as a sentence
 
     objects = RunQuerySet.as_manager()
 
@@ -110,9 +113,17 @@ class Transfer(models.Model):
                 name="copying_has_a_lease",
             ),
         ]
-        indexes = [
+        indexes = [  # fmt: skip
             models.Index("run", "state", name="transfer_run_state"),
-            models.Index("expires_at", "id", name="transfer_claim", condition=models.Q(state="queued")),
+            models.Index(
+                "run",
+                "tenant",
+                "archive",
+                "expires_at",
+                "id",
+                name="transfer_claim",
+                condition=models.Q(state="queued"),
+            ),
             models.Index("lease_until", name="transfer_lease", condition=models.Q(state="copying")),
             models.Index("recording", name="transfer_recording"),
         ]

@@ -1,15 +1,26 @@
 """Stream one recording from SEA into an archive. Knows bytes and files; the database is the caller's business."""
 
 import hashlib
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from recordings.stores.base import AlreadyThere, Changed, ReadStream, Store, StoreError
+from recordings.stores.base import (
+    AlreadyThere,
+    Changed,
+    ReadStream,
+    ShortRead,
+    Store,
+    StoreError,
+    Unreachable,
+)
 from recordings.stores.folder import FolderStore
 from recordings.stores.paths import safe_path
 from recordings.transfer.verifying import CopyDiffers, digest, read_back
 
 MOST_VERSIONS = 20  # of one key that an archive keeps side by side
+BREAKS = 5  # of one file's connection that are taken up where they broke
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +42,57 @@ class Stored:
     path: str
     size: int
     sha256: str  # lower-case hex
+    crc32: int
+
+
+class AtArchive(Exception):
+    """What went wrong did so at the archive's end; the cause is a StoreError."""
+
+
+@dataclass
+class Incoming:
+    """One recording's bytes on their way from SEA: a broken connection is taken up where it broke, in the same version."""
+
+    source: Store
+    order: Order
+    size: int = 0  # bytes that came
+    crc32: int = 0
+    failed: StoreError | None = None  # why SEA gave no more; tells SEA's failures from the archive's
+    _stream: ReadStream | None = field(default=None, init=False)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes. Raises Changed, ShortRead and the errors of SEA."""
+        try:
+            yield from self._chunks()
+        except StoreError as error:
+            self.failed = error
+            raise
+
+    def _chunks(self) -> Iterator[bytes]:
+        for left in range(BREAKS, -1, -1):
+            began = self.size
+            try:
+                with self._open() as stream:
+                    for chunk in stream.chunks():
+                        self.size += len(chunk)
+                        self.crc32 = zlib.crc32(chunk, self.crc32)
+                        yield chunk
+                return
+            except (ShortRead, Unreachable):
+                if not left or self.size == began or self.size >= self.order.size:
+                    raise
+
+    def _open(self) -> ReadStream:
+        order = self.order
+        if self.size:
+            end = order.size - 1
+            stream = self.source.read_range(order.key, start=self.size, end=end, if_match=order.etag)
+        else:
+            stream = self.source.read(order.key, if_match=order.etag)
+        if stream.facts.size != order.size or (stream.facts.etag and stream.facts.etag != order.etag):
+            stream.close()
+            raise Changed(order.key)  # some servers ignore If-Match
+        return stream
 
 
 def copy_and_verify(*, source: Store, target: FolderStore, order: Order) -> Stored:
@@ -38,25 +100,31 @@ def copy_and_verify(*, source: Store, target: FolderStore, order: Order) -> Stor
 
     A name that is taken is never overwritten: a file with the same bytes (a worker died between the rename and the
     database) is adopted, any other makes the copy take the name of a later version. Raises Changed, ShortRead,
-    CopyDiffers and the errors of both stores; nothing with a final name is left that was not verified.
+    CopyDiffers and the errors of SEA, and AtArchive for those of the archive; nothing with a final name is left that
+    was not verified.
     """
-    sha256 = None
+    known: Stored | None = None
     for version in range(1, MOST_VERSIONS + 1):
         path = safe_path(tenant=order.tenant, started_at=order.started_at, key=order.key, version=version)
+        incoming = Incoming(source, order)
         try:
-            return _write(source, target, order, path)
+            return _write(incoming, target, path)
         except AlreadyThere:
-            sha256 = sha256 or _source_sha256(source, order)
-            target.make_durable(path)  # its writer may have died before it was
-            if digest(target, path) == (order.size, sha256):
-                return Stored(path, order.size, sha256)
+            known = known or _source_digest(source, order)
+            if _is_the_same(target, path, known):
+                return Stored(path, known.size, known.sha256, known.crc32)
+        except CopyDiffers:
+            raise
+        except StoreError as error:
+            if error is incoming.failed:
+                raise
+            raise AtArchive from error
     raise AlreadyThere(path)
 
 
-def _write(source: Store, target: FolderStore, order: Order, path: str) -> Stored:
-    with source.read(order.key, if_match=order.etag) as stream:
-        _same_version(stream, order)
-        written = target.write(path, stream.chunks(), token=order.token)
+def _write(incoming: Incoming, target: FolderStore, path: str) -> Stored:
+    order = incoming.order
+    written = target.write(path, incoming.chunks(), token=order.token)
     if written.sha256 is None:
         raise CopyDiffers
     try:
@@ -64,19 +132,20 @@ def _write(source: Store, target: FolderStore, order: Order, path: str) -> Store
     except StoreError:
         target.set_aside(path, token=order.token)
         raise
-    return Stored(path, order.size, written.sha256)
+    return Stored(path, order.size, written.sha256, incoming.crc32)
 
 
-def _source_sha256(source: Store, order: Order) -> str:
-    sha = hashlib.sha256()
-    with source.read(order.key, if_match=order.etag) as stream:
-        _same_version(stream, order)
-        for chunk in stream.chunks():
-            sha.update(chunk)
-    return sha.hexdigest()
+def _is_the_same(target: FolderStore, path: str, known: Stored) -> bool:
+    """Compare what lies under a name with SEA's bytes; what is the same is made durable, for its writer may have died."""
+    try:
+        target.make_durable(path)
+        return digest(target, path) == (known.size, known.sha256)
+    except StoreError as error:
+        raise AtArchive from error
 
 
-def _same_version(stream: ReadStream, order: Order) -> None:
-    """Refuse another version than the one listed: some servers ignore If-Match."""
-    if stream.facts.size != order.size or (stream.facts.etag and stream.facts.etag != order.etag):
-        raise Changed(order.key)
+def _source_digest(source: Store, order: Order) -> Stored:
+    sha, incoming = hashlib.sha256(), Incoming(source, order)
+    for chunk in incoming.chunks():
+        sha.update(chunk)
+    return Stored("", order.size, sha.hexdigest(), incoming.crc32)

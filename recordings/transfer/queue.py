@@ -7,84 +7,67 @@ through its lease changes nothing. All times are database time, of the statement
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db import connection
+from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from recordings import trail
-from recordings.models import Archive, Run, Transfer, TransferJob
-from recordings.models.recording import RecordingQuerySet
-from recordings.search.criteria import Criteria
-from recordings.search.results import found
+from recordings.models import Run, Transfer
+from recordings.transfer import runs
 
 State = Transfer.State
-SPEED_WINDOW = timedelta(seconds=30)
+TRY_OUT = 4  # files with which a lane that stood still is tried again
 
-ENQUEUE = """
-INSERT INTO recordings_transfer
-    (run_id, recording_id, archive_id, tenant_id, state, size, expires_at, attempts, next_try_at, owner, epoch, reason, reason_code)
-SELECT %s, r.id, %s, r.tenant_id, 'queued', r.size, r.expires_at, 0, now(), '', 0, '', ''
-FROM recordings_recording r WHERE r.id IN ({chosen})
-ON CONFLICT DO NOTHING
-"""
-
-# Soonest expiry first, whatever run it belongs to: a backlog can never lose the oldest file first.
+# Lane by lane through one index, so a lane that stands still costs nothing, however much waits in it. Of what the open
+# lanes have, the soonest expiry comes first, whatever run it belongs to: a backlog can never lose the oldest file first.
 CLAIM = """
-UPDATE recordings_transfer t
-SET state = 'copying', owner = %(owner)s, epoch = t.epoch + 1, lease_until = statement_timestamp() + make_interval(secs => %(lease)s)
-WHERE t.id IN (
-    SELECT id FROM recordings_transfer
-    WHERE state = 'queued' AND next_try_at <= statement_timestamp()
-    ORDER BY expires_at, id FOR UPDATE SKIP LOCKED LIMIT %(limit)s
+WITH lane AS MATERIALIZED (
+    SELECT l.run_id, l.tenant_id, l.archive_id, CASE WHEN p.id IS NULL THEN %(limit)s ELSE %(try_out)s END AS most
+    FROM recordings_lane l
+    JOIN recordings_run r ON r.id = l.run_id
+    LEFT JOIN LATERAL (
+        SELECT max(id) AS id, max(until) AS until FROM recordings_pause
+        WHERE tenant_id = l.tenant_id OR archive_id = l.archive_id
+    ) p ON true
+    WHERE r.finished_at IS NULL AND r.paused_at IS NULL
+    AND (r.waits_until IS NULL OR r.waits_until <= statement_timestamp())
+    AND (p.until IS NULL OR p.until <= statement_timestamp())
+), chosen AS (
+    SELECT next.id FROM lane
+    CROSS JOIN LATERAL (
+        SELECT t.id, t.expires_at FROM recordings_transfer t
+        WHERE t.run_id = lane.run_id AND t.tenant_id = lane.tenant_id AND t.archive_id = lane.archive_id
+        AND t.state = 'queued' AND t.next_try_at <= statement_timestamp()
+        ORDER BY t.expires_at, t.id LIMIT lane.most FOR UPDATE SKIP LOCKED
+    ) next
+    ORDER BY next.expires_at, next.id LIMIT %(limit)s
 )
+UPDATE recordings_transfer t
+SET state = 'copying', owner = %(owner)s, epoch = t.epoch + 1,
+    lease_until = statement_timestamp() + make_interval(secs => %(lease)s)
+FROM chosen WHERE t.id = chosen.id
 RETURNING t.id
 """
 
-
-class NothingToSave(Exception):
-    """Nothing here needs saving: each of these recordings is in the archive already, is being saved, or is no longer in SEA."""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is. Bytes and speeds are of verified copies."""
-
-    total: int
-    verified: int
-    failed: int
-    gone: int
-    saving: int
-    waiting: int
-    bytes_done: int
-    total_bytes: int
-    files_per_second: float
-    bytes_per_second: float
-    finished: bool
-
-    @property
-    def remaining(self) -> int:
-        return self.saving + self.waiting
-
-    @property
-    def percent(self) -> int:
-        """Return the part that is settled, 0 to 100; 100 only when nothing remains."""
-        if not self.total:
-            return 100
-        settled = self.total - self.remaining
-        return 100 if not self.remaining else min(99, 100 * settled // self.total)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Return the estimated seconds to the end, or None while there is no speed to tell from."""
-        return self.remaining / self.files_per_second if self.files_per_second else None
+# May something of an open lane be tried now?
+HAS_WORK = """
+SELECT EXISTS (
+    SELECT FROM recordings_lane l JOIN recordings_run r ON r.id = l.run_id
+    WHERE r.finished_at IS NULL AND r.paused_at IS NULL
+    AND (r.waits_until IS NULL OR r.waits_until <= statement_timestamp())
+    AND NOT EXISTS (
+        SELECT FROM recordings_pause p
+        WHERE (p.tenant_id = l.tenant_id OR p.archive_id = l.archive_id) AND p.until > statement_timestamp()
+    )
+    AND EXISTS (
+        SELECT FROM recordings_transfer t
+        WHERE t.run_id = l.run_id AND t.tenant_id = l.tenant_id AND t.archive_id = l.archive_id
+        AND t.state = 'queued' AND t.next_try_at <= statement_timestamp()
+    )
+)
+"""
 
 
 def me() -> str:
@@ -92,62 +75,11 @@ def me() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def start_run(
-    *,
-    recordings: RecordingQuerySet,
-    archive: Archive,
-    actor: str,
-    title: str,
-    query: str = "",
-    job: TransferJob | None = None,
-    address: str = "",
-) -> Run:
-    """Queue what of these recordings is in SEA and not yet in the archive. Raises NothingToSave.
-
-    The caller tells the workers after commit; should that fail, the sweeper does within a minute.
-    """
-    chosen = recordings.in_sea().exclude(copies__archive=archive).order_by().values("pk")
-    statement, params = chosen.query.sql_with_params()
-    with transaction.atomic():
-        run = Run.objects.create(
-            title=title[:120], archive=archive, query=query, job=job, started_by=actor, total=0, total_bytes=0
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(ENQUEUE.format(chosen=statement), [run.pk, archive.pk, *params])
-        sums = run.transfers.aggregate(count=Count("pk"), bytes=Sum("size"))
-        if not sums["count"]:
-            raise NothingToSave
-        run.total, run.total_bytes = sums["count"], sums["bytes"] or 0
-        run.save(update_fields=["total", "total_bytes"])
-        trail.record(
-            trail.Entry(
-                actor=actor,
-                address=address,
-                action=trail.Action.RUN_STARTED,
-                object=f"{run.total:,} recordings",
-                detail={"run": run.pk, "archive": archive.name, "bytes": run.total_bytes, "query": query},
-            )
-        )
-    return run
-
-
-def run_job(*, job: TransferJob, actor: str, address: str = "") -> Run:
-    """Start a run of a job: what its search finds now, as its maker may see it. Raises NothingToSave."""
-    recordings = found(Criteria.parse(job.query), job.created_by)
-    return start_run(
-        recordings=recordings,
-        archive=job.archive,
-        actor=actor,
-        title=job.name,
-        query=job.query,
-        job=job,
-        address=address,
-    )
-
-
 def claim(*, owner: str, limit: int) -> list[Transfer]:
     """Take a lease on the next transfers, soonest expiry first."""
-    named: dict[str, str | int] = {"owner": owner, "lease": settings.LEASE_SECONDS, "limit": limit}
+    named: dict[str, str | int] = {
+        "owner": owner, "lease": settings.LEASE_SECONDS, "limit": limit, "try_out": min(limit, TRY_OUT),
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, named)
         ids = [row[0] for row in cursor.fetchall()]
@@ -179,19 +111,12 @@ def put_back(transfers: Iterable[Transfer], *, seconds: float = 0, reason: str =
         )  # fmt: skip
 
 
-def pause_lane(*, seconds: float, reason: str, code: str, **lane: int) -> None:
-    """Let everything queued in a lane (tenant=…, archive=…) wait, told why, with no attempt counted."""
-    Transfer.objects.filter(state=State.QUEUED, **lane).update(
-        next_try_at=Now() + timedelta(seconds=seconds), reason=reason, reason_code=code
-    )
-
-
 def sweep() -> int:
     """Return expired leases to the queue and close finished runs; return how many leases it were."""
     expired = Transfer.objects.filter(state=State.COPYING, lease_until__lt=Now())
     count = _requeue(expired)
     for run in Run.objects.filter(finished_at=None):
-        close_if_done(run)
+        runs.close_if_done(run)
     return count
 
 
@@ -221,65 +146,7 @@ def _alive(owner: str) -> bool:
 
 def has_work() -> bool:
     """Tell whether something waits that may be tried now."""
-    return Transfer.objects.filter(state=State.QUEUED, next_try_at__lte=Now()).exists()
-
-
-def close_if_done(run: Run) -> bool:
-    """Write the end of a run once none of its transfers is open."""
-    if run.transfers.filter(state__in=Transfer.OPEN).exists():
-        return False
-    Run.objects.filter(pk=run.pk, finished_at=None).update(finished_at=Now())
-    return True
-
-
-def retry(*, run: Run, actor: str, address: str = "") -> int:
-    """Give a run's failed transfers their tries again; return how many."""
-    with transaction.atomic():
-        open_elsewhere = Transfer.objects.filter(archive=run.archive, state__in=Transfer.OPEN).values(
-            "recording"
-        )
-        failed = run.transfers.filter(state=State.FAILED, recording__presence="in_sea")
-        count = failed.exclude(recording__in=open_elsewhere).update(
-            state=State.QUEUED, attempts=0, next_try_at=Now(), finished_at=None
-        )
-        if count:
-            Run.objects.filter(pk=run.pk).update(finished_at=None)
-            trail.record(
-                trail.Entry(
-                    actor=actor, address=address, action=trail.Action.RETRIED,
-                    object=f"{count:,} recordings", detail={"run": run.pk},
-                )
-            )  # fmt: skip
-    return count
-
-
-def failures(run: Run) -> QuerySet[Transfer]:
-    """Return what a run could not save, soonest expiry first."""
-    failed = run.transfers.filter(state__in=[State.FAILED, State.GONE])
-    return failed.select_related("recording", "tenant").order_by("expires_at", "id")
-
-
-def progress(run: Run) -> Progress:
-    """Count how far a run is, in one statement."""
-    now: datetime = timezone.now()
-    recent = Q(state=State.VERIFIED, finished_at__gt=now - SPEED_WINDOW)
-    told = run.transfers.aggregate(
-        total=Count("pk"),
-        verified=Count("pk", filter=Q(state=State.VERIFIED)),
-        failed=Count("pk", filter=Q(state=State.FAILED)),
-        gone=Count("pk", filter=Q(state=State.GONE)),
-        saving=Count("pk", filter=Q(state=State.COPYING)),
-        waiting=Count("pk", filter=Q(state=State.QUEUED)),
-        bytes_done=Sum("size", filter=Q(state=State.VERIFIED), default=0),
-        total_bytes=Sum("size", default=0),
-        recent=Count("pk", filter=recent),
-        recent_bytes=Sum("size", filter=recent, default=0),
-    )
-    window = min(SPEED_WINDOW.total_seconds(), max(1.0, (now - run.started_at).total_seconds()))
-    recent_files, recent_bytes = told.pop("recent"), told.pop("recent_bytes")
-    return Progress(
-        **told,
-        files_per_second=recent_files / window,
-        bytes_per_second=recent_bytes / window,
-        finished=run.finished_at is not None,
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(HAS_WORK)
+        row: tuple[bool] = cursor.fetchone()
+    return row[0]

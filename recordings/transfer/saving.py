@@ -1,37 +1,35 @@
-"""Save one claimed batch: several files in flight, the outcome of each written with its epoch, leases kept alive."""
+"""Save what waits: many files in flight, outcomes written in groups, leases kept alive, one file's trouble nobody else's."""
 
 import logging
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import timedelta
+from queue import Empty, SimpleQueue
 from time import monotonic
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from recordings import trail
-from recordings.models import Archive, Copy, Recording, Tenant, Transfer
-from recordings.stores.base import Changed, NoSuchObject, NotWritable, StoreError, StoreFull, Throttled
-from recordings.transfer import queue
-from recordings.transfer.copying import Order, Stored, copy_and_verify
+from recordings.models import Archive, Transfer
+from recordings.stores.base import StoreError, Throttled
+from recordings.transfer import queue, runs
+from recordings.transfer.copying import AtArchive, Order, Stored, copy_and_verify
+from recordings.transfer.lanes import ARCHIVE_DOWN, End, pause
+from recordings.transfer.outcomes import Failure, write_failures, write_verified
 
 log = logging.getLogger(__name__)
 
-BATCH = 200
 LEFTOVER = timedelta(days=1)
-MOST_ATTEMPTS = 3
-LANE_PAUSE = 60.0  # seconds until a lane that stands still is tried again
-# What is no file's own fault stops its lane: the archive's for these, else the tenant's. No attempt is counted.
-ARCHIVE_DOWN = (StoreFull, NotWritable)
-NOT_THERE = (NoSuchObject, Changed)  # this version is gone from SEA; the next scan says what became of it
+GROUP = 100  # outcomes written in one transaction, at most
+FIRST_PACE = 8  # files in flight to begin with
+GROUP_WAIT = 0.5  # seconds to wait for the next outcome before looking after leases
 
 
 @dataclass
 class Batch:
-    """What became of one claimed batch."""
+    """What became of the files that one call took."""
 
     claimed: int = 0
     verified: int = 0
@@ -39,38 +37,159 @@ class Batch:
     put_back: int = 0
 
 
-def save_batch(*, owner: str) -> Batch:
-    """Claim the next transfers and carry each to its end. Returns with nothing left claimed."""
-    transfers = queue.claim(owner=owner, limit=BATCH)
-    batch = Batch(claimed=len(transfers))
-    waiting, flying = list(reversed(transfers)), dict[Future[Stored], Transfer]()
-    closed_lanes: set[tuple[str, int]] = set()
-    renewed = monotonic()
+@dataclass(frozen=True)
+class Outcome:
+    """How one file's way ended."""
+
+    row: Transfer
+    stored: Stored | None = None
+    error: BaseException | None = None
+    stands: End | None = None  # the end of its lane that does not work: the failure is not the file's own
+
+
+@dataclass
+class Pace:
+    """How many files are in flight: more while all goes well, half as many when asked to slow down."""
+
+    most: int
+    now: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = min(FIRST_PACE, self.most)
+
+    def good(self, files: int) -> None:
+        self.now = min(self.most, self.now + files)
+
+    def throttled(self) -> None:
+        self.now = max(1, self.now // 2)
+
+
+def save_waiting(*, owner: str, seconds: float = 60.0) -> Batch:
+    """Carry what waits, soonest expiry first, each file to its end; claim no more after so many seconds.
+
+    Returns with nothing left claimed.
+    """
     with ThreadPoolExecutor(settings.TRANSFER_THREADS, thread_name_prefix="save") as pool:
-        while waiting or flying:
-            while waiting and len(flying) < 2 * settings.TRANSFER_THREADS:
-                row = waiting.pop()
-                if {("tenant", row.tenant_id), ("archive", row.archive_id)} & closed_lanes:
-                    queue.put_back(
-                        [row], seconds=LANE_PAUSE, reason="Waits for the connection.", code="paused"
-                    )
-                    batch.put_back += 1
-                    continue
-                work = pool.submit(_carry, row)
-                flying[work] = row
-            done, _ = wait(flying, timeout=1.0, return_when=FIRST_COMPLETED)
-            settled = [(flying.pop(work), work) for work in done]
-            _settle(settled, batch, closed_lanes)
-            if monotonic() - renewed > settings.LEASE_SECONDS / 4:
-                queue.renew([*waiting, *flying.values()], owner=owner)
-                renewed = monotonic()
-    for run in {row.run_id: row.run for row in transfers}.values():
-        queue.close_if_done(run)
-    return batch
+        return _Saver(owner=owner, until=monotonic() + seconds, pool=pool).run()
 
 
-def _carry(row: Transfer) -> Stored:
-    """Copy one recording, in a thread: everything that it needs of the database is loaded already."""
+@dataclass
+class _Saver:
+    """One worker's files in hand: claimed and waiting, in flight, and come back."""
+
+    owner: str
+    until: float
+    pool: ThreadPoolExecutor
+    batch: Batch = field(default_factory=Batch)
+    waiting: deque[Transfer] = field(default_factory=deque)
+    flying: dict[int, Transfer] = field(default_factory=dict)
+    back: SimpleQueue[Outcome] = field(default_factory=SimpleQueue)
+    closed: set[End] = field(default_factory=set)
+    touched: dict[int, Transfer] = field(default_factory=dict)  # one row of each run
+    renewed: float = field(default_factory=monotonic)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(settings.TRANSFER_THREADS)
+
+    def run(self) -> Batch:
+        self._claim()
+        while self.waiting or self.flying:
+            self._send()
+            outcomes = self._come_back()
+            self._settle(outcomes)
+            self._renew()
+            if len(self.waiting) < self.pace.now:
+                self._claim()
+        for row in self.touched.values():
+            runs.close_if_done(row.run)
+        return self.batch
+
+    def _claim(self) -> None:
+        if monotonic() > self.until:
+            return
+        rows = queue.claim(owner=self.owner, limit=2 * self.pace.now)
+        self.batch.claimed += len(rows)
+        self.waiting.extend(rows)
+        self.touched.update((row.run_id, row) for row in rows)
+
+    def _send(self) -> None:
+        while self.waiting and len(self.flying) < self.pace.now:
+            row = self.waiting.popleft()
+            if self.closed.intersection(_ends(row)):
+                queue.put_back([row])
+                self.batch.put_back += 1
+                continue
+            self.flying[row.pk] = row
+            self.pool.submit(self._carry, row)
+
+    def _carry(self, row: Transfer) -> None:
+        """Copy one file, in a thread of the pool: everything that it needs of the database is loaded already."""
+        try:
+            self.back.put(Outcome(row, stored=_copy(row)))
+        except AtArchive as failed:
+            error = failed.__cause__
+            stands = (
+                isinstance(error, StoreError) and not error.is_files_fault and _archive_stands(row, error)
+            )
+            self.back.put(
+                Outcome(row, error=error, stands=End("archive", row.archive_id) if stands else None)
+            )
+        except StoreError as error:
+            stands = not error.is_files_fault and _sea_stands(row, error)
+            self.back.put(Outcome(row, error=error, stands=End("tenant", row.tenant_id) if stands else None))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the file must come back
+            self.back.put(Outcome(row, error=error))
+
+    def _come_back(self) -> list[Outcome]:
+        """Wait for the next outcome, and take all others that are there by then."""
+        outcomes = list[Outcome]()
+        try:
+            outcomes.append(self.back.get(timeout=GROUP_WAIT))
+            while len(outcomes) < GROUP:
+                outcomes.append(self.back.get_nowait())
+        except Empty:
+            pass
+        for outcome in outcomes:
+            del self.flying[outcome.row.pk]
+        return outcomes
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        verified = [(one.row, one.stored) for one in outcomes if one.stored]
+        if verified:
+            self.batch.verified += write_verified(verified)
+            self.pace.good(len(verified))
+        failures = list[Failure]()
+        for one in outcomes:
+            if one.stored:
+                continue
+            if one.stands and isinstance(one.error, StoreError):
+                self._stand_still(one.row, one.stands, one.error)
+            elif one.error:
+                failures.append(Failure(one.row, one.error))
+        self.batch.failed += write_failures(failures)
+
+    def _stand_still(self, row: Transfer, end: End, error: StoreError) -> None:
+        """Put a file back with no try counted. Slower when asked to slow down; else its lane pauses until it works again."""
+        self.batch.put_back += 1
+        queue.put_back([row], reason=str(error), code=error.code)
+        if isinstance(error, Throttled) and self.pace.now > 1:
+            self.pace.throttled()
+            return
+        if end not in self.closed:
+            self.closed.add(end)
+            pause(end=end, error=error)
+
+    def _renew(self) -> None:
+        if monotonic() - self.renewed > settings.LEASE_SECONDS / 4:
+            queue.renew([*self.waiting, *self.flying.values()], owner=self.owner)
+            self.renewed = monotonic()
+
+
+def _ends(row: Transfer) -> tuple[End, End]:
+    return End("tenant", row.tenant_id), End("archive", row.archive_id)
+
+
+def _copy(row: Transfer) -> Stored:
     recording = row.recording
     order = Order(
         key=recording.key, size=recording.size, etag=recording.etag, tenant=row.tenant.name,
@@ -79,38 +198,13 @@ def _carry(row: Transfer) -> Stored:
     return copy_and_verify(source=row.tenant.store(), target=row.archive.store(), order=order)
 
 
-def _settle(
-    settled: list[tuple[Transfer, Future[Stored]]], batch: Batch, closed_lanes: set[tuple[str, int]]
-) -> None:
-    verified = list[tuple[Transfer, Stored]]()
-    for row, work in settled:
-        error = work.exception()
-        if error is None:
-            verified.append((row, work.result()))
-        elif isinstance(error, NOT_THERE):
-            _end(row, Transfer.State.GONE, error)
-            batch.failed += 1
-        elif isinstance(error, StoreError) and not error.is_files_fault and _lane_stands(row, error):
-            lane = (
-                ("archive", row.archive_id) if isinstance(error, ARCHIVE_DOWN) else ("tenant", row.tenant_id)
-            )
-            closed_lanes.add(lane)
-            _pause(row, error, lane)
-            batch.put_back += 1
-        else:
-            batch.failed += 1
-            _count_failure(row, error)
-    if verified:
-        batch.verified += write_verified(verified)
-
-
-def _lane_stands(row: Transfer, error: StoreError) -> bool:
+def _sea_stands(row: Transfer, error: StoreError) -> bool:
     """Tell whether an error is the connection's and not just this file's: SEA that lists is there.
 
     Without asking, one file that is always refused would stop its whole tenant again and again, being the first to
     expire. Throttling is never a file's fault.
     """
-    if isinstance(error, (*ARCHIVE_DOWN, Throttled)):
+    if isinstance(error, Throttled):
         return True
     try:
         next(iter(row.tenant.store().list()), None)
@@ -119,81 +213,15 @@ def _lane_stands(row: Transfer, error: StoreError) -> bool:
     return False
 
 
-def write_verified(verified: list[tuple[Transfer, Stored]]) -> int:
-    """Commit verified copies: transfer, copy, saved_at and the trail in one transaction. Returns how many counted."""
-    with transaction.atomic():
-        mine = [
-            (row, stored)
-            for row, stored in verified
-            if queue.held(row).update(
-                state=Transfer.State.VERIFIED, finished_at=Now(), lease_until=None, reason="", reason_code=""
-            )
-        ]
-        Copy.objects.bulk_create(
-            [
-                Copy(
-                    recording=row.recording, archive=row.archive, path=stored.path, size=stored.size,
-                    sha256=stored.sha256, etag=row.recording.etag, stored_at=Now(), verified_at=Now(),
-                )
-                for row, stored in mine
-            ],
-            # Saved again: the row tells of the file that was verified last, never of one that was found damaged.
-            update_conflicts=True,
-            unique_fields=["recording", "archive"],
-            update_fields=["path", "size", "sha256", "etag", "stored_at", "verified_at"],
-        )  # fmt: skip
-        Recording.objects.filter(pk__in=[row.recording_id for row, _ in mine]).update(
-            saved_at=Coalesce("saved_at", Now())
-        )
-        Archive.objects.filter(pk__in={row.archive_id for row, _ in mine}).exclude(problem="").update(
-            problem="", problem_since=None
-        )
-        trail.record_many(
-            trail.Entry(
-                actor=row.run.title, action=trail.Action.SAVED, object=row.recording.key, recording_id=row.recording_id,
-                detail={"run": row.run_id, "archive": row.archive.name, "path": stored.path, "sha256": stored.sha256},
-            )
-            for row, stored in mine
-        )  # fmt: skip
-    return len(mine)
-
-
-def _end(row: Transfer, state: Transfer.State, error: BaseException) -> None:
-    queue.held(row).update(
-        state=state,
-        finished_at=Now(),
-        lease_until=None,
-        reason=str(error),
-        reason_code=getattr(error, "code", "broken"),
-    )
-
-
-def _count_failure(row: Transfer, error: BaseException) -> None:
-    """Count one of the file's own failures; after the last try it waits for a person."""
-    if not isinstance(error, StoreError):
-        log.error("Saving %s broke off", row, exc_info=error)
-        error = StoreError("The portal failed while saving this file; its log says why.")
-    attempts = row.attempts + 1
-    if attempts >= MOST_ATTEMPTS:
-        queue.held(row).update(attempts=F("attempts") + 1)
-        _end(row, Transfer.State.FAILED, error)
-        return
-    queue.held(row).update(attempts=F("attempts") + 1)
-    queue.put_back(
-        [row], seconds=5 * 4**row.attempts, reason=str(error), code=getattr(error, "code", "broken")
-    )
-
-
-def _pause(row: Transfer, error: StoreError, lane: tuple[str, int]) -> None:
-    """Put a transfer back and let its lane wait, with the reason where people look."""
-    noun, pk = lane
-    queue.put_back([row], seconds=LANE_PAUSE, reason=str(error), code=error.code)
-    queue.pause_lane(seconds=LANE_PAUSE, reason=str(error), code=error.code, **{noun: pk})
-    since = Coalesce("problem_since", Now())
-    if noun == "archive":
-        Archive.objects.filter(pk=pk).update(problem=str(error), problem_since=since)
-    elif not isinstance(error, Throttled):
-        Tenant.objects.filter(pk=pk).update(problem=str(error), problem_code=error.code, problem_since=since)
+def _archive_stands(row: Transfer, error: StoreError) -> bool:
+    """Tell whether it is the archive that takes nothing, and not just this file."""
+    if isinstance(error, (*ARCHIVE_DOWN, Throttled)):
+        return True
+    try:
+        row.archive.store().check()
+    except StoreError:
+        return True
+    return False
 
 
 def clear_leftovers() -> int:

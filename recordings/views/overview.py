@@ -13,7 +13,7 @@ from recordings.oversight.headline import headline
 from recordings.oversight.overview import Figures
 from recordings.sea.policy import DAILY_CAP
 from recordings.search.criteria import VIEWS, Criteria
-from recordings.transfer.queue import progress
+from recordings.transfer.runs import progress
 from recordings.views.alerts import link_of
 from recordings.views.shell import known
 

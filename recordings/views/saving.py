@@ -11,7 +11,7 @@ from recordings.access import May, allow, may
 from recordings.models import Archive
 from recordings.search.criteria import VIEWS, Criteria
 from recordings.search.selection import NothingSelected, Selection
-from recordings.transfer.queue import NothingToSave, start_run
+from recordings.transfer.runs import NothingToSave, start_run
 from recordings.views.shell import forget_figures
 from recordings.views.wake import wake_savers
 from recordings.views.who import actor_of, address_of

@@ -18,7 +18,7 @@ from recordings.oversight.words import clock
 from recordings.search.criteria import VIEWS, Chip, Criteria
 from recordings.search.results import Count as Found
 from recordings.search.results import count, found
-from recordings.transfer import queue
+from recordings.transfer import lanes, runs
 from recordings.views.shell import forget_figures
 from recordings.views.wake import wake_savers
 from recordings.views.who import actor_of, address_of
@@ -34,7 +34,7 @@ class Live:
     """A run and how far it is."""
 
     run: Run
-    done: queue.Progress
+    done: runs.Progress
     reason: str = ""  # why it waits, when something makes it wait
 
     @property
@@ -99,7 +99,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one run: how far it is, what failed and why, who started it."""
     one = _run(request, pk)
     reason = request.GET.get("reason", "")
-    failed = queue.failures(one)
+    failed = runs.failures(one)
     groups = (
         failed.order_by().values("reason_code").annotate(number=Count("pk"), first=Min("expires_at"), said=Min("reason"))
     )  # fmt: skip
@@ -128,7 +128,7 @@ def run_live(request: HttpRequest, pk: int) -> HttpResponse:
 def run_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Give the failed transfers of a run their tries again."""
     one = _run(request, pk)
-    again = queue.retry(run=one, actor=actor_of(request), address=address_of(request))
+    again = runs.retry(run=one, actor=actor_of(request), address=address_of(request))
     if again:
         wake_savers(request)
         messages.success(request, f"{again:,} {'is' if again == 1 else 'are'} being tried again.")
@@ -146,8 +146,8 @@ def job_run(request: HttpRequest, pk: int) -> HttpResponse:
     job = next((line.job for line in _jobs(request.user) if line.job.pk == pk), None)  # type: ignore[arg-type]
     job = job or get_object_or_404(TransferJob.objects.none(), pk=pk)
     try:
-        started = queue.run_job(job=job, actor=actor_of(request), address=address_of(request))
-    except queue.NothingToSave as nothing:
+        started = runs.run_job(job=job, actor=actor_of(request), address=address_of(request))
+    except runs.NothingToSave as nothing:
         messages.info(request, f"{job}: {nothing}")
         return redirect("transfers")
     wake_savers(request)
@@ -194,14 +194,13 @@ def _running(mine: QuerySet[Run]) -> list[Live]:
 
 
 def _live(one: Run) -> Live:
-    waiting = one.transfers.filter(state=STATE.QUEUED).exclude(reason="")
-    reason = "" if one.finished_at else waiting.values_list("reason", flat=True).first() or ""
-    return Live(one, queue.progress(one), reason)
+    reason = "" if one.finished_at else next((pause.reason for _, pause in lanes.lanes_of(one) if pause), "")
+    return Live(one, runs.progress(one), reason)
 
 
-def _counted(runs: list[Run]) -> list[Live]:
+def _counted(ended: list[Run]) -> list[Live]:
     """Return ended runs with their counts."""
-    return [Live(one, queue.progress(one)) for one in runs]
+    return [Live(one, runs.progress(one)) for one in ended]
 
 
 def _jobs(user: User) -> list[JobLine]:

@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
 from recordings.models import MetadataImport, Recording, Role, Run, Tenant
-from recordings.transfer.queue import start_run
+from recordings.transfer.runs import start_run
 from tests.factories import ask_for_metadata, make_metadata
 
 PAGES = {

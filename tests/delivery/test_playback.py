@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from recordings.catalog.scan import scan
 from recordings.delivery.playback import RangeNotSatisfiable, read_range
 from recordings.models import AuditEntry, Presence, Recording, Role
-from recordings.transfer import queue
-from recordings.transfer.saving import save_batch
+from recordings.transfer import queue, runs
+from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_recording, make_tenant, make_user
 
 BODY = bytes(range(256)) * 400
@@ -116,8 +116,8 @@ def test_it_plays_from_the_archive_when_sea_no_longer_has_it_or_is_down(
     recording, client_of, rclone_s3, tmp_path
 ):
     archive = make_archive(tmp_path / "archive")
-    queue.start_run(recordings=Recording.objects.all(), archive=archive, actor="t", title="T")
-    save_batch(owner=queue.me())
+    runs.start_run(recordings=Recording.objects.all(), archive=archive, actor="t", title="T")
+    save_waiting(owner=queue.me())
     client = client_of()
     rclone_s3.stop()
     part = client.get(f"/recordings/{recording.pk}/media", headers={"range": "bytes=500-599"})

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from recordings.catalog.scan import scan
 from recordings.models import Copy, Recording, Transfer
-from recordings.transfer import queue
-from recordings.transfer.saving import save_batch
+from recordings.transfer import queue, runs
+from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_tenant, name_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,20 +25,24 @@ WORKER = """
 import os, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
 django.setup()
-from recordings.transfer import queue
-from recordings.transfer.saving import save_batch
-while save_batch(owner=queue.me()).claimed:
+from recordings.transfer import queue, runs
+from recordings.transfer.saving import save_waiting
+while save_waiting(owner=queue.me()).claimed:
     pass
 """
 
 
-def start_worker():
+def database_url():
+    """Return the test database's address, for a process of its own."""
     told = connection.settings_dict
     place = f"{told['HOST'] or 'localhost'}:{told['PORT'] or 5432}"
-    url = f"postgres://{told['USER']}:{told['PASSWORD']}@{place}/{told['NAME']}"
     if str(told["HOST"]).startswith("/"):
-        url = f"postgres://{told['USER']}:{told['PASSWORD']}@{told['HOST'].replace('/', '%2F')}:{told['PORT']}/{told['NAME']}"
-    env = {**os.environ, "DATABASE_URL": url, "SEAPORTAL_TRANSFER_THREADS": "4"}
+        place = f"{told['HOST'].replace('/', '%2F')}:{told['PORT']}"
+    return f"postgres://{told['USER']}:{told['PASSWORD']}@{place}/{told['NAME']}"
+
+
+def start_worker():
+    env = {**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_TRANSFER_THREADS": "4"}
     return subprocess.Popen([sys.executable, "-c", WORKER], env=env, cwd=Path(__file__).parents[2])
 
 
@@ -50,7 +54,7 @@ def test_a_killed_worker_leaves_no_half_file_and_the_next_one_finishes(rclone_s3
         )
     tenant, archive = make_tenant(s3=rclone_s3), make_archive(tmp_path / "archive")
     scan(tenant=tenant, actor="test")
-    run = queue.start_run(recordings=Recording.objects.all(), archive=archive, actor="t", title="T")
+    run = runs.start_run(recordings=Recording.objects.all(), archive=archive, actor="t", title="T")
 
     worker = start_worker()
     deadline = time.monotonic() + 60
@@ -64,9 +68,9 @@ def test_a_killed_worker_leaves_no_half_file_and_the_next_one_finishes(rclone_s3
     _every_final_name_is_whole(rclone_s3, archive)
 
     assert queue.return_leases_of_the_dead() > 0
-    while save_batch(owner=queue.me()).claimed:
+    while save_waiting(owner=queue.me()).claimed:
         pass
-    assert queue.progress(run).verified == 60 == Copy.objects.count()
+    assert runs.progress(run).verified == 60 == Copy.objects.count()
     assert _every_final_name_is_whole(rclone_s3, archive) == 60
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from recordings.models import Presence, Recording, Scan, Tenant, Transfer
 from recordings.oversight.losses import acknowledge
 from recordings.oversight.overview import figures
-from recordings.transfer import queue
+from recordings.transfer import runs
 from tests.factories import make_archive, make_recording, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db
@@ -89,7 +89,7 @@ def test_a_person_sees_the_figures_of_their_own_tenants_only(tenant):
 def test_the_reasons_name_what_failed(tenant, tmp_path):
     make_recording(tenant, days_left=1)
     failing = make_recording(tenant, days_left=2)
-    queue.start_run(
+    runs.start_run(
         recordings=Recording.objects.filter(pk=failing.pk),
         archive=make_archive(tmp_path / "a"),
         actor="t",

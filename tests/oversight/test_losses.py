@@ -23,7 +23,7 @@ from recordings.models import (
 from recordings.oversight import losses
 from recordings.search import csv
 from recordings.trail.alerts import raise_alert
-from recordings.transfer.queue import start_run
+from recordings.transfer.runs import start_run
 from tests.factories import make_archive, make_recording, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db

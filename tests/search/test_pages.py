@@ -7,7 +7,7 @@ import pytest
 from recordings.models import Transfer
 from recordings.search import results
 from recordings.search.criteria import Criteria
-from recordings.transfer import queue
+from recordings.transfer import runs
 from tests.factories import make_archive, make_recording, make_tenant, make_user, name_of
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,7 @@ def test_nobody_sees_rows_of_a_tenant_that_is_not_theirs(many):
 
 def test_a_row_says_that_it_is_being_saved_and_that_saving_failed(many, tmp_path):
     archive, user = make_archive(tmp_path / "a"), make_user()
-    queue.start_run(
+    runs.start_run(
         recordings=type(many[0]).objects.filter(pk=many[0].pk), archive=archive, actor="t", title="t"
     )
     assert {row.pk: row.state for row in results.page(Criteria(), user=user).rows}[many[0].pk] == "saving"

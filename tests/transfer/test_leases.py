@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from recordings.models import Copy, Recording, Transfer
-from recordings.transfer import queue
+from recordings.transfer import queue, runs
 from recordings.transfer.copying import Stored
-from recordings.transfer.saving import write_verified
+from recordings.transfer.outcomes import write_verified
 from tests.factories import make_archive, make_recording, make_tenant
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +21,7 @@ def run(tmp_path):
     tenant = make_tenant()
     for days in (5, 3, 9):
         make_recording(tenant, days_left=days)
-    return queue.start_run(
+    return runs.start_run(
         recordings=Recording.objects.all(), archive=make_archive(tmp_path / "a"), actor="t", title="T"
     )
 
@@ -42,9 +42,9 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing(run):
     assert queue.sweep() == 1
     quick = queue.claim(owner="quick:1", limit=1)
     assert quick[0].pk == slow[0].pk and quick[0].epoch == slow[0].epoch + 1
-    assert write_verified([(slow[0], Stored("slow.mp4", 1000, "a" * 64))]) == 0
+    assert write_verified([(slow[0], Stored("slow.mp4", 1000, "a" * 64, 0))]) == 0
     assert Copy.objects.count() == 0 and Recording.objects.saved().count() == 0
-    assert write_verified([(quick[0], Stored("quick.mp4", 1000, "b" * 64))]) == 1
+    assert write_verified([(quick[0], Stored("quick.mp4", 1000, "b" * 64, 0))]) == 1
     assert Copy.objects.get().path == "quick.mp4"
 
 
@@ -53,8 +53,8 @@ def test_a_late_write_after_somebody_else_finished_changes_nothing(run):
     expire()
     queue.sweep()
     quick = queue.claim(owner="quick:1", limit=1)
-    write_verified([(quick[0], Stored("quick.mp4", 1000, "b" * 64))])
-    assert write_verified([(slow[0], Stored("slow.mp4", 1000, "a" * 64))]) == 0
+    write_verified([(quick[0], Stored("quick.mp4", 1000, "b" * 64, 0))])
+    assert write_verified([(slow[0], Stored("slow.mp4", 1000, "a" * 64, 0))]) == 0
     queue.put_back(slow)
     assert Transfer.objects.get(pk=slow[0].pk).state == "verified"
 
@@ -81,8 +81,8 @@ def test_the_leases_of_a_dead_process_of_this_machine_return_at_once(run):
 
 def test_retrying_gives_failed_transfers_their_tries_again(run):
     Transfer.objects.update(state="failed", attempts=3, finished_at=timezone.now())
-    assert queue.close_if_done(run)
-    assert queue.retry(run=run, actor="t") == 3
+    assert runs.close_if_done(run)
+    assert runs.retry(run=run, actor="t") == 3
     run.refresh_from_db()
     assert run.finished_at is None
     assert set(run.transfers.values_list("state", "attempts")) == {("queued", 0)}
@@ -92,7 +92,7 @@ def test_progress_adds_up(run):
     first, second, _ = Transfer.objects.order_by("pk")
     Transfer.objects.filter(pk=first.pk).update(state="verified", finished_at=timezone.now())
     Transfer.objects.filter(pk=second.pk).update(state="failed", finished_at=timezone.now())
-    told = queue.progress(run)
+    told = runs.progress(run)
     assert (told.total, told.verified, told.failed, told.remaining, told.percent) == (3, 1, 1, 1, 66)
     assert told.bytes_done == 1000 and not told.finished
 
@@ -101,4 +101,4 @@ def test_a_run_never_shows_a_hundred_percent_while_something_remains(run):
     Transfer.objects.exclude(pk=Transfer.objects.first().pk).update(
         state="verified", finished_at=timezone.now()
     )
-    assert queue.progress(run).percent < 100
+    assert runs.progress(run).percent < 100

@@ -13,13 +13,14 @@ from django.db import connection
 from django.utils import timezone
 
 from recordings.catalog.scan import scan
-from recordings.models import AuditEntry, Copy, Recording, Transfer
+from recordings.models import AuditEntry, Copy, Pause, Recording, Run, Transfer
 from recordings.models.fields import SecretUnreadable
 from recordings.stores.base import AccessDenied
 from recordings.stores.folder import FolderStore
 from recordings.stores.s3 import S3Store
-from recordings.transfer import queue
-from recordings.transfer.saving import MOST_ATTEMPTS, clear_leftovers, save_batch
+from recordings.transfer import queue, runs
+from recordings.transfer.outcomes import MOST_ATTEMPTS
+from recordings.transfer.saving import clear_leftovers, save_waiting
 from tests.factories import make_archive, make_tenant, name_of
 from tests.services import program
 
@@ -44,7 +45,7 @@ def archive(tmp_path):
 
 
 def start(archive, recordings=None):
-    return queue.start_run(
+    return runs.start_run(
         recordings=Recording.objects.all() if recordings is None else recordings,
         archive=archive,
         actor="test",
@@ -54,8 +55,15 @@ def start(archive, recordings=None):
 
 def work():
     """Do what waits, as a worker would, with the waiting times cut short."""
-    while save_batch(owner=queue.me()).claimed:
-        Transfer.objects.filter(state="queued").update(next_try_at=timezone.now() - timedelta(seconds=1))
+    while save_waiting(owner=queue.me()).claimed:
+        time_passes()
+
+
+def time_passes():
+    """Let all waiting times and pauses come to their end."""
+    a_moment_ago = timezone.now() - timedelta(seconds=1)
+    Transfer.objects.filter(state="queued").update(next_try_at=a_moment_ago)
+    Pause.objects.update(until=a_moment_ago)
 
 
 def files(archive):
@@ -74,7 +82,7 @@ def test_each_copy_equals_what_lies_in_sea(tenant, archive, rclone_s3):
         assert copy.sha256 == hashlib.sha256(source).hexdigest() and copy.size == len(source)
         assert copy.recording.saved_at is not None
     run.refresh_from_db()
-    assert run.finished_at and queue.progress(run).percent == 100
+    assert run.finished_at and runs.progress(run).percent == 100
 
 
 def test_nothing_is_deleted_from_sea(tenant, archive, rclone_s3):
@@ -176,43 +184,44 @@ def test_a_copy_that_a_dead_worker_left_before_its_commit_is_adopted(tenant, arc
 def test_what_is_saved_already_is_not_queued_again(tenant, archive):
     start(archive)
     work()
-    with pytest.raises(queue.NothingToSave):
+    with pytest.raises(runs.NothingToSave):
         start(archive)
     assert queue.Run.objects.count() == 1
 
 
 def test_a_recording_that_is_being_saved_is_not_queued_twice(tenant, archive):
     start(archive)
-    with pytest.raises(queue.NothingToSave):
+    with pytest.raises(runs.NothingToSave):
         start(archive)
 
 
 def test_a_server_that_is_down_pauses_the_lane_and_burns_no_attempt(tenant, archive, rclone_s3):
     run = start(archive)
     rclone_s3.stop()
-    save_batch(owner=queue.me())
+    save_waiting(owner=queue.me())
     assert set(run.transfers.values_list("state", "attempts")) == {("queued", 0)}
     tenant.refresh_from_db()
     assert tenant.problem and tenant.problem_since
-    assert not queue.has_work()
+    assert Pause.objects.get().tenant == tenant and not queue.has_work()
     rclone_s3.start()
-    Transfer.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
+    time_passes()
     work()
-    assert queue.progress(run).verified == 12
+    assert runs.progress(run).verified == 12
 
 
 def test_an_archive_that_is_not_there_pauses_its_lane_with_a_sentence(tenant, archive):
     run = start(archive)
     Path(archive.folder).rename(f"{archive.folder}-away")
-    save_batch(owner=queue.me())
+    save_waiting(owner=queue.me())
     archive.refresh_from_db()
     assert archive.problem and archive.problem_since
     assert set(run.transfers.values_list("state", "attempts")) == {("queued", 0)}
+    assert Pause.objects.get().archive == archive and not queue.has_work()
     Path(f"{archive.folder}-away").rename(archive.folder)
-    Transfer.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
+    time_passes()
     work()
     archive.refresh_from_db()
-    assert queue.progress(run).verified == 12 and archive.problem == ""
+    assert runs.progress(run).verified == 12 and archive.problem == "" and not Pause.objects.exists()
 
 
 def test_leftovers_of_killed_workers_go_after_a_day_and_copies_stay(tenant, archive):
@@ -230,10 +239,9 @@ def test_a_secret_that_no_key_opens_pauses_the_lane_and_keeps_what_is_stored(ten
     stored = connection_value(tenant)
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
     run = start(archive)
-    save_batch(owner=queue.me())
-    assert set(run.transfers.values_list("state", "attempts", "reason_code")) == {
-        ("queued", 0, "secret_unreadable")
-    }
+    save_waiting(owner=queue.me())
+    assert set(run.transfers.values_list("state", "attempts")) == {("queued", 0)}
+    assert Pause.objects.get().code == "secret_unreadable"
     assert scan(tenant=type(tenant).objects.get(), actor="test").state == "failed"
     with pytest.raises(SecretUnreadable):
         type(tenant).objects.get().save()
@@ -291,6 +299,7 @@ def test_a_copy_that_is_made_again_replaces_the_row_of_the_damaged_one(tenant, a
     copy = Copy.objects.get()
     damaged = files(archive)[copy.path]
     Transfer.objects.update(state="queued", finished_at=None, next_try_at=timezone.now())
+    Run.objects.update(finished_at=None)
     damaged.write_bytes(b"x" * copy.size)
     work()
     again = Copy.objects.get()
@@ -310,7 +319,7 @@ def test_one_file_that_is_always_refused_does_not_stop_the_others(tenant, archiv
     monkeypatch.setattr(S3Store, "read", refused)
     run = start(archive)
     work()
-    told = queue.progress(run)
+    told = runs.progress(run)
     assert (told.verified, told.failed) == (11, 1)
     assert run.transfers.get(state="failed").recording == first
     tenant.refresh_from_db()

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recordings.models import Presence, Recording, Role, Scan
-from recordings.transfer.queue import start_run
+from recordings.transfer.runs import start_run
 from tests.factories import make_recording, make_tenant
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,9 @@ from django.utils import timezone
 from redis import Redis
 
 from recordings.models import Archive, AuditEntry, Presence, Recording, Role, Run, Transfer, TransferJob
+from recordings.stores.base import StoreFull
 from recordings.trail import Action
-from recordings.transfer import queue
+from recordings.transfer import lanes, runs
 from seaportal.celery import app
 from tests.factories import make_archive, make_recording, make_tenant, make_user
 
@@ -40,14 +41,14 @@ def told_to_workers(settings):
 
 def start(archive: Archive, *recordings: Recording, query: str = "", title: str = "A run") -> Run:
     chosen = Recording.objects.filter(pk__in=[one.pk for one in recordings])
-    return queue.start_run(
+    return runs.start_run(
         recordings=chosen, archive=archive, actor="ada@example.com", title=title, query=query
     )
 
 
 def settle(run: Run, state: str, **changes):
     run.transfers.filter(state="queued").update(state=state, finished_at=timezone.now(), **changes)
-    queue.close_if_done(run)
+    runs.close_if_done(run)
 
 
 def fail(run: Run, recording: Recording, reason: str, code: str):
@@ -89,9 +90,9 @@ def test_nothing_in_the_live_part_can_hold_the_focus(client, saver, archive):
 def test_what_makes_a_run_wait_is_told(client, saver, archive):
     tenant = make_tenant()
     run = start(archive, make_recording(tenant))
-    queue.pause_lane(seconds=60, reason="The disk is full.", code="full", archive=archive.pk)
+    lanes.pause(end=lanes.End("archive", archive.pk), error=StoreFull())
     said = page(client.get(reverse("run_live", args=[run.pk])))
-    assert "Waiting" in said and "The disk is full." in said and "no try is counted" in said
+    assert "Waiting" in said and "disk or quota is full" in said and "no try is counted" in said
 
 
 def test_failures_are_grouped_by_reason_soonest_expiry_first(client, saver, archive):
@@ -101,7 +102,7 @@ def test_failures_are_grouped_by_reason_soonest_expiry_first(client, saver, arch
     fail(run, late, "The copy differs from its source. (9 bytes)", "differs")
     fail(run, soon, "The source closed the connection. (12 of 40 bytes)", "short")
     fail(run, middle, "The copy differs from its source. (7 bytes)", "differs")
-    queue.close_if_done(run)
+    runs.close_if_done(run)
     response = client.get(reverse("run", args=[run.pk]))
     assert [(g["number"], g["said"]) for g in response.context["groups"]] == [
         (1, "The source closed the connection."),

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from recordings.models import TransferJob
-from recordings.transfer import queue
-from recordings.transfer.saving import save_batch
+from recordings.transfer import queue, runs
+from recordings.transfer.saving import save_waiting
 
 
 class Command(BaseCommand):
@@ -26,21 +26,21 @@ class Command(BaseCommand):
             known = ", ".join(TransferJob.objects.values_list("name", flat=True)) or "none yet"
             raise CommandError(f"There is no transfer job {job!r}. Known jobs: {known}.")
         try:
-            run = queue.run_job(job=found, actor="manage transfer")
-        except queue.NothingToSave as nothing:
+            run = runs.run_job(job=found, actor="manage transfer")
+        except runs.NothingToSave as nothing:
             self.stdout.write(str(nothing))
             if json:
                 self.stdout.write(
                     _line({"job": found.name, "total": 0, "verified": 0, "failed": 0, "gone": 0})
                 )
             return
-        while not queue.close_if_done(run):
-            if not save_batch(owner=queue.me()).claimed:
+        while not runs.close_if_done(run):
+            if not save_waiting(owner=queue.me()).claimed:
                 self._tell_pause(run.pk)
                 time.sleep(2)
                 queue.sweep()
         run.refresh_from_db()
-        done = queue.progress(run)
+        done = runs.progress(run)
         self.stdout.write(
             f"{done.verified:,} of {done.total:,} saved and verified in {run.archive}, {done.failed + done.gone:,} not."
         )

@@ -1,0 +1,111 @@
+"""Write what became of files: a group in one transaction, each row only with the epoch that it was claimed with."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from recordings import trail
+from recordings.models import Copy, Recording, Transfer
+from recordings.stores.base import Changed, NoSuchObject, StoreError
+from recordings.transfer import lanes, queue
+from recordings.transfer.copying import Stored
+
+log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 3
+FIRST_RETRY = timedelta(seconds=5)
+NOT_THERE = (NoSuchObject, Changed)  # this version is gone from SEA; the next scan says what became of it
+
+VERIFIED = """
+UPDATE recordings_transfer t
+SET state = 'verified', finished_at = statement_timestamp(), lease_until = NULL, reason = '', reason_code = ''
+FROM unnest(%s::bigint[], %s::int[]) AS mine(id, epoch)
+WHERE t.id = mine.id AND t.epoch = mine.epoch AND t.state = 'copying'
+RETURNING t.id
+"""
+
+# Saved is what lies in every archive that its run goes to. The rows were locked before, so of two archives that end at
+# once the later one sees the earlier.
+SAVED = """
+UPDATE recordings_recording r SET saved_at = statement_timestamp()
+FROM unnest(%s::bigint[], %s::bigint[]) AS mine(id, run)
+WHERE r.id = mine.id AND r.saved_at IS NULL AND NOT EXISTS (
+    SELECT FROM recordings_transfer t WHERE t.recording_id = mine.id AND t.run_id = mine.run AND t.state <> 'verified'
+)
+"""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that did not get through, by its own fault."""
+
+    row: Transfer
+    error: BaseException
+
+
+def write_verified(verified: Sequence[tuple[Transfer, Stored]]) -> int:
+    """Commit verified copies: transfer, copy, saved_at and the trail in one transaction. Returns how many counted."""
+    rows = [row for row, _ in verified]
+    ids = sorted({row.recording_id for row in rows})
+    with transaction.atomic():
+        list(Recording.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values("pk"))
+        with connection.cursor() as cursor:
+            cursor.execute(VERIFIED, [[row.pk for row in rows], [row.epoch for row in rows]])
+            counted = {row[0] for row in cursor.fetchall()}
+            mine = [(row, stored) for row, stored in verified if row.pk in counted]
+            _write_copies(mine)
+            cursor.execute(SAVED, [[row.recording_id for row, _ in mine], [row.run_id for row, _ in mine]])
+        lanes.works(tenants={row.tenant_id for row, _ in mine}, archives={row.archive_id for row, _ in mine})
+        trail.record_many(
+            trail.Entry(
+                actor=row.run.title, action=trail.Action.SAVED, object=row.recording.key, recording_id=row.recording_id,
+                detail={"run": row.run_id, "archive": row.archive.name, "path": stored.path, "sha256": stored.sha256},
+            )
+            for row, stored in mine
+        )  # fmt: skip
+    return len(mine)
+
+
+def _write_copies(mine: Sequence[tuple[Transfer, Stored]]) -> None:
+    Copy.objects.bulk_create(
+        [
+            Copy(
+                recording=row.recording, archive=row.archive, path=stored.path, size=stored.size, sha256=stored.sha256,
+                crc32=stored.crc32, etag=row.recording.etag, stored_at=Now(), verified_at=Now(),
+            )
+            for row, stored in mine
+        ],
+        # Saved again: the row tells of the file that was verified last, never of one that was found damaged.
+        update_conflicts=True,
+        unique_fields=["recording", "archive"],
+        update_fields=["path", "size", "sha256", "crc32", "etag", "stored_at", "verified_at"],
+    )  # fmt: skip
+
+
+def write_failures(failures: Sequence[Failure]) -> int:
+    """Count a try of each file, and let it wait for the next one; after the last it waits for a person. Returns how many."""
+    for failure in failures:
+        with transaction.atomic():
+            _write_failure(failure.row, failure.error)
+    return len(failures)
+
+
+def _write_failure(row: Transfer, error: BaseException) -> None:
+    if not isinstance(error, StoreError):
+        log.error("Saving %s broke off", row, exc_info=error)
+        error = StoreError("The portal failed while saving this file; its log says why.")
+    attempts = row.attempts + 1
+    told = {"reason": str(error), "reason_code": error.code, "lease_until": None, "owner": ""}
+    if isinstance(error, NOT_THERE):
+        queue.held(row).update(state=Transfer.State.GONE, finished_at=Now(), **told)
+    elif attempts >= MOST_ATTEMPTS:
+        queue.held(row).update(state=Transfer.State.FAILED, finished_at=Now(), attempts=attempts, **told)
+    else:
+        wait = FIRST_RETRY * 4**row.attempts
+        queue.held(row).update(
+            state=Transfer.State.QUEUED, attempts=attempts, next_try_at=Now() + wait, **told
+        )

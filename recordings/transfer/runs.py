@@ -1,0 +1,183 @@
+"""Runs: begin one from a search, tell how far it is, try its failures again, end it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from recordings import trail
+from recordings.models import Archive, Run, Transfer, TransferJob
+from recordings.models.recording import RecordingQuerySet
+from recordings.search.criteria import Criteria
+from recordings.search.results import found
+from recordings.transfer.lanes import open_lanes
+
+State = Transfer.State
+SPEED_WINDOW = timedelta(seconds=30)
+
+ENQUEUE = """
+INSERT INTO recordings_transfer
+    (run_id, recording_id, archive_id, tenant_id, state, size, expires_at, attempts, next_try_at, owner, epoch, reason, reason_code)
+SELECT %s, r.id, %s, r.tenant_id, 'queued', r.size, r.expires_at, 0, now(), '', 0, '', ''
+FROM recordings_recording r WHERE r.id IN ({chosen})
+ON CONFLICT DO NOTHING
+"""
+
+
+class NothingToSave(Exception):
+    """Nothing here needs saving: each of these recordings is in the archive already, is being saved, or is no longer in SEA."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. Bytes and speeds are of verified copies."""
+
+    total: int
+    verified: int
+    failed: int
+    gone: int
+    saving: int
+    waiting: int
+    bytes_done: int
+    total_bytes: int
+    files_per_second: float
+    bytes_per_second: float
+    finished: bool
+
+    @property
+    def remaining(self) -> int:
+        return self.saving + self.waiting
+
+    @property
+    def percent(self) -> int:
+        """Return the part that is settled, 0 to 100; 100 only when nothing remains."""
+        if not self.total:
+            return 100
+        settled = self.total - self.remaining
+        return 100 if not self.remaining else min(99, 100 * settled // self.total)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return the estimated seconds to the end, or None while there is no speed to tell from."""
+        return self.remaining / self.files_per_second if self.files_per_second else None
+
+
+def start_run(
+    *,
+    recordings: RecordingQuerySet,
+    archive: Archive,
+    actor: str,
+    title: str,
+    query: str = "",
+    job: TransferJob | None = None,
+    address: str = "",
+) -> Run:
+    """Queue what of these recordings is in SEA and not yet in the archive. Raises NothingToSave.
+
+    The caller tells the workers after commit; should that fail, the sweeper does within a minute.
+    """
+    chosen = recordings.in_sea().exclude(copies__archive=archive).order_by().values("pk")
+    statement, params = chosen.query.sql_with_params()
+    with transaction.atomic():
+        run = Run.objects.create(
+            title=title[:120], archive=archive, query=query, job=job, started_by=actor, total=0, total_bytes=0
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(ENQUEUE.format(chosen=statement), [run.pk, archive.pk, *params])
+        sums = run.transfers.aggregate(count=Count("pk"), bytes=Sum("size"))
+        if not sums["count"]:
+            raise NothingToSave
+        open_lanes(run)
+        run.total, run.total_bytes = sums["count"], sums["bytes"] or 0
+        run.save(update_fields=["total", "total_bytes"])
+        trail.record(
+            trail.Entry(
+                actor=actor,
+                address=address,
+                action=trail.Action.RUN_STARTED,
+                object=f"{run.total:,} recordings",
+                detail={"run": run.pk, "archive": archive.name, "bytes": run.total_bytes, "query": query},
+            )
+        )
+    return run
+
+
+def run_job(*, job: TransferJob, actor: str, address: str = "") -> Run:
+    """Start a run of a job: what its search finds now, as its maker may see it. Raises NothingToSave."""
+    recordings = found(Criteria.parse(job.query), job.created_by)
+    return start_run(
+        recordings=recordings,
+        archive=job.archive,
+        actor=actor,
+        title=job.name,
+        query=job.query,
+        job=job,
+        address=address,
+    )
+
+
+def close_if_done(run: Run) -> bool:
+    """Write the end of a run once none of its transfers is open."""
+    if run.transfers.filter(state__in=Transfer.OPEN).exists():
+        return False
+    Run.objects.filter(pk=run.pk, finished_at=None).update(finished_at=Now())
+    return True
+
+
+def retry(*, run: Run, actor: str, address: str = "") -> int:
+    """Give a run's failed transfers their tries again; return how many."""
+    with transaction.atomic():
+        open_elsewhere = Transfer.objects.filter(archive=run.archive, state__in=Transfer.OPEN).values(
+            "recording"
+        )
+        failed = run.transfers.filter(state=State.FAILED, recording__presence="in_sea")
+        count = failed.exclude(recording__in=open_elsewhere).update(
+            state=State.QUEUED, attempts=0, next_try_at=Now(), finished_at=None
+        )
+        if count:
+            Run.objects.filter(pk=run.pk).update(finished_at=None)
+            trail.record(
+                trail.Entry(
+                    actor=actor, address=address, action=trail.Action.RETRIED,
+                    object=f"{count:,} recordings", detail={"run": run.pk},
+                )
+            )  # fmt: skip
+    return count
+
+
+def failures(run: Run) -> QuerySet[Transfer]:
+    """Return what a run could not save, soonest expiry first."""
+    failed = run.transfers.filter(state__in=[State.FAILED, State.GONE])
+    return failed.select_related("recording", "tenant").order_by("expires_at", "id")
+
+
+def progress(run: Run) -> Progress:
+    """Count how far a run is, in one statement."""
+    now: datetime = timezone.now()
+    recent = Q(state=State.VERIFIED, finished_at__gt=now - SPEED_WINDOW)
+    told = run.transfers.aggregate(
+        total=Count("pk"),
+        verified=Count("pk", filter=Q(state=State.VERIFIED)),
+        failed=Count("pk", filter=Q(state=State.FAILED)),
+        gone=Count("pk", filter=Q(state=State.GONE)),
+        saving=Count("pk", filter=Q(state=State.COPYING)),
+        waiting=Count("pk", filter=Q(state=State.QUEUED)),
+        bytes_done=Sum("size", filter=Q(state=State.VERIFIED), default=0),
+        total_bytes=Sum("size", default=0),
+        recent=Count("pk", filter=recent),
+        recent_bytes=Sum("size", filter=recent, default=0),
+    )
+    window = min(SPEED_WINDOW.total_seconds(), max(1.0, (now - run.started_at).total_seconds()))
+    recent_files, recent_bytes = told.pop("recent"), told.pop("recent_bytes")
+    return Progress(
+        **told,
+        files_per_second=recent_files / window,
+        bytes_per_second=recent_bytes / window,
+        finished=run.finished_at is not None,
+    )

@@ -1,0 +1,84 @@
+"""kill -9 in the middle of a scan: what it listed is kept, the rest is listed, and nothing is marked gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+
+from recordings.catalog.scan import AlreadyScanning, scan
+from recordings.models import Recording, Scan, Shard
+from tests.factories import make_tenant, name_of
+from tests.faults.proxy import Proxy, delay
+from tests.faults.test_killed_worker import database_url
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FILES = 6_000
+DAYS = 6
+
+
+def start_scanner(tenant):
+    env = {**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_SCAN_SHARDS": "2"}
+    command = [sys.executable, "manage.py", "scan", "--tenant", tenant.name]
+    return subprocess.Popen(command, env=env, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.01)
+
+
+def place_of(path):
+    """Return the key after which a request lists."""
+    return parse_qs(urlsplit(path).query)["start-after"][0].removeprefix("recordings/")
+
+
+def test_a_killed_scan_is_gone_on_with_and_lists_only_the_rest(rclone_s3):
+    now = timezone.now().replace(microsecond=0)
+    for number in range(FILES):
+        started = now - timedelta(days=number % DAYS)
+        key = name_of(contact=f"{number:011d}", item=f"i{number}", started=started)
+        rclone_s3.put(f"recordings/{key}", b"", now - timedelta(days=number % DAYS))
+    with Proxy(rclone_s3.endpoint) as proxy:
+        tenant = make_tenant(s3=rclone_s3, endpoint=proxy.endpoint)
+        proxy.on(delay(0.3), query="list-type")
+        scanner = start_scanner(tenant)
+        wait_for(Recording.objects.filter(tenant=tenant).exists)
+        scanner.send_signal(signal.SIGKILL)
+        assert scanner.wait() == -signal.SIGKILL
+        killed = Scan.objects.get(tenant=tenant)
+        kept = Recording.objects.count()
+        done_parts = list(Shard.objects.filter(scan=killed).values_list("after", "until"))
+        assert killed.state == Scan.State.RUNNING, "the scanner was killed too late to prove anything"
+        assert 0 < kept < FILES and done_parts
+
+        with pytest.raises(AlreadyScanning):  # nobody knows yet that it is dead
+            scan(tenant=tenant, actor="test")
+        Scan.objects.update(beat_at=F("beat_at") - timedelta(minutes=4))
+        proxy.heal()
+        proxy.asked.clear()
+        done = scan(tenant=tenant, actor="test")
+
+    assert (done.pk, done.state, done.seen) == (killed.pk, Scan.State.COMPLETE, FILES)
+    rows = Recording.objects.filter(tenant=tenant)
+    assert rows.count() == rows.in_sea().count() == FILES
+    starts = [place_of(path) for _, path in proxy.asked if "start-after" in path]
+    again = [
+        start
+        for start in starts
+        for after, until in done_parts
+        if after <= start and (until is None or start < until)
+    ]
+    assert starts and not again, "what was listed before was listed again"
+    again = scan(tenant=tenant, actor="test")
+    assert (again.seen, again.new, again.changed, again.gone) == (FILES, 0, 0, 0)
