@@ -3,16 +3,20 @@
 import importlib
 import sys
 
-NAMES = ("catalog",)
+NAMES = ("catalog", "transfer")
 
 
 def main() -> int:
-    name, *options = sys.argv[1:] or ["catalog"]
-    if name.startswith("-"):
-        name, options = "catalog", sys.argv[1:]
+    if len(sys.argv) < 2:
+        return max(_run(name, []) for name in NAMES)
+    name, *options = sys.argv[1:]
     if name not in NAMES:
         print(f"There is no bench {name!r}. Known: {', '.join(NAMES)}.", file=sys.stderr)
         return 2
+    return _run(name, options)
+
+
+def _run(name: str, options: list[str]) -> int:
     result: int = importlib.import_module(f"benchmarks.{name}").main(options)
     return result
 

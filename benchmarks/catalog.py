@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import delay, listserver, weed
-from benchmarks.scanner import Scanner
+from benchmarks.orders import Process
 
 S5CMD = "s5cmd ls"
 
@@ -48,7 +48,11 @@ def main(options: list[str]) -> int:
         "--large", type=int, default=3_000_000, help="objects of the last run; 0 leaves it out"
     )
     wanted = parser.parse_args(options)
-    with tempfile.TemporaryDirectory(prefix="seaportal-bench-") as folder, Scanner() as ours:
+    with (
+        tempfile.TemporaryDirectory(prefix="seaportal-bench-") as folder,
+        Process("benchmarks.scanner") as ours,
+    ):
+        ours.ask("migrate")
         with weed.running(Path(folder)) as server:
             print(f"Filling SeaweedFS with {wanted.objects:,} objects …", flush=True)
             print(f"  {weed.fill(server, objects=wanted.objects):.0f} s", flush=True)
@@ -69,7 +73,7 @@ def main(options: list[str]) -> int:
     return 0
 
 
-def _compare(ours: Scanner, server: weed.Server, wanted: argparse.Namespace, title: str) -> None:
+def _compare(ours: Process, server: weed.Server, wanted: argparse.Namespace, title: str) -> None:
     """Let all programs take turns, and print a table of medians."""
     programs: dict[str, Callable[[], tuple[float, float, float]]] = {
         "ours, first scan": lambda: _ours(ours, "scan", seen=wanted.objects, new=wanted.objects),
@@ -98,7 +102,7 @@ def _compare(ours: Scanner, server: weed.Server, wanted: argparse.Namespace, tit
     print(f"Rows that one more re-scan wrote in the recordings table: {written}", flush=True)
 
 
-def _large(ours: Scanner, server: weed.Server, objects: int) -> None:
+def _large(ours: Process, server: weed.Server, objects: int) -> None:
     print(f"\n{objects:,} objects, the bench's own list server; one run\n", flush=True)
     _connect(ours, server)
     for name, new in (("ours, first scan", objects), ("ours, again", 0)):
@@ -109,14 +113,14 @@ def _large(ours: Scanner, server: weed.Server, objects: int) -> None:
         )
 
 
-def _connect(ours: Scanner, server: weed.Server) -> None:
+def _connect(ours: Process, server: weed.Server) -> None:
     ours.ask(
         "connect", endpoint=server.endpoint, bucket=server.bucket, prefix=server.prefix, region="us-east-1",
         access_key=server.access_key, secret_key=server.secret_key,
     )  # fmt: skip
 
 
-def _ours(ours: Scanner, order: str, **expected: int) -> tuple[float, float, float]:
+def _ours(ours: Process, order: str, **expected: int) -> tuple[float, float, float]:
     """Return seconds, CPU seconds and peak MB of one order."""
     began = time.perf_counter()
     answer = ours.ask(order)

@@ -1,17 +1,8 @@
-"""A process that scans when it is told to, as a worker does: its start-up is not part of a scan.
+"""A process that scans when it is told to."""
 
-Reads a line of JSON per order from standard input and writes one per answer.
-"""
-
-import json
-import os
 import resource
-import subprocess
-import sys
-from types import TracebackType
-from typing import Any, Self
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "seaportal.settings")
+from benchmarks.orders import Answer, follow
 
 TABLES = "recordings_recording, recordings_scan, recordings_shard, recordings_scanmiss"
 WRITES = """
@@ -20,54 +11,14 @@ WHERE relname = 'recordings_recording'
 """
 
 
-class Scanner:
-    """Our side of the bench: a context that holds the process."""
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.scanner"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.ask("migrate")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def ask(self, order: str, **details: object) -> dict[str, Any]:
-        """Give an order and wait for what came of it."""
-        assert self._process.stdin and self._process.stdout
-        print(json.dumps({"order": order, **details}), file=self._process.stdin, flush=True)
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit("The scanning process ended; what it said is above.")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-
-def main() -> None:
-    """Follow orders until standard input ends."""
-    import django
-
-    django.setup()
-    for line in sys.stdin:
-        order = json.loads(line)
-        print(json.dumps(_FOLLOW[order.pop("order")](**order)), flush=True)
-
-
-def _migrate() -> dict[str, Any]:
+def _migrate() -> Answer:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
     return {}
 
 
-def _connect(**place: str) -> dict[str, Any]:
+def _connect(**place: str) -> Answer:
     """Point the bench's tenant at a server, and forget everything about its recordings."""
     from django.db import connection
 
@@ -79,7 +30,7 @@ def _connect(**place: str) -> dict[str, Any]:
     return {}
 
 
-def _scan() -> dict[str, Any]:
+def _scan() -> Answer:
     from recordings.catalog.scan import scan
     from recordings.models import Tenant
 
@@ -92,7 +43,7 @@ def _scan() -> dict[str, Any]:
     return {"seen": done.seen, "new": done.new, "cpu": cpu, "rss": after.ru_maxrss / 1024}
 
 
-def _bare() -> dict[str, Any]:
+def _bare() -> Answer:
     """Send the requests of a known folder's scan and throw the answers away: what the server alone takes."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -110,7 +61,7 @@ def _bare() -> dict[str, Any]:
         return {"seen": sum(pool.map(count, Shard.objects.all()))}
 
 
-def _writes() -> dict[str, Any]:
+def _writes() -> Answer:
     """Return what PostgreSQL has counted on the recordings table so far."""
     from django.db import connection
 
@@ -122,7 +73,5 @@ def _writes() -> dict[str, Any]:
     return {"inserted": inserted, "updated": updated, "deleted": deleted, "dead": dead}
 
 
-_FOLLOW = {"migrate": _migrate, "connect": _connect, "scan": _scan, "bare": _bare, "writes": _writes}
-
 if __name__ == "__main__":
-    main()
+    follow({"migrate": _migrate, "connect": _connect, "scan": _scan, "bare": _bare, "writes": _writes})

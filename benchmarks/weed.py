@@ -77,12 +77,17 @@ def running(folder: Path) -> Iterator[Server]:
         log.close()
 
 
-def fill(server: Server, *, objects: int) -> float:
-    """Put so many objects, spread over 30 days of names, and return the seconds that it took."""
-    store = Loader(
+def loader(server: Server) -> Loader:
+    """Return the door through which objects are put."""
+    return Loader(
         server.bucket, endpoint=server.endpoint, access_key_id=KEY, secret_access_key=SECRET, region="us-east-1",
         client_options={"allow_http": True}, virtual_hosted_style_request=False,
     )  # fmt: skip
+
+
+def fill(server: Server, *, objects: int) -> float:
+    """Put so many objects, spread over 30 days of names, and return the seconds that it took."""
+    store = loader(server)
     today, body, began = datetime.now(UTC), b"0" * 64, time.perf_counter()
 
     def put(number: int) -> None:

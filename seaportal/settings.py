@@ -69,7 +69,7 @@ SCAN_SHARDS = number("SEAPORTAL_SCAN_SHARDS", 16, low=1, high=64)
 SCAN_EVERY_MINUTES = number("SEAPORTAL_SCAN_EVERY_MINUTES", 30, low=5, high=1440)  # of a new tenant
 LEASE_SECONDS = number("SEAPORTAL_LEASE_SECONDS", 90, low=5, high=3600)
 METADATA_MEGABYTES = number("SEAPORTAL_METADATA_MB", 1000, low=1, high=100_000)
-TRANSFER_THREADS = number("SEAPORTAL_TRANSFER_THREADS", 8, low=1, high=64)
+TRANSFER_THREADS = number("SEAPORTAL_TRANSFER_THREADS", 32, low=1, high=64)
 
 # --- the Django application ---------------------------------------------------------------------
 INSTALLED_APPS = [

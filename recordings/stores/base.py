@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -171,6 +172,15 @@ class Store(ABC):
 
 class WritableStore(Store):
     """Keep copies too: what an archive is."""
+
+    def digest(self, path: str) -> tuple[int, str]:
+        """Read a file through a new handle and return its size in bytes and its SHA-256 (lower-case hex)."""
+        sha, size = sha256(), 0
+        with self.read(path) as stream:
+            for chunk in stream.chunks():
+                sha.update(chunk)
+                size += len(chunk)
+        return size, sha.hexdigest()
 
     @abstractmethod
     def write(self, path: str, chunks: Iterable[bytes], *, token: str) -> ObjectFacts:

@@ -32,6 +32,8 @@ from recordings.stores.rename import rename_if_free
 _PART = re.compile(r"\..+\.part\Z", re.DOTALL)
 _TOKEN = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 _PAGE = 1000
+_MOST_KEPT = 10_000
+_kept: set[tuple[str, ...]] = set()  # directories whose names are on the medium
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -125,6 +127,16 @@ class FolderStore(WritableStore):
             facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
         return _facts(path, facts, digest=digest)
 
+    def digest(self, path: str) -> tuple[int, str]:
+        """Read a file through a new handle (see WritableStore.digest), into one buffer that stays in the processor's cache."""
+        fd, _ = self._open(path, None)
+        digest, size, buffer = sha256(), 0, bytearray(CHUNK)
+        with _named(path), open(fd, "rb", buffering=0) as file, memoryview(buffer) as view:
+            while got := file.readinto(buffer):
+                digest.update(view[:got])
+                size += got
+        return size, digest.hexdigest()
+
     def make_durable(self, path: str) -> None:
         """Wait until the medium has a file and its name, for one that somebody else's write left behind."""
         parts = _parts(path)
@@ -190,14 +202,9 @@ class FolderStore(WritableStore):
         with _directory(self.root) as fd:
             here = os.dup(fd)
         try:
-            for name in parts[:-1]:
-                if make:
-                    try:
-                        os.mkdir(name, 0o750, dir_fd=here)
-                        os.fsync(here)  # or a crash takes the directory, and the file in it, away again
-                    except FileExistsError:
-                        pass
-                below = os.open(name, _DIRECTORY, dir_fd=here)
+            for depth, name in enumerate(parts[:-1], start=1):
+                path = (str(self.root), *parts[:depth])
+                below = _make_directory(name, here, path) if make else os.open(name, _DIRECTORY, dir_fd=here)
                 os.close(here)
                 here = below
             yield here
@@ -215,6 +222,26 @@ def _parts(path: str) -> list[str]:
     if long or "\0" in path or any(part in ("", ".", "..") for part in parts):
         raise BadPath(ascii(path)[:200])
     return parts
+
+
+def _make_directory(name: str, parent: int, path: tuple[str, ...]) -> int:
+    """Open a directory, made when it is not there, whose name the medium has: a crash must not take it away with its files.
+
+    Somebody else may have made it a moment ago, so this process waits for the medium once for each.
+    """
+    try:
+        below = os.open(name, _DIRECTORY, dir_fd=parent)
+    except FileNotFoundError:
+        _kept.discard(path)
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o750, dir_fd=parent)
+        below = os.open(name, _DIRECTORY, dir_fd=parent)
+    if path not in _kept:
+        os.fsync(parent)
+        if len(_kept) > _MOST_KEPT:
+            _kept.clear()
+        _kept.add(path)
+    return below
 
 
 def _part_name(name: str, token: str) -> str:

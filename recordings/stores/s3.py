@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 # What obstore's paths cannot hold: control characters, empty or dotted parts, a slash at either end, text that is no UTF-8.
 # Such keys go over the wire directly.
 _AWKWARD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|//|\A/|/\Z|(?:\A|/)\.\.?(?:/|\Z)")
+FAST_CHUNK = 128 * 1024  # bytes: still in the processor's cache when it is hashed and written
 _REGION = re.compile(r"[a-z0-9-]{3,32}")
 _RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+)\Z")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
@@ -144,7 +145,7 @@ class S3Store(Store):
         try:
             result = obstore.get(self._fast_store(), self.prefix + key, options=options)
             meta = result.meta
-            stream = result.stream(min_chunk_size=CHUNK)
+            stream = result.stream(min_chunk_size=FAST_CHUNK)
         except (BaseError, OSError, ValueError) as error:
             named = _named(error, key)
             if (

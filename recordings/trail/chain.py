@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +14,15 @@ from django.utils import timezone
 from recordings.models import AuditEntry
 
 START = "0" * 64
+# Many at once, in their order: a batch of files has an entry each.
+APPEND = """
+INSERT INTO recordings_auditentry (at, actor, address, action, object, recording_id, detail, previous, hash)
+SELECT at, actor, address, action, object, recording_id, detail, previous, hash
+FROM unnest(
+    %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::jsonb[], %s::text[], %s::text[]
+) WITH ORDINALITY AS said(at, actor, address, action, object, recording_id, detail, previous, hash, place)
+ORDER BY place
+"""
 _LOCK = 0x5EA_A0D17  # one writer at a time, or two entries would follow the same one
 
 
@@ -73,10 +83,23 @@ class Verdict:
 
 
 def _digest(entry: AuditEntry) -> str:
-    said = [
-        entry.previous, entry.at.isoformat(), entry.actor, entry.address, entry.action,
-        entry.object, entry.recording_id, entry.detail,
-    ]  # fmt: skip
+    said = (
+        entry.previous, entry.at, entry.actor, entry.address, entry.action, entry.object, entry.recording_id, entry.detail,
+    )  # fmt: skip
+    return _hash(*said)
+
+
+def _hash(
+    previous: str,
+    at: datetime,
+    actor: str,
+    address: str,
+    action: str,
+    told: str,
+    recording: int | None,
+    detail: Any,
+) -> str:
+    said = [previous, at.isoformat(), actor, address, action, told, recording, detail]
     return hashlib.sha256(json.dumps(said, ensure_ascii=True, sort_keys=True).encode()).hexdigest()
 
 
@@ -92,13 +115,15 @@ def record_many(entries: Iterable[Entry]) -> None:
         previous = AuditEntry.objects.order_by("-id").values_list("hash", flat=True).first() or START
         rows = []
         for entry in entries:
-            row = AuditEntry(
-                at=timezone.now(), actor=entry.actor, address=entry.address, action=entry.action.value,
-                object=_storable(entry.object), recording_id=entry.recording_id, detail=entry.detail, previous=previous,
+            said = (
+                timezone.now(), entry.actor, entry.address, entry.action.value, _storable(entry.object), entry.recording_id,
+                entry.detail,
             )  # fmt: skip
-            row.hash = previous = _digest(row)
-            rows.append(row)
-        AuditEntry.objects.bulk_create(rows)
+            hashed = _hash(previous, *said)
+            rows.append((*said[:-1], json.dumps(entry.detail), previous, hashed))
+            previous = hashed
+        if rows:
+            cursor.execute(APPEND, [list(column) for column in zip(*rows, strict=True)])
 
 
 def _storable(text: str) -> str:

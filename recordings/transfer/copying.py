@@ -1,10 +1,11 @@
 """Stream one recording from SEA into an archive. Knows bytes and files; the database is the caller's business."""
 
 import hashlib
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from isal.isal_zlib import crc32
 
 from recordings.stores.base import (
     AlreadyThere,
@@ -17,7 +18,7 @@ from recordings.stores.base import (
 )
 from recordings.stores.folder import FolderStore
 from recordings.stores.paths import safe_path
-from recordings.transfer.verifying import CopyDiffers, digest, read_back
+from recordings.transfer.verifying import CopyDiffers, read_back
 
 MOST_VERSIONS = 20  # of one key that an archive keeps side by side
 BREAKS = 5  # of one file's connection that are taken up where they broke
@@ -62,24 +63,19 @@ class Incoming:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes. Raises Changed, ShortRead and the errors of SEA."""
-        try:
-            yield from self._chunks()
-        except StoreError as error:
-            self.failed = error
-            raise
-
-    def _chunks(self) -> Iterator[bytes]:
         for left in range(BREAKS, -1, -1):
             began = self.size
             try:
                 with self._open() as stream:
                     for chunk in stream.chunks():
                         self.size += len(chunk)
-                        self.crc32 = zlib.crc32(chunk, self.crc32)
+                        self.crc32 = crc32(chunk, self.crc32)
                         yield chunk
                 return
-            except (ShortRead, Unreachable):
-                if not left or self.size == began or self.size >= self.order.size:
+            except StoreError as error:
+                broke = isinstance(error, (ShortRead, Unreachable)) and began < self.size < self.order.size
+                if not (broke and left):
+                    self.failed = error
                     raise
 
     def _open(self) -> ReadStream:
@@ -139,7 +135,7 @@ def _is_the_same(target: FolderStore, path: str, known: Stored) -> bool:
     """Compare what lies under a name with SEA's bytes; what is the same is made durable, for its writer may have died."""
     try:
         target.make_durable(path)
-        return digest(target, path) == (known.size, known.sha256)
+        return target.digest(path) == (known.size, known.sha256)
     except StoreError as error:
         raise AtArchive from error
 

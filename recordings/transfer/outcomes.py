@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
 
 from recordings import trail
-from recordings.models import Copy, Recording, Transfer
+from recordings.models import Transfer
 from recordings.stores.base import Changed, NoSuchObject, StoreError
 from recordings.transfer import lanes, queue
 from recordings.transfer.copying import Stored
@@ -20,12 +21,24 @@ MOST_ATTEMPTS = 3
 FIRST_RETRY = timedelta(seconds=5)
 NOT_THERE = (NoSuchObject, Changed)  # this version is gone from SEA; the next scan says what became of it
 
+LOCK = "SELECT FROM recordings_recording WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 VERIFIED = """
 UPDATE recordings_transfer t
 SET state = 'verified', finished_at = statement_timestamp(), lease_until = NULL, reason = '', reason_code = ''
 FROM unnest(%s::bigint[], %s::int[]) AS mine(id, epoch)
 WHERE t.id = mine.id AND t.epoch = mine.epoch AND t.state = 'copying'
 RETURNING t.id
+"""
+
+# Saved again: the row tells of the file that was verified last, never of one that was found damaged.
+COPIES = """
+INSERT INTO recordings_copy (recording_id, archive_id, path, size, sha256, crc32, etag, stored_at, verified_at)
+SELECT recording_id, archive_id, path, size, sha256, crc32, etag, statement_timestamp(), statement_timestamp()
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::text[])
+    AS mine(recording_id, archive_id, path, size, sha256, crc32, etag)
+ON CONFLICT (recording_id, archive_id) DO UPDATE SET
+    path = excluded.path, size = excluded.size, sha256 = excluded.sha256, crc32 = excluded.crc32, etag = excluded.etag,
+    stored_at = excluded.stored_at, verified_at = excluded.verified_at
 """
 
 # Saved is what lies in every archive that its run goes to. The rows were locked before, so of two archives that end at
@@ -52,12 +65,12 @@ def write_verified(verified: Sequence[tuple[Transfer, Stored]]) -> int:
     rows = [row for row, _ in verified]
     ids = sorted({row.recording_id for row in rows})
     with transaction.atomic():
-        list(Recording.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values("pk"))
         with connection.cursor() as cursor:
+            cursor.execute(LOCK, [ids])
             cursor.execute(VERIFIED, [[row.pk for row in rows], [row.epoch for row in rows]])
             counted = {row[0] for row in cursor.fetchall()}
             mine = [(row, stored) for row, stored in verified if row.pk in counted]
-            _write_copies(mine)
+            _write_copies(cursor, mine)
             cursor.execute(SAVED, [[row.recording_id for row, _ in mine], [row.run_id for row, _ in mine]])
         lanes.works(tenants={row.tenant_id for row, _ in mine}, archives={row.archive_id for row, _ in mine})
         trail.record_many(
@@ -70,20 +83,13 @@ def write_verified(verified: Sequence[tuple[Transfer, Stored]]) -> int:
     return len(mine)
 
 
-def _write_copies(mine: Sequence[tuple[Transfer, Stored]]) -> None:
-    Copy.objects.bulk_create(
-        [
-            Copy(
-                recording=row.recording, archive=row.archive, path=stored.path, size=stored.size, sha256=stored.sha256,
-                crc32=stored.crc32, etag=row.recording.etag, stored_at=Now(), verified_at=Now(),
-            )
-            for row, stored in mine
-        ],
-        # Saved again: the row tells of the file that was verified last, never of one that was found damaged.
-        update_conflicts=True,
-        unique_fields=["recording", "archive"],
-        update_fields=["path", "size", "sha256", "crc32", "etag", "stored_at", "verified_at"],
-    )  # fmt: skip
+def _write_copies(cursor: CursorWrapper, mine: Sequence[tuple[Transfer, Stored]]) -> None:
+    rows = [
+        (row.recording_id, row.archive_id, done.path, done.size, done.sha256, done.crc32, row.recording.etag)
+        for row, done in mine
+    ]
+    if rows:
+        cursor.execute(COPIES, [list(column) for column in zip(*rows, strict=True)])
 
 
 def write_failures(failures: Sequence[Failure]) -> int:

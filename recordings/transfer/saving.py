@@ -2,7 +2,6 @@
 
 import logging
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,9 +21,10 @@ from recordings.transfer.outcomes import Failure, write_failures, write_verified
 log = logging.getLogger(__name__)
 
 LEFTOVER = timedelta(days=1)
-GROUP = 100  # outcomes written in one transaction, at most
+GROUP = 200  # outcomes written in one transaction, at most
+GROUP_WAIT = 0.4  # seconds that an outcome waits for others to be written with
+CLAIM = 200  # files claimed at once, at least: they wait in hand, with a lease
 FIRST_PACE = 8  # files in flight to begin with
-GROUP_WAIT = 0.5  # seconds to wait for the next outcome before looking after leases
 
 
 @dataclass
@@ -75,7 +75,7 @@ def save_waiting(*, owner: str, seconds: float = 60.0) -> Batch:
 
 @dataclass
 class _Saver:
-    """One worker's files in hand: claimed and waiting, in flight, and come back."""
+    """One worker's files in hand: claimed and waiting, in flight, come back."""
 
     owner: str
     until: float
@@ -84,6 +84,8 @@ class _Saver:
     waiting: deque[Transfer] = field(default_factory=deque)
     flying: dict[int, Transfer] = field(default_factory=dict)
     back: SimpleQueue[Outcome] = field(default_factory=SimpleQueue)
+    outcomes: list[Outcome] = field(default_factory=list)  # come back, not written yet
+    dry: bool = False  # the last claim found too little: look again after the next outcomes
     closed: set[End] = field(default_factory=set)
     touched: dict[int, Transfer] = field(default_factory=dict)  # one row of each run
     renewed: float = field(default_factory=monotonic)
@@ -95,8 +97,8 @@ class _Saver:
         self._claim()
         while self.waiting or self.flying:
             self._send()
-            outcomes = self._come_back()
-            self._settle(outcomes)
+            self._come_back()
+            self._settle()
             self._renew()
             if len(self.waiting) < self.pace.now:
                 self._claim()
@@ -105,9 +107,12 @@ class _Saver:
         return self.batch
 
     def _claim(self) -> None:
-        if monotonic() > self.until:
+        """Take more, unless the time is up; after a claim that gave less than it could, not before the next outcomes."""
+        if monotonic() > self.until or self.dry:
             return
-        rows = queue.claim(owner=self.owner, limit=2 * self.pace.now)
+        limit = max(CLAIM, 2 * self.pace.now)
+        rows = queue.claim(owner=self.owner, limit=limit)
+        self.dry = len(rows) < limit
         self.batch.claimed += len(rows)
         self.waiting.extend(rows)
         self.touched.update((row.run_id, row) for row in rows)
@@ -140,20 +145,23 @@ class _Saver:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the file must come back
             self.back.put(Outcome(row, error=error))
 
-    def _come_back(self) -> list[Outcome]:
-        """Wait for the next outcome, and take all others that are there by then."""
-        outcomes = list[Outcome]()
-        try:
-            outcomes.append(self.back.get(timeout=GROUP_WAIT))
-            while len(outcomes) < GROUP:
-                outcomes.append(self.back.get_nowait())
-        except Empty:
-            pass
-        for outcome in outcomes:
+    def _come_back(self) -> None:
+        """Gather what comes back until a group is full or old enough, and send the next files meanwhile."""
+        deadline = monotonic() + GROUP_WAIT
+        while self.flying and len(self.outcomes) < GROUP and (left := deadline - monotonic()) > 0:
+            try:
+                outcome = self.back.get(timeout=left)
+            except Empty:
+                return
             del self.flying[outcome.row.pk]
-        return outcomes
+            self.outcomes.append(outcome)
+            self._send()
 
-    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+    def _settle(self) -> None:
+        """Write what came back: the verified ones in one transaction, then each failure."""
+        outcomes, self.outcomes = self.outcomes, []
+        if outcomes:
+            self.dry = False
         verified = [(one.row, one.stored) for one in outcomes if one.stored]
         if verified:
             self.batch.verified += write_verified(verified)
