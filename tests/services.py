@@ -97,6 +97,20 @@ class WeedS3:
     access_key: str = KEY
     secret_key: str = SECRET
 
+    def put(self, key: str, body: bytes) -> None:
+        """Put an object, as CXone would; its LastModified is now."""
+        client(self).put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def body(self, key: str) -> bytes:
+        """Return an object's bytes."""
+        body: bytes = client(self).get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return body
+
+    def keys(self) -> list[str]:
+        """Return all keys; up to 1,000."""
+        told = client(self).list_objects_v2(Bucket=self.bucket)
+        return [one["Key"] for one in told.get("Contents", [])]
+
 
 def wait_for(endpoint: str, server: "subprocess.Popen[bytes]") -> None:
     """Wait up to 30 s until a server answers anything at all."""

@@ -86,6 +86,7 @@ class S3Store(Store):
             verify_tls=verify_tls,
         )
         self.wire = Wire(self.access, read_timeout=read_timeout, attempts=attempts)
+        self._read_timeout, self._attempts = read_timeout, attempts
         self._fast: FastStore | None = None
         self._lock = threading.Lock()
 
@@ -201,7 +202,7 @@ class S3Store(Store):
             "allow_http": access.endpoint.startswith("http://"),
             "allow_invalid_certificates": not access.verify_tls,
             "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT),
-            "read_timeout": timedelta(seconds=READ_TIMEOUT),
+            "read_timeout": timedelta(seconds=self._read_timeout),
             "timeout": timedelta(hours=6),  # of a whole object: a large one over a slow line is no failure
             "pool_max_idle_per_host": str(POOL),
         }
@@ -217,7 +218,7 @@ class S3Store(Store):
             secret_access_key=access.secret_key,
             virtual_hosted_style_request=False,
             client_options=options,
-            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=60)},
+            retry_config={"max_retries": self._attempts - 1, "retry_timeout": timedelta(seconds=60)},
         )
 
 

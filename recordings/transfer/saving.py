@@ -24,6 +24,7 @@ LEFTOVER = timedelta(days=1)
 GROUP = 200  # outcomes written in one transaction, at most
 GROUP_WAIT = 0.4  # seconds that an outcome waits for others to be written with
 CLAIM = 200  # files claimed at once, at least: they wait in hand, with a lease
+BREATH = 5  # seconds until a file is tried again whose server asked to slow down; others may go meanwhile
 FIRST_PACE = 8  # files in flight to begin with
 
 
@@ -179,7 +180,8 @@ class _Saver:
     def _stand_still(self, row: Transfer, end: End, error: StoreError) -> None:
         """Put a file back with no try counted. Slower when asked to slow down; else its lane pauses until it works again."""
         self.batch.put_back += 1
-        queue.put_back([row], reason=str(error), code=error.code)
+        wait = BREATH if isinstance(error, Throttled) else 0
+        queue.put_back([row], seconds=wait, reason=str(error), code=error.code)
         if isinstance(error, Throttled) and self.pace.now > 1:
             self.pace.throttled()
             return
