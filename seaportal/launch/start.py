@@ -16,7 +16,7 @@ from seaportal.launch.portal import Portal, sample_server
 from seaportal.launch.steps import Command, say, step
 from seaportal.launch.supervisor import Child, StopRequested
 
-SAMPLE_BUCKET = "acme-sea"
+SAMPLE_BUCKET, SAMPLE_CALLS = "acme-sea", "calls.csv"
 
 
 def demo(arguments: list[str]) -> int:
@@ -89,6 +89,10 @@ def _start_demo(portal: Portal, port: int) -> list[str]:
     with step("scan") as line:
         lines = portal.finish(scanning).printed.strip().splitlines()
         line.result = lines[-1] if lines else "done"
+    if first:
+        with step("call metadata") as line:
+            calls = portal.manage("import_metadata", "--tenant", made["tenant"], str(sample / SAMPLE_CALLS))
+            line.result = calls.printed.strip().splitlines()[-1]
     closing = [f"  Open http://127.0.0.1:{port}/ and sign in:", ""]
     for person in made["sign_ins"]:
         closing.append(f"    {person['role']:<12} {person['email']:<26} {person['password']}")

@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from seaportal.sample import BUCKET, PREFIX
+from seaportal.sample.calls import calls_csv
 from seaportal.sample.clips import ALL_CLIPS, Clip, encode_all
 from seaportal.sample.plan import Planned, plan
 
 VERSION = 1
 MARKER = ".made.json"  # beside the bucket, not in it: what is in the bucket is in SEA
+CALLS = "calls.csv"  # what CXone would export of the sample's calls; beside the bucket too
 _GETS_OLD_AFTER = timedelta(days=20)
 
 
@@ -61,6 +63,7 @@ def make_sample(
     for number, planned in enumerate(files, start=1):
         size += _write(bucket / PREFIX / planned.name, planned, media)
         say_seldom(f"sample: {number} of {len(files)} recordings written")
+    (folder / CALLS).write_text(calls_csv(files, seed=f"{now:%Y-%m-%d}"), encoding="utf-8")
     _save(
         marker,
         {"version": VERSION, "state": "made", "made_at": now.isoformat(), "files": len(files), "size": size},

@@ -6,11 +6,15 @@ from datetime import UTC, datetime, timedelta
 import av
 import pytest
 
+from recordings.catalog.metadata.importing import run_import
+from recordings.catalog.metadata.uploading import ask, look, proposed, upload
 from recordings.sea.filename import parse
 from seaportal.sample import BUCKET, PREFIX
+from seaportal.sample.calls import MALFORMED, WITHOUT_A_FILE
 from seaportal.sample.clips import SCREEN_CLIPS, VOICE_CLIPS, encode_all
 from seaportal.sample.plan import SHOWCASE_CONTACT, VENDOR_EXAMPLE, plan
-from seaportal.sample.write import SampleFolderRefused, make_sample
+from seaportal.sample.write import CALLS, SampleFolderRefused, make_sample
+from tests.factories import make_recording, make_tenant
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
@@ -130,3 +134,20 @@ def test_a_folder_of_somebody_else_is_refused_and_untouched(tmp_path):
     with pytest.raises(SampleFolderRefused):
         make_sample(folder=tmp_path, now=NOW)
     assert (tmp_path / BUCKET / "mine.mp4").read_bytes() == b"mine"
+
+
+@pytest.mark.django_db
+def test_its_calls_are_imported_without_a_question_and_tell_what_has_no_file(made, files):
+    tenant = make_tenant()
+    source = upload(
+        tenant=tenant, file_name=CALLS, chunks=[(made[0] / CALLS).read_bytes()], actor="ann@example.com"
+    )
+    told = look(source.file)
+    mapping, _ = proposed(told)
+    ask(source=source, mapping=mapping, headings=told.headings, actor="ann@example.com")
+    for name in {file.name for file in files}:
+        make_recording(tenant, key=name)
+    done = run_import(source=source)
+    assert done.state == "done" and done.malformed == len(MALFORMED)
+    assert 0 < done.missing_contacts <= WITHOUT_A_FILE
+    assert done.new > 1000 and done.unmatched < 20
