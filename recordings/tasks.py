@@ -11,7 +11,7 @@ from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import MetadataImport, NameReading, Tenant
 from recordings.oversight import alerts
-from recordings.transfer import queue, saving
+from recordings.transfer import due, queue, releasing, saving
 
 
 @shared_task
@@ -76,6 +76,22 @@ def sweep() -> None:
     queue.sweep()
     if queue.has_work():
         transfer_work.delay()
+
+
+@shared_task
+def release_due() -> None:
+    """Ask SEA what became of open deletes, and wake a worker for each tenant that may have something to release."""
+    releasing.resolve_unknown(owner=queue.me())
+    for tenant_id in due.open_tenants():
+        release_work.delay(tenant_id)
+
+
+@shared_task
+def release_work(tenant_id: int) -> None:
+    """Release what is due of one tenant; hand over to a new message while something was."""
+    batch = releasing.release_waiting(owner=queue.me(), tenant=Tenant.objects.get(pk=tenant_id))
+    if batch.released:
+        release_work.delay(tenant_id)
 
 
 @shared_task

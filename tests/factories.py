@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from recordings.catalog.metadata.importing import run_import
 from recordings.catalog.metadata.uploading import ask, look, proposed, upload
-from recordings.models import Archive, Copy, MetadataImport, Recording, Role, Tenant, User
+from recordings.models import Archive, Copy, MetadataImport, Presence, Recording, Release, Role, Tenant, User
 from recordings.sea.filename import parse
 
 _numbers = count(1)
@@ -81,6 +81,29 @@ def make_copy(recording: Recording, archive: Archive, *, path: str = "", sha256:
         recording=recording, archive=archive, path=path or recording.key, size=recording.size, sha256=sha256,
         etag=recording.etag, stored_at=now, verified_at=now,
     )  # fmt: skip
+
+
+def make_released(recording: Recording) -> Release:
+    """Call a recording released an hour ago, with its copy and its receipt."""
+    then = timezone.now() - timedelta(hours=1)
+    archive, _ = Archive.objects.get_or_create(name="Long ago", defaults={"folder": "/srv/long-ago"})
+    copy, _ = Copy.objects.get_or_create(
+        recording=recording, archive=archive,
+        defaults={
+            "path": recording.key, "size": recording.size, "sha256": "0" * 64, "etag": recording.etag,
+            "stored_at": then - timedelta(days=1), "verified_at": then - timedelta(days=1),
+        },
+    )  # fmt: skip
+    receipt = Release.objects.create(
+        recording=recording, tenant=recording.tenant, state=Release.State.RELEASED, by="Release", key=recording.key,
+        size=recording.size, etag=recording.etag, sha256=copy.sha256, permitted_at=then, deleted_at=then, finished_at=then,
+        rule="3 days after verification (the tenant’s rule)",
+        copies=[{"archive": archive.name, "path": copy.path, "verified_at": copy.verified_at.isoformat()}],
+    )  # fmt: skip
+    Recording.objects.filter(pk=recording.pk).update(
+        presence=Presence.RELEASED, gone_at=timezone.now(), missed_scans=0, saved_at=then - timedelta(days=1)
+    )
+    return receipt
 
 
 METADATA = (

@@ -52,6 +52,13 @@ SELECT (SELECT count(*) FROM held) + (SELECT count(*) FROM kept) = 2,
     set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true)
 """
 
+# What was released while this scan was listing: it may have been listed just before. The minutes are for clocks that differ.
+FORGET_RELEASED = """
+DELETE FROM listed l USING recordings_scan s, recordings_release x
+WHERE s.id = %(scan)s AND x.tenant_id = %(tenant)s AND x.state = 'released'
+  AND x.deleted_at > s.started_at - INTERVAL '2 minutes' AND l.key = x.key AND (l.etag, l.size) = (x.etag, x.size)
+"""
+
 # Live rows of this key range that the listing did not show. Only remembered: reconcile decides, after a complete scan.
 REMEMBER_MISSED = f"""
 INSERT INTO recordings_scanmiss (scan_id, recording_id)
@@ -224,6 +231,7 @@ def _merge_known(cursor: CursorWrapper, chunk: Chunk, named: dict[str, object]) 
     cursor.execute(PREPARE)
     with cursor.copy(f"COPY listed ({COLUMNS}) FROM STDIN") as copy:
         copy.write(chunk.block.text)
+    cursor.execute(FORGET_RELEASED, named)
     cursor.execute(REMEMBER_MISSED, named)
     cursor.execute(CLOSE_CHANGED, named)
     changed = cursor.rowcount

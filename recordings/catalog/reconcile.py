@@ -6,6 +6,7 @@ vanished  gone before its time: two complete scans in a row did not list it, and
 What is gone is marked, alerted and put on the trail in one transaction: none of the three without the others.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,29 @@ VANISH = f"""
 UPDATE recordings_recording r SET presence = '{Presence.VANISHED}', gone_at = now(), loss_id = NULL
 WHERE r.id = ANY(%(ids)s) AND r.presence = 'in_sea'
 RETURNING r.id, r.key, r.saved_at IS NULL
+"""
+# Of what is gone, what was being released when its worker died or SEA did not answer: gone by us, after the whole gate.
+# The rows are locked first, then the receipt is written, then the presence, which the database ties to the receipt.
+BEING_RELEASED = """
+SELECT r.id FROM recordings_recording r
+WHERE r.presence = 'in_sea' AND r.id = ANY(%(ids)s)
+  AND EXISTS (SELECT FROM recordings_release x WHERE x.recording_id = r.id AND x.state IN ('deleting', 'unknown'))
+ORDER BY r.id FOR NO KEY UPDATE
+"""
+RECEIPTS = """
+UPDATE recordings_release SET state = 'released', deleted_at = statement_timestamp(), finished_at = statement_timestamp(),
+    lease_until = NULL, owner = '', reason = 'A complete scan found that SEA does not have it any more.', epoch = epoch + 1
+WHERE recording_id = ANY(%(ids)s) AND state IN ('deleting', 'unknown')
+RETURNING id, recording_id, key, etag, size, sha256, copies, rule
+"""
+RELEASE = f"""
+UPDATE recordings_recording SET presence = '{Presence.RELEASED}', gone_at = statement_timestamp(), missed_scans = 0
+WHERE id = ANY(%(ids)s)
+"""
+EXPIRED_BEING_RELEASED = f"""
+SELECT r.id FROM recordings_recording r JOIN {MISSED} u ON r.id = u.recording_id
+WHERE r.presence = 'in_sea' AND r.expires_at <= now()
+  AND EXISTS (SELECT FROM recordings_release x WHERE x.recording_id = r.id AND x.state IN ('deleting', 'unknown'))
 """
 # Versions that the merge closed since the last complete scan, because the listing shows another one under their key.
 OVERWRITTEN = """
@@ -123,14 +147,37 @@ def _settle(scan: Scan) -> list[Row]:
         overwritten = _overwritten(cursor, named)
         cursor.execute(COUNT_MISS, named)
         cursor.execute(FORGIVE, named)
+        cursor.execute(EXPIRED_BEING_RELEASED, named)
+        released = _release(cursor, [row[0] for row in cursor.fetchall()])
         cursor.execute(EXPIRE, named)
         expired: list[Row] = cursor.fetchall()
         cursor.execute(NEW_UNPARSED, named)
         _tell_unparsed(tenant, cursor.fetchone()[0])
         _tell(tenant, overwritten, "overwritten")
         _tell(tenant, expired, "expired")
-        _record(tenant, [(overwritten, "overwritten"), (expired, "expired")])
+        _record(tenant, [(overwritten, "overwritten"), (expired, "expired")], released)
     return expired
+
+
+def _release(cursor: CursorWrapper, ids: Sequence[int]) -> list[trail.Entry]:
+    """Call what is gone and was being released released, with its receipt; return what to put on the trail."""
+    cursor.execute(BEING_RELEASED, {"ids": list(ids)})
+    ours = [row[0] for row in cursor.fetchall()]
+    if not ours:
+        return []
+    cursor.execute(RECEIPTS, {"ids": ours})
+    receipts = cursor.fetchall()
+    cursor.execute(RELEASE, {"ids": [row[1] for row in receipts]})
+    return [
+        trail.Entry(
+            actor="Scan", action=trail.Action.RELEASED, object=key, recording_id=recording,
+            detail={
+                "release": pk, "etag": etag, "size": size, "sha256": sha256, "rule": rule,
+                "copies": json.loads(copies) if isinstance(copies, str) else copies,
+            },
+        )
+        for pk, recording, key, etag, size, sha256, copies, rule in receipts
+    ]  # fmt: skip
 
 
 def _hold(cursor: CursorWrapper, scan: Scan) -> None:
@@ -154,10 +201,11 @@ def _vanish(scan: Scan, ids: Sequence[int]) -> list[Row]:
         return []
     with transaction.atomic(), connection.cursor() as cursor:
         _hold(cursor, scan)
+        released = _release(cursor, ids)
         cursor.execute(VANISH, {"ids": list(ids)})
         rows: list[Row] = cursor.fetchall()
         _tell(scan.tenant, rows, "vanished")
-        _record(scan.tenant, [(rows, "vanished")])
+        _record(scan.tenant, [(rows, "vanished")], released)
     return rows
 
 
@@ -189,12 +237,15 @@ def _tell_unparsed(tenant: Tenant, number: int) -> None:
         )  # fmt: skip
 
 
-def _record(tenant: Tenant, lost: Sequence[tuple[Sequence[Row], str]]) -> None:
+def _record(
+    tenant: Tenant, lost: Sequence[tuple[Sequence[Row], str]], released: Sequence[trail.Entry]
+) -> None:
     """Put each lost recording on the trail. Last in its transaction: the chain is locked until that ends."""
-    trail.record_many(
+    gone = [
         trail.Entry(
             actor="Scan", action=trail.Action.GONE, object=key, recording_id=pk,
             detail={"tenant": tenant.name, "presence": how, "saved": False},
         )
         for rows, how in lost for pk, key, unsaved in rows if unsaved
-    )  # fmt: skip
+    ]  # fmt: skip
+    trail.record_many([*gone, *released])

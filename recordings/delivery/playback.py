@@ -112,5 +112,5 @@ def _places(recording: Recording) -> Iterator[tuple[str, Tenant | Archive, str, 
     """Yield where the bytes may be, best first: words, place, key there, and the ETag to insist on."""
     if recording.in_sea:
         yield "SEA", recording.tenant, recording.key, recording.etag
-    for copy in recording.copies.select_related("archive").order_by("-verified_at"):
+    for copy in recording.copies.good().select_related("archive").order_by("-verified_at"):
         yield copy.archive.name, copy.archive, copy.path, None

@@ -3,12 +3,14 @@
 from recordings.models.alert import Alert, Kind, Severity
 from recordings.models.archive import Archive, Copy
 from recordings.models.audit import AuditEntry
+from recordings.models.hold import Hold
 from recordings.models.interaction import Interaction, Term
 from recordings.models.lane import Lane, Pause
 from recordings.models.loss import LossNote
 from recordings.models.metadata import ColumnMapping, MalformedLine, MetadataGap, MetadataImport
 from recordings.models.reading import NameReading
 from recordings.models.recording import Presence, Recording
+from recordings.models.release import Release, ReleaseDay, ReleasePolicy, ReleaseStop
 from recordings.models.scan import Scan, ScanMiss, Shard
 from recordings.models.tenant import Tenant
 from recordings.models.transfer import Run, Transfer, TransferJob
@@ -20,6 +22,7 @@ __all__ = [
     "AuditEntry",
     "ColumnMapping",
     "Copy",
+    "Hold",
     "Interaction",
     "Kind",
     "Lane",
@@ -31,6 +34,10 @@ __all__ = [
     "Pause",
     "Presence",
     "Recording",
+    "Release",
+    "ReleaseDay",
+    "ReleasePolicy",
+    "ReleaseStop",
     "Role",
     "Run",
     "Scan",

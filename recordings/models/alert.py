@@ -38,6 +38,15 @@ class Kind(models.TextChoices):
         False,
         "Unparsed names",
     )  # saved and counted, but found by name alone
+    COPY = "copy", Severity.WARN, "file", False, "Copy damaged"  # missing or changed in an archive
+    ARCHIVE = "archive", Severity.WARN, "", True, "Archive not read"  # its copies cannot be read again now
+    RELEASE = (
+        "release",
+        Severity.WARN,
+        "",
+        True,
+        "Release waits",
+    )  # switched on, but SEA or an archive does not let it
 
     severity: Severity
     noun: str  # what `count` counts; empty: the number says nothing

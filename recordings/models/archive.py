@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Greatest, Lower
 
 from recordings.stores.folder import FolderStore
 
@@ -40,11 +40,19 @@ class Archive(models.Model):
         return FolderStore(Path(self.folder))
 
 
+class CopyQuerySet(models.QuerySet["Copy"]):
+    """Words that narrow copies."""
+
+    def good(self) -> "CopyQuerySet":
+        """Keep the copies that were not found missing or changed."""
+        return self.filter(failed_at=None)
+
+
 class Copy(models.Model):
     """One recording stored in one archive, read back and found equal.
 
     A row exists only for a copy that was verified: `verified_at` is never empty. Two versions of a key with the same
-    bytes may share one file.
+    bytes may share one file. One that was later found missing or changed is marked as failed and counts no more.
     """
 
     recording = models.ForeignKey("recordings.Recording", on_delete=models.PROTECT, related_name="copies")
@@ -58,6 +66,11 @@ class Copy(models.Model):
     etag = models.CharField(max_length=128)  # the source version that was read
     stored_at = models.DateTimeField()
     verified_at = models.DateTimeField()
+    reread_at = models.DateTimeField(null=True, blank=True)  # read once more later, and found to be the same
+    failed_at = models.DateTimeField(null=True, blank=True)  # found missing, changed or unreadable
+    failure = models.TextField(blank=True, db_default="")  # the same as a sentence
+
+    objects = CopyQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -65,6 +78,10 @@ class Copy(models.Model):
             models.CheckConstraint(
                 condition=models.Q(sha256__regex="^[0-9a-f]{64}$"), name="copy_sha256_is_hex"
             ),
+        ]
+        indexes = [
+            # Which copies nobody has read for the longest time.
+            models.Index("archive", Greatest("verified_at", "reread_at"), "id", name="copy_reread"),
         ]
 
     def __str__(self) -> str:

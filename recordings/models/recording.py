@@ -165,6 +165,14 @@ class Recording(models.Model):
                 name="recording_loss_open",
                 condition=~models.Q(presence="in_sea") & models.Q(saved_at=None, loss=None),
             ),
+            # What may be released, the oldest verification first.
+            models.Index(
+                "tenant",
+                "saved_at",
+                "id",
+                name="recording_releasable",
+                condition=models.Q(presence="in_sea", saved_at__isnull=False),
+            ),
             # Few, for a file gone early is an incident: what reconcile looks up by its time.
             models.Index(
                 "tenant", "gone_at", name="recording_vanished", condition=models.Q(presence="vanished")

@@ -15,6 +15,8 @@ class TransferJob(models.Model):
     name = models.CharField(max_length=80)
     query = models.TextField(blank=True)  # a search, as its query string; empty: everything not saved
     archive = models.ForeignKey("recordings.Archive", on_delete=models.PROTECT, related_name="jobs")
+    # Days after verification until its recordings may be released; empty: they stay in SEA.
+    release_after_days = models.PositiveSmallIntegerField(null=True, blank=True)
     created_by = models.ForeignKey("recordings.User", on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

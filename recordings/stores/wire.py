@@ -155,9 +155,13 @@ class Wire:
         key: str = "",
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        once: bool = False,
     ) -> Reply:
-        """Send one request and return a 2xx answer; anything else raises the StoreError that it stands for."""
-        attempt = 1
+        """Send one request and return a 2xx answer; anything else raises the StoreError that it stands for.
+
+        What may pass is tried again, unless it must be sent `once`: a delete whose answer was lost may have been done.
+        """
+        attempt = self._attempts if once else 1
         while True:
             try:
                 return self._once(method, key=key, query=query or {}, headers=headers or {})

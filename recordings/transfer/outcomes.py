@@ -38,7 +38,8 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s
     AS mine(recording_id, archive_id, path, size, sha256, crc32, etag)
 ON CONFLICT (recording_id, archive_id) DO UPDATE SET
     path = excluded.path, size = excluded.size, sha256 = excluded.sha256, crc32 = excluded.crc32, etag = excluded.etag,
-    stored_at = excluded.stored_at, verified_at = excluded.verified_at
+    stored_at = excluded.stored_at, verified_at = excluded.verified_at,
+    failed_at = NULL, failure = ''
 """
 
 # Saved is what lies in every archive that its run goes to. The rows were locked before, so of two archives that end at

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from recordings import trail
-from recordings.models import Archive, Run, Transfer, TransferJob
+from recordings.models import Archive, Copy, Run, Transfer, TransferJob
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.criteria import Criteria
 from recordings.search.results import found
@@ -82,7 +82,8 @@ def start_run(
 
     The caller tells the workers after commit; should that fail, the sweeper does within a minute.
     """
-    chosen = recordings.in_sea().exclude(copies__archive=archive).order_by().values("pk")
+    there = Copy.objects.good().filter(archive=archive, recording=OuterRef("pk"))
+    chosen = recordings.in_sea().exclude(Exists(there)).order_by().values("pk")
     statement, params = chosen.query.sql_with_params()
     with transaction.atomic():
         run = Run.objects.create(

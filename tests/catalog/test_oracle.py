@@ -26,9 +26,9 @@ from hypothesis.stateful import (
 
 from recordings.catalog import scan as scan_module
 from recordings.catalog.scan import STALE, scan
-from recordings.models import Presence, Recording, Scan, Tenant
+from recordings.models import Recording, Scan, Tenant
 from tests.catalog.test_three_servers import KEYS as NAMES
-from tests.factories import make_tenant
+from tests.factories import make_released, make_tenant
 from tests.faults.proxy import Proxy, answer, cut, drop
 from tests.services import RcloneS3
 
@@ -126,10 +126,7 @@ class Account(RuleBasedStateMachine):
             return
         if really:
             self.delete(key)
-        changed = Recording.objects.filter(tenant=self.tenant, key=key, presence="in_sea").update(
-            presence=Presence.RELEASED, gone_at=timezone.now(), missed_scans=0
-        )
-        assert changed == 1
+        make_released(Recording.objects.in_sea().get(tenant=self.tenant, key=key))
         live.presence, live.missed = "released", 0
 
     @rule()

@@ -13,7 +13,7 @@ from recordings.catalog.scan import scan
 from recordings.models import Alert, AuditEntry, Kind, LossNote, Presence, Recording, Scan, ScanMiss
 from recordings.stores.base import Throttled, Unreachable
 from recordings.stores.s3 import S3Store
-from tests.factories import make_recording, make_tenant, make_user, name_of
+from tests.factories import make_recording, make_released, make_tenant, make_user, name_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -174,10 +174,9 @@ def test_a_server_that_asks_to_slow_down_is_asked_no_more_this_time(sea, monkeyp
 def test_a_row_that_changed_while_it_was_asked_about_is_not_marked(sea, monkeypatch):
     tenant = make_tenant(s3=sea)
     row = make_recording(tenant, missed_scans=2)
-    now = timezone.now()
 
     def released_meanwhile(self, key):
-        Recording.objects.filter(pk=row.pk).update(presence=Presence.RELEASED, gone_at=now, saved_at=now)
+        make_released(row)
         connection.close()
 
     monkeypatch.setattr(S3Store, "head", released_meanwhile)

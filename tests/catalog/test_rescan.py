@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from recordings.catalog.scan import scan
 from recordings.models import Presence, Recording, Scan, ScanMiss, Shard
-from tests.factories import make_tenant, name_of
+from tests.factories import make_released, make_tenant, name_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now().replace(microsecond=0)
@@ -69,7 +69,7 @@ def test_a_row_that_something_else_took_for_gone_comes_back_although_the_listing
     tenant = make_tenant(s3=sea)
     for _ in range(3):
         scan(tenant=tenant, actor="test")
-    Recording.objects.filter(key=key(5)).update(presence=Presence.RELEASED, gone_at=timezone.now())
+    make_released(Recording.objects.get(key=key(5)))
     scan(tenant=tenant, actor="test")
     assert key(5) in in_sea()
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from recordings.models import Recording, Role, TransferJob
 from tests.factories import make_archive, make_recording, make_tenant, make_user, name_of
+from tests.transfer.sea import saved_sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,3 +88,17 @@ def test_export_csv_refuses_a_query_that_it_does_not_understand():
 
 def test_audit_verify_says_that_the_chain_is_intact():
     assert json.loads(run("audit_verify", "--json").splitlines()[-1])["intact"] is True
+
+
+def test_release_says_what_it_would_do_and_then_does_it(rclone_s3, tmp_path):
+    sea = saved_sea(rclone_s3, tmp_path, on=False)
+    with pytest.raises(CommandError, match="switched off"):
+        run("release", "--tenant", "emea-1")
+    with pytest.raises(CommandError, match="Known tenants: emea-1"):
+        run("release", "--tenant", "nobody")
+    told = json.loads(run("release", "--tenant", "EMEA-1", "--dry-run", "--json").splitlines()[-1])
+    assert told["dry_run"][0]["files"] == 3 and told["dry_run"][0]["words"] == "would be released now"
+    assert len(sea.there) == 4
+    switch_on(sea.tenant)
+    assert json.loads(run("release", "--tenant", "emea-1", "--json").splitlines()[-1])["released"] == 3
+    assert set(sea.there) == {"anchor.mp4"}

@@ -1,0 +1,97 @@
+"""A legal hold: what it covers is neither released nor edited, until it ends or somebody lifts it."""
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import F, OuterRef, Q
+from django.db.models.functions import Now
+
+if TYPE_CHECKING:
+    from recordings.models.recording import Recording
+    from recordings.models.user import User
+
+
+class HoldQuerySet(models.QuerySet["Hold"]):
+    """Words that narrow holds."""
+
+    def for_user(self, user: "User") -> "HoldQuerySet":
+        """Keep the holds in the tenants that this person may see."""
+        if user.all_tenants:
+            return self
+        return self.filter(tenant__in=user.tenants.all())
+
+    def in_force(self) -> "HoldQuerySet":
+        """Keep what nobody has lifted and whose time is not up, in database time."""
+        return self.filter(Q(until=None) | Q(until__gt=Now()), lifted_at=None)
+
+    def ended(self) -> "HoldQuerySet":
+        return self.filter(Q(lifted_at__isnull=False) | Q(until__lte=Now()))
+
+    def covering(self, recording: "Recording") -> "HoldQuerySet":
+        """Keep what covers one recording: itself, its contact, or its whole tenant."""
+        covers = Q(recording=recording) | Q(recording=None, contact_id="")
+        if recording.contact_id:
+            covers |= Q(recording=None, contact_id=recording.contact_id)
+        return self.filter(covers, tenant=recording.tenant_id)
+
+    def covering_each(self) -> "HoldQuerySet":
+        """Keep what covers the recording of an outer query."""
+        return self.filter(
+            Q(recording=OuterRef("pk"))
+            | Q(recording=None, contact_id="")
+            | Q(recording=None, contact_id=OuterRef("contact_id")),
+            tenant=OuterRef("tenant"),
+        )
+
+
+class Hold(models.Model):
+    """One hold: on a recording, on a contact of a tenant, or on a whole tenant. Its row is kept when it has ended."""
+
+    tenant = models.ForeignKey("recordings.Tenant", on_delete=models.PROTECT, related_name="holds")
+    recording = models.ForeignKey(
+        "recordings.Recording", on_delete=models.PROTECT, null=True, blank=True, related_name="holds"
+    )
+    contact_id = models.TextField(blank=True, db_collation="C")
+    reason = models.TextField()
+    placed_by = models.ForeignKey("recordings.User", on_delete=models.PROTECT, related_name="+")
+    placed_at = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField(null=True, blank=True)  # empty: until somebody lifts it
+    lifted_by = models.ForeignKey(
+        "recordings.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    lifted_at = models.DateTimeField(null=True, blank=True)
+    lift_reason = models.TextField(blank=True)
+
+    objects = HoldQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(recording=None) | Q(contact_id=""), name="hold_on_one_thing",
+                violation_error_message="A hold is on a recording or on a contact, not on both.",
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="hold_has_a_reason"),
+            models.CheckConstraint(
+                condition=Q(lifted_at=None, lifted_by=None, lift_reason="")
+                | Q(lifted_at__isnull=False, lifted_by__isnull=False) & ~Q(lift_reason=""),
+                name="lifted_by_somebody_with_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(until=None) | Q(until__gt=F("placed_at")), name="hold_ends_after_it_began"
+            ),
+        ]  # fmt: skip
+        indexes = [
+            # What the gate asks before each delete: the holds of a tenant that nobody has lifted.
+            models.Index("tenant", "contact_id", name="hold_open", condition=Q(lifted_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.tenant})"
+
+    @property
+    def what(self) -> str:
+        """Say what it covers."""
+        if self.recording_id:
+            return f"recording {self.recording}"
+        return f"contact {self.contact_id}" if self.contact_id else "the whole tenant"

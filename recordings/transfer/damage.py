@@ -1,0 +1,110 @@
+"""What becomes of a copy that was found missing, changed or unreadable: it counts no more, people are told, and while SEA
+still has the recording it is saved again. An archive that is down, or a mount that is missing, is no damaged copy.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from recordings import trail
+from recordings.models import Archive, Copy, Kind, Recording, Run, Tenant
+from recordings.stores.base import StoreError
+from recordings.trail.alerts import raise_alert
+from recordings.transfer.runs import NothingToSave, start_run
+
+log = logging.getLogger(__name__)
+
+# Saved no more: nothing good is left, or SEA has it and one of the archives that it goes to lacks a good copy.
+NO_LONGER_SAVED = """
+UPDATE recordings_recording r SET saved_at = NULL, loss_id = NULL
+WHERE r.id = ANY(%s) AND r.saved_at IS NOT NULL AND (
+    r.presence = 'in_sea'
+    OR NOT EXISTS (SELECT FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL)
+) RETURNING r.id, r.presence <> 'in_sea'
+"""
+
+
+class ArchiveAway(StoreError):
+    """The archive is empty though copies should lie there. Check that its disk or share is mounted; no copy was marked as damaged."""
+
+    code = "archive_away"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One copy that does not give back what was saved."""
+
+    copy: Copy  # with its recording and that one's tenant
+    sentence: str
+
+
+def require_archive(archive: Archive) -> None:
+    """Raise StoreError unless the archive is there and holds anything at all."""
+    store = archive.store()
+    store.check()
+    if next(iter(store.list()), None) is None:
+        raise ArchiveAway
+
+
+def mark_damaged(*, archive: Archive, damages: Sequence[Damage], actor: str) -> int:
+    """Mark copies as failed, raise the alerts and keep it on the trail, in one transaction; return how many counted.
+
+    A copy that was saved again since it was looked at is left alone.
+    """
+    with transaction.atomic():
+        ids = sorted({one.copy.recording_id for one in damages})
+        list(Recording.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values("pk"))
+        mine = [one for one in damages if _mark(one)]
+        if not mine:
+            return 0
+        with connection.cursor() as cursor:
+            cursor.execute(NO_LONGER_SAVED, [[one.copy.recording_id for one in mine]])
+            lost = {pk for pk, gone in cursor.fetchall() if gone}
+        _tell(archive, mine, lost)
+        trail.record_many(
+            trail.Entry(
+                actor=actor, action=trail.Action.COPY_FAILED, object=one.copy.recording.key,
+                recording_id=one.copy.recording_id,
+                detail={"archive": archive.name, "path": one.copy.path, "sha256": one.copy.sha256, "why": one.sentence},
+            )
+            for one in mine
+        )  # fmt: skip
+    return len(mine)
+
+
+def save_again(*, archive: Archive, damages: Sequence[Damage], actor: str) -> Run | None:
+    """Queue what of the damaged copies SEA still has; None when it has none of them."""
+    recordings = Recording.objects.filter(pk__in=[one.copy.recording_id for one in damages])
+    with suppress(NothingToSave):
+        return start_run(
+            recordings=recordings, archive=archive, actor=actor, title=f"Saved again in {archive.name}"
+        )
+    return None
+
+
+def _mark(damage: Damage) -> int:
+    copy = damage.copy
+    same = Copy.objects.good().filter(pk=copy.pk, path=copy.path, verified_at=copy.verified_at)
+    return same.update(failed_at=Now(), failure=damage.sentence)
+
+
+def _tell(archive: Archive, damages: Sequence[Damage], lost: set[int]) -> None:
+    tenants: dict[int, Tenant] = {one.copy.recording.tenant_id: one.copy.recording.tenant for one in damages}
+    for pk, tenant in tenants.items():
+        mine = [one for one in damages if one.copy.recording.tenant_id == pk]
+        gone = sum(one.copy.recording_id in lost for one in mine)
+        if gone:
+            raise_alert(
+                kind=Kind.LOST, tenant=tenant, subject="copy", count=gone, query=f"saved=no&presence=released&presence=expired&presence=vanished&tenant={pk}",
+                sentence=f"whose only copy, in {archive.name}, is missing or changed: SEA does not have it any more.",
+            )  # fmt: skip
+        if len(mine) > gone:
+            raise_alert(
+                kind=Kind.COPY, tenant=tenant, subject=archive.name[:200], count=len(mine) - gone,
+                sentence=f"in {archive.name} missing, changed or unreadable: {mine[0].sentence} "
+                "What SEA still has is saved again; of the rest another archive has a copy.",
+            )  # fmt: skip

@@ -1,0 +1,138 @@
+"""What may be released now, and what holds the rest back: set-based, over millions of rows.
+
+The same order of reasons as the gate's checks, under the same names. It only chooses: the gate asks again, one by one.
+"""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+
+from recordings.models import Release, ReleasePolicy, Tenant
+from recordings.models.release import policy_of
+
+RETRY_AFTER = 3600  # seconds until a refused recording is looked at again
+
+# Why one recording may not be released; null: it may. Each name is that of a check of the gate.
+REASON = """
+CASE
+    WHEN EXISTS (
+        SELECT FROM recordings_hold h WHERE h.tenant_id = r.tenant_id AND h.lifted_at IS NULL
+        AND (h.until IS NULL OR h.until > statement_timestamp())
+        AND (h.recording_id = r.id OR h.recording_id IS NULL AND h.contact_id IN ('', r.contact_id))
+    ) THEN 'is_not_on_hold'
+    WHEN r.saved_at IS NULL OR copy.good IS NULL OR EXISTS (
+        SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'cancelled' AND NOT EXISTS (
+            SELECT FROM recordings_copy c
+            WHERE c.recording_id = t.recording_id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
+        )
+    ) THEN 'is_saved_everywhere'
+    WHEN NOT copy.whole THEN 'copies_are_whole'
+    WHEN NOT copy.same_version THEN 'copies_are_of_this_version'
+    WHEN copy.digests > 1 THEN 'copies_agree'
+    WHEN job.keeps THEN 'no_job_keeps_it'
+    WHEN copy.verified_at + make_interval(days => greatest(%(days)s, coalesce(job.days, 0))) > statement_timestamp()
+        THEN 'is_old_enough'
+    WHEN EXISTS (
+        SELECT FROM recordings_release x WHERE x.recording_id = r.id
+        AND (x.finished_at IS NULL OR x.retry_at > statement_timestamp())
+    ) THEN 'tried'
+END
+"""
+FACTS = """
+LEFT JOIN LATERAL (
+    SELECT max(c.verified_at) AS verified_at, count(DISTINCT c.sha256) AS digests, bool_and(true) AS good,
+        bool_and(c.size = r.size) AS whole, bool_and(c.etag = r.etag) AS same_version
+    FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL
+) copy ON true
+LEFT JOIN LATERAL (
+    SELECT bool_or(j.release_after_days IS NULL) AS keeps, max(j.release_after_days) AS days
+    FROM recordings_transfer t JOIN recordings_run u ON u.id = t.run_id JOIN recordings_transferjob j ON j.id = u.job_id
+    WHERE t.recording_id = r.id
+) job ON true
+"""
+# What nobody holds a lease on, the oldest verification first. A planned row whose worker died has deleted nothing.
+CLAIM = f"""
+WITH chosen AS (
+    SELECT r.id, r.key, r.size, r.etag FROM recordings_recording r {FACTS}
+    WHERE r.tenant_id = %(tenant)s AND r.presence = 'in_sea' AND r.saved_at IS NOT NULL
+      AND r.saved_at <= statement_timestamp() - make_interval(days => %(days)s) AND {REASON} IS NULL
+    ORDER BY r.saved_at, r.id LIMIT %(limit)s FOR NO KEY UPDATE OF r SKIP LOCKED
+)
+INSERT INTO recordings_release (recording_id, tenant_id, state, by, key, size, etag, sha256, copies, rule, reason, reason_code,
+    owner, epoch, lease_until)
+SELECT id, %(tenant)s, 'planned', %(by)s, key, size, etag, '', '[]', '', '', '', %(owner)s, 1,
+    statement_timestamp() + make_interval(secs => %(lease)s + size / %(pace)s)
+FROM chosen ON CONFLICT DO NOTHING RETURNING id
+"""
+TAKE_OVER = """
+UPDATE recordings_release x SET owner = %(owner)s, epoch = x.epoch + 1,
+    lease_until = statement_timestamp() + make_interval(secs => %(lease)s + x.size / %(pace)s)
+FROM (
+    SELECT id FROM recordings_release
+    WHERE tenant_id = %(tenant)s AND state = 'planned' AND finished_at IS NULL AND lease_until <= statement_timestamp()
+    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+) old WHERE x.id = old.id RETURNING x.id
+"""
+REPORT = f"""
+SELECT coalesce(reason, ''), count(*), coalesce(sum(size), 0)::bigint,
+    coalesce(sum(size::float8 * greatest(0, extract(epoch FROM expires_at - statement_timestamp()))) / 86400 / 1e9, 0)
+FROM (
+    SELECT r.size, r.expires_at, {REASON} AS reason FROM recordings_recording r {FACTS}
+    WHERE r.tenant_id = %(tenant)s AND r.presence = 'in_sea'
+) told GROUP BY 1
+"""
+OPEN_TENANTS = """
+SELECT p.tenant_id FROM recordings_releasepolicy p
+WHERE p.enabled AND (p.waits_until IS NULL OR p.waits_until <= statement_timestamp())
+AND NOT EXISTS (SELECT FROM recordings_releasestop s WHERE s.stopped)
+AND NOT EXISTS (
+    SELECT FROM recordings_releaseday d WHERE d.tenant_id = p.tenant_id
+    AND d.day = (statement_timestamp() AT TIME ZONE 'UTC')::date AND d.files >= p.cap_per_day
+)
+ORDER BY p.tenant_id
+"""
+REREAD_PACE = 1_000_000  # bytes per second that a lease allows for reading a file's copies once more
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the dry run."""
+
+    reason: str  # a check's name; empty: would be released now
+    files: int
+    bytes: int
+    gb_days: float  # that SEA would not charge any more (facts F7)
+
+
+def open_tenants() -> list[int]:
+    """Return the tenants of which something may be released at this moment: on, not stopped, below the cap."""
+    with connection.cursor() as cursor:
+        cursor.execute(OPEN_TENANTS)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def claim(*, tenant_id: int, owner: str, by: str, limit: int) -> list[Release]:
+    """Take a lease on the next recordings that may be released, the oldest verification first."""
+    policy = ReleasePolicy.objects.filter(tenant=tenant_id).first()
+    if policy is None:
+        return []
+    named: dict[str, str | int] = {
+        "tenant": tenant_id, "owner": owner, "by": by, "limit": limit, "days": policy.min_age_days,
+        "lease": settings.LEASE_SECONDS, "pace": REREAD_PACE,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_OVER, named)
+        ids = [row[0] for row in cursor.fetchall()]
+        if len(ids) < limit:
+            cursor.execute(CLAIM, {**named, "limit": limit - len(ids)})
+            ids += [row[0] for row in cursor.fetchall()]
+    return list(Release.objects.filter(pk__in=ids, owner=owner).select_related("tenant").order_by("pk"))
+
+
+def dry_run(*, tenant: Tenant) -> list[Line]:
+    """Say what would be released now and what is held back by which check, by files. Deletes and writes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(REPORT, {"tenant": tenant.pk, "days": policy_of(tenant).min_age_days})
+        lines = [Line(*row) for row in cursor.fetchall()]
+    return sorted(lines, key=lambda line: (line.reason != "", -line.files))
