@@ -64,9 +64,10 @@ def watch() -> None:
 
 @shared_task
 def transfer_work() -> None:
-    """Save what waits; hand over to a new message while something is left."""
-    saving.save_waiting(owner=queue.me())
-    if queue.has_work():
+    """Save what waits. While there is more than enough for one worker, another one is asked, so all that are free help."""
+    sent = list[object]()
+    saving.save_waiting(owner=queue.me(), more=lambda: sent.append(transfer_work.delay()))
+    if not sent and queue.has_work():  # one message each, or they would multiply
         transfer_work.delay()
 
 

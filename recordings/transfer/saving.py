@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -65,13 +66,13 @@ class Pace:
         self.now = max(1, self.now // 2)
 
 
-def save_waiting(*, owner: str, seconds: float = 60.0) -> Batch:
+def save_waiting(*, owner: str, seconds: float = 60.0, more: Callable[[], None] = lambda: None) -> Batch:
     """Carry what waits, soonest expiry first, each file to its end; claim no more after so many seconds.
 
-    Returns with nothing left claimed.
+    Calls `more` once, when there is more than this worker has in hand. Returns with nothing left claimed.
     """
     with ThreadPoolExecutor(settings.TRANSFER_THREADS, thread_name_prefix="save") as pool:
-        return _Saver(owner=owner, until=monotonic() + seconds, pool=pool).run()
+        return _Saver(owner=owner, until=monotonic() + seconds, more=more, pool=pool).run()
 
 
 @dataclass
@@ -80,12 +81,14 @@ class _Saver:
 
     owner: str
     until: float
+    more: Callable[[], None]
     pool: ThreadPoolExecutor
     batch: Batch = field(default_factory=Batch)
     waiting: deque[Transfer] = field(default_factory=deque)
     flying: dict[int, Transfer] = field(default_factory=dict)
     back: SimpleQueue[Outcome] = field(default_factory=SimpleQueue)
     outcomes: list[Outcome] = field(default_factory=list)  # come back, not written yet
+    asked: bool = False  # for help
     dry: bool = False  # the last claim found too little: look again after the next outcomes
     closed: set[End] = field(default_factory=set)
     touched: dict[int, Transfer] = field(default_factory=dict)  # one row of each run
@@ -114,6 +117,9 @@ class _Saver:
         limit = max(CLAIM, 2 * self.pace.now)
         rows = queue.claim(owner=self.owner, limit=limit)
         self.dry = len(rows) < limit
+        if not self.dry and not self.asked:
+            self.asked = True
+            self.more()
         self.batch.claimed += len(rows)
         self.waiting.extend(rows)
         self.touched.update((row.run_id, row) for row in rows)

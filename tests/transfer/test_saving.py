@@ -327,3 +327,18 @@ def test_one_file_that_is_always_refused_does_not_stop_the_others(tenant, archiv
     assert run.transfers.get(state="failed").recording == first
     tenant.refresh_from_db()
     assert tenant.problem == ""
+
+
+def test_another_worker_is_asked_once_when_there_is_more_than_one_can_hold(tenant, archive, monkeypatch):
+    monkeypatch.setattr("recordings.transfer.saving.CLAIM", 4)
+    monkeypatch.setattr("recordings.transfer.saving.FIRST_PACE", 2)
+    start(archive)
+    asked = []
+    save_waiting(owner=queue.me(), more=lambda: asked.append(queue.has_work()))
+    assert asked == [True]
+    start(
+        make_archive(Path(archive.folder).parent / "second"),
+        Recording.objects.filter(contact_id="00000000000"),
+    )
+    save_waiting(owner=queue.me(), more=lambda: asked.append(True))
+    assert asked == [True]
