@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
@@ -167,7 +167,12 @@ def return_leases_of_the_dead() -> int:
 
 
 def _requeue(transfers: QuerySet[Transfer]) -> int:
-    return transfers.update(state=State.QUEUED, lease_until=None, owner="", next_try_at=Now())
+    """Put transfers back; a row that somebody is writing just now is left to them, for they may take for ever."""
+    with transaction.atomic():
+        free = list(transfers.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True))
+        return Transfer.objects.filter(pk__in=free).update(
+            state=State.QUEUED, lease_until=None, owner="", next_try_at=Now()
+        )
 
 
 def _alive(owner: str) -> bool:

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from recordings.models import Archive, Transfer
@@ -71,6 +72,10 @@ def save_waiting(*, owner: str, seconds: float = 60.0, more: Callable[[], None] 
 
     Calls `more` once, when there is more than this worker has in hand. Returns with nothing left claimed.
     """
+    with (
+        connection.cursor() as cursor
+    ):  # a worker that is stopped while it writes must not hold its rows for ever
+        cursor.execute("SET idle_in_transaction_session_timeout = %s", [f"{settings.LEASE_SECONDS}s"])
     with ThreadPoolExecutor(settings.TRANSFER_THREADS, thread_name_prefix="save") as pool:
         return _Saver(owner=owner, until=monotonic() + seconds, more=more, pool=pool).run()
 

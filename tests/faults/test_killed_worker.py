@@ -23,7 +23,7 @@ from tests.services import program
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FILES = 24
-# A worker as it is, which kills itself as soon as it comes to a place for the n-th time.
+# A worker as it is, which kills or stops itself as soon as it comes to a place for the n-th time.
 WORKER = """
 import importlib, itertools, os, sys
 import django
@@ -32,7 +32,7 @@ django.setup()
 from recordings.transfer import queue
 from recordings.transfer.saving import save_waiting
 
-where, name, moment, count = sys.argv[1:]
+how, where, name, moment, count = sys.argv[1:]
 place = importlib.import_module(where.split(":")[0])
 for part in where.split(":")[1:]:
     place = getattr(place, part)
@@ -41,10 +41,10 @@ real, calls = getattr(place, name), itertools.count(1)
 def deadly(*args, **named):
     last = next(calls) == int(count)
     if last and moment == "before":
-        os.kill(os.getpid(), 9)
+        os.kill(os.getpid(), int(how))
     answer = real(*args, **named)
-    if last:
-        os.kill(os.getpid(), 9)
+    if last and moment == "after":
+        os.kill(os.getpid(), int(how))
     return answer
 
 setattr(place, name, deadly)
@@ -73,23 +73,29 @@ def database_url():
     return f"postgres://{told['USER']}:{told['PASSWORD']}@{place}/{told['NAME']}"
 
 
-def killed_at(step):
-    """Run a worker until it is killed at a step."""
+def start_worker(step, how):
+    """Start a worker that gives itself a signal at a step."""
     env = {**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_TRANSFER_THREADS": "4"}
-    command = [sys.executable, "-c", WORKER, *map(str, STEPS[step])]
-    return subprocess.run(command, env=env, cwd=Path(__file__).parents[2], timeout=60, check=False).returncode
+    command = [sys.executable, "-c", WORKER, str(int(how)), *map(str, STEPS[step])]
+    return subprocess.Popen(command, env=env, cwd=Path(__file__).parents[2])
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_wherever_a_worker_is_killed_the_next_one_finishes(rclone_s3, tmp_path, step):
+@pytest.fixture
+def run(rclone_s3, tmp_path):
+    """A run of two dozen files, queued."""
     for number in range(FILES):
         key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}')}"
         rclone_s3.put(key, os.urandom(300_000 + number), timezone.now() - timedelta(days=3))
-    tenant, archive = make_tenant(s3=rclone_s3), make_archive(tmp_path / "archive")
-    scan(tenant=tenant, actor="test")
-    run = runs.start_run(recordings=Recording.objects.all(), archive=archive, actor="t", title="T")
+    scan(tenant=make_tenant(s3=rclone_s3), actor="test")
+    archive = make_archive(tmp_path / "archive")
+    return runs.start_run(recordings=Recording.objects.all(), archive=archive, actor="t", title="T")
 
-    assert killed_at(step) == -signal.SIGKILL, "the worker never came to this step"
+
+@pytest.mark.parametrize("step", STEPS)
+def test_wherever_a_worker_is_killed_the_next_one_finishes(rclone_s3, run, tmp_path, step):
+    archive = run.archive
+    worker = start_worker(step, signal.SIGKILL)
+    assert worker.wait(60) == -signal.SIGKILL, "the worker never came to this step"
     every_final_name_is_whole(rclone_s3, archive)
     what_is_called_saved_is_there(archive)
     assert sorted(rclone_s3.keys()) == sorted(f"recordings/{row.key}" for row in Recording.objects.all())
@@ -103,6 +109,42 @@ def test_wherever_a_worker_is_killed_the_next_one_finishes(rclone_s3, tmp_path, 
     what_is_called_saved_is_there(archive)
     another_program_agrees(rclone_s3, archive, tmp_path)
     assert trail.verify().intact
+
+
+@pytest.mark.parametrize(
+    "step", ["on the medium, without its name", "read back, not told", "told, not written"]
+)
+def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(rclone_s3, run, tmp_path, step):
+    sleeper = start_worker(step, signal.SIGSTOP)
+    assert os.WIFSTOPPED(os.waitpid(sleeper.pid, os.WUNTRACED)[1]), "the worker never came to this step"
+    Transfer.objects.filter(state="copying").update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert queue.sweep() > 0
+    while save_waiting(owner=queue.me()).claimed:
+        pass
+    before = list(Copy.objects.order_by("pk").values())
+    assert len(before) == FILES
+    sleeper.send_signal(signal.SIGCONT)
+    assert sleeper.wait(60) == 0
+    assert list(Copy.objects.order_by("pk").values()) == before
+    assert every_final_name_is_whole(rclone_s3, run.archive) == FILES
+    assert runs.progress(run).verified == FILES
+    what_is_called_saved_is_there(run.archive)
+    assert not list(Path(run.archive.folder).rglob(".*.part"))
+    assert trail.verify().intact
+
+
+def test_a_worker_that_stops_while_it_writes_holds_up_only_what_it_writes(rclone_s3, run):
+    sleeper = start_worker("written, not committed", signal.SIGSTOP)
+    assert os.WIFSTOPPED(os.waitpid(sleeper.pid, os.WUNTRACED)[1])
+    Transfer.objects.filter(state="copying").count()
+    queue.sweep()  # must not wait for its rows
+    assert queue.claim(owner="other:1", limit=FILES) == []
+    sleeper.kill()
+    sleeper.wait()
+    assert queue.return_leases_of_the_dead() == FILES
+    while save_waiting(owner=queue.me()).claimed:
+        pass
+    assert every_final_name_is_whole(rclone_s3, run.archive) == FILES == Copy.objects.count()
 
 
 def every_final_name_is_whole(s3, archive):
