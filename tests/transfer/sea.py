@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from recordings.catalog.scan import scan
-from recordings.models import Archive, Recording, Release, ReleasePolicy, Tenant
+from recordings.models import Archive, Copy, Recording, Release, ReleasePolicy, Tenant
 from recordings.transfer import queue, releasing, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_tenant, make_user, name_of
@@ -65,9 +65,9 @@ class Sea:
     def resolve(self) -> releasing.Batch:
         """Ask what became of open deletes, after their leases and the time in which a delete may be under way."""
         Release.objects.open().update(lease_until=timezone.now() - timedelta(seconds=1))
-        Release.objects.filter(state__in=["deleting", "unknown"]).update(
-            permitted_at=timezone.now() - timedelta(minutes=10)
-        )
+        then = timezone.now() - timedelta(minutes=10)
+        Copy.objects.update(verified_at=then - timedelta(minutes=10))  # a permit is younger than its copies
+        Release.objects.filter(state__in=["deleting", "unknown"]).update(permitted_at=then)
         return releasing.resolve_unknown(owner="test:2")
 
     def copy_of(self, row: Recording) -> Path:
