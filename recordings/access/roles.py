@@ -15,13 +15,14 @@ class May(StrEnum):
     SAVE = "save recordings to an archive"
     EXPORT = "export search results"
     ACKNOWLEDGE = "acknowledge alerts and losses"
+    HOLD = "place and lift holds, and stop releases"
     SET_UP = "connect tenants, archives and people"
     AUDIT = "read the audit trail"
 
 
 ROLE_MAY: dict[Role, frozenset[May]] = {
     Role.COMPLIANCE: frozenset(
-        {May.SEE, May.PLAY, May.DOWNLOAD, May.SAVE, May.EXPORT, May.ACKNOWLEDGE, May.AUDIT}
+        {May.SEE, May.PLAY, May.DOWNLOAD, May.SAVE, May.EXPORT, May.ACKNOWLEDGE, May.HOLD, May.AUDIT}
     ),
     Role.ADMIN: frozenset(May),
     Role.SUPERVISOR: frozenset({May.SEE, May.PLAY, May.EXPORT}),

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from recordings import trail
 from recordings.access import May, allow, may
 from recordings.delivery.playback import TYPES
-from recordings.models import AuditEntry, Presence, Recording, User
+from recordings.models import AuditEntry, Hold, Presence, Recording, Release, User
 from recordings.search.calls import lines_of
 from recordings.search.criteria import Criteria
 from recordings.search.results import mark_states, neighbours, with_work
@@ -63,6 +63,7 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
     user: User = request.user  # type: ignore[assignment]
     previous, following = neighbours(criteria, user=user, recording=row)
     copies = list(row.copies.select_related("archive").order_by("id"))
+    any_good = any(copy.failed_at is None for copy in copies)
     return {
         "recording": row,
         "query": criteria.querystring(),
@@ -70,10 +71,13 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "previous_id": previous,
         "next_id": following,
         "copies": copies,
+        "holds": list(Hold.objects.in_force().covering(row).order_by("id")),
+        "receipts": list(row.releases.exclude(state=Release.State.PLANNED).order_by("-id")[:3]),
+        "may_hold": may(user, May.HOLD),
         "calls": lines_of(row),
-        "player": _player(row, bool(copies)) if may(user, May.PLAY) else "",
+        "player": _player(row, any_good) if may(user, May.PLAY) else "",
         "past": _history(row, user, [copy.archive.name for copy in copies]),
-        "may_download": may(user, May.DOWNLOAD) and (row.in_sea or bool(copies)),
+        "may_download": may(user, May.DOWNLOAD) and (row.in_sea or any_good),
         "may_save": may(user, May.SAVE) and row.in_sea and not row.saved_at,
     }
 

@@ -29,6 +29,8 @@ WORK = (
 WATCH = (
     ("lost", "Lost", "fail", May.SEE),
     ("unparsed", "Unparsed names", "file", May.SEE),
+    ("releases", "Releases", "out", May.SEE),
+    ("holds", "Holds", "lock", May.HOLD),
 )
 SETUP = (
     ("tenants", "Tenants", "source", May.SET_UP),

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from recordings import trail
 from recordings.access import May, allow
 from recordings.models import Scan, Tenant
+from recordings.models.release import policy_of
 from recordings.models.tenant import TenantQuerySet
 from recordings.oversight.standings import standings
 from recordings.views.shell import forget_figures
@@ -36,7 +37,7 @@ def tenants(request: HttpRequest) -> HttpResponse:
 def tenant(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one tenant: how it stands, what to do next, and every scan that it had."""
     mine = my_tenant(request, pk)
-    page = {"one": standings([mine], asked=_asked(request))[0], "tenant": mine}
+    page = {"one": standings([mine], asked=_asked(request))[0], "tenant": mine, "policy": policy_of(mine)}
     return render(request, "tenants/page.html", page | _history(mine, request.GET.get("before", "")))
 
 

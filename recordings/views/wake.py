@@ -7,7 +7,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from kombu.exceptions import OperationalError
 
-from recordings.tasks import import_metadata, read_names, scan_tenant, transfer_work
+from recordings.tasks import import_metadata, read_names, release_work, scan_tenant, transfer_work
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,11 @@ NO_BROKER = (
 def wake_savers(request: HttpRequest | None = None) -> None:
     """Send the message after commit; when the broker is down, the sweeper starts the work within a minute."""
     transaction.on_commit(lambda: _send(request, transfer_work))
+
+
+def wake_releasers(tenant_id: int, request: HttpRequest | None = None) -> None:
+    """Send the message after commit; when the broker is down, beat asks within minutes."""
+    transaction.on_commit(lambda: _send(request, release_work, tenant_id))
 
 
 def ask_for_scan(tenant_id: int, actor: str, request: HttpRequest | None = None) -> None:

@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from recordings.access import May
 from recordings.access.gate import MARK, PUBLIC
-from recordings.models import Alert, Kind, MetadataImport, Presence, Role, Run, Transfer, TransferJob
+from recordings.models import Alert, Hold, Kind, MetadataImport, Presence, Role, Run, Transfer, TransferJob
 from recordings.trail.alerts import raise_alert
 from recordings.views.urls import urlpatterns as real_urls
-from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
+from tests.factories import make_archive, make_copy, make_recording, make_released, make_tenant, make_user
 
 EVERYBODY = {Role.COMPLIANCE, Role.ADMIN, Role.SUPERVISOR}
 SAVERS = {Role.COMPLIANCE, Role.ADMIN}
@@ -72,6 +72,15 @@ WHO_MAY = {
     "tenant_understood": ADMINS,
     "tenant_scan": ADMINS,
     "scan_now": ADMINS,
+    "tenant_release": ADMINS,
+    "tenant_release_off": ADMINS,
+    "releases": EVERYBODY,
+    "release": EVERYBODY,
+    "release_stop": SAVERS,
+    "release_resume": ADMINS,
+    "holds": SAVERS,
+    "hold_lift": SAVERS,
+    "hold_recording": SAVERS,
     "archives": ADMINS,
     "archive_new": ADMINS,
     "archive_edit": ADMINS,
@@ -88,6 +97,7 @@ SHOWN = {
     "run", "run_live", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
+    "tenant_release", "releases", "release", "holds",
 }  # fmt: skip
 METADATA = (
     "metadata_import", "metadata_columns", "metadata_live", "metadata_discard", "metadata_missing", "metadata_malformed",
@@ -141,6 +151,9 @@ def house(db, tmp_path, settings):
     ids |= dict.fromkeys(
         ("tenant", "tenant_live", "take_region", "tenant_edit", "tenant_scan", "scan_now"), tenant
     )
+    ids |= {"tenant_release": tenant, "tenant_release_off": tenant, "hold_recording": recording}
+    ids["release"] = make_released(make_recording(tenant))
+    ids["hold_lift"] = Hold.objects.create(tenant=tenant, reason="Case 7", placed_by=admin)
     ids["alert_acknowledge"] = Alert.objects.get(
         pk=raise_alert(kind=Kind.VANISHED, tenant=tenant, sentence="gone early")
     )
@@ -222,7 +235,8 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
     theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "tenant", "tenant_live", "take_region",
-              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job_run", "alert_acknowledge", *METADATA}  # fmt: skip
+              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job_run", "alert_acknowledge",
+              "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", *METADATA}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):
             status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code

@@ -1,0 +1,155 @@
+"""What people decide about releases: switch a tenant on or off, stop everything, place and lift holds. Each on the trail.
+
+Each takes the lock that the gate's permits take too: once it is committed, no delete is permitted that it forbids. What was
+permitted before, and may be under way for some seconds, is told to whoever decided.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from recordings import trail
+from recordings.models import Hold, Kind, Recording, Release, ReleasePolicy, ReleaseStop, Tenant, User
+from recordings.trail.alerts import resolve
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a decision came too late for."""
+
+    under_way: int  # deletes that were permitted just before
+
+
+def set_policy(
+    *, tenant: Tenant, enabled: bool, min_age_days: int, cap_per_day: int, by: User, address: str = ""
+) -> Decided:
+    """Switch a tenant's releases on or off, with their age and cap."""
+    with transaction.atomic():
+        policy = _locked_policy(tenant)
+        if enabled and not policy.enabled:
+            policy.turned_on_by, policy.turned_on_at = by, _now()
+        policy.enabled, policy.min_age_days, policy.cap_per_day = enabled, min_age_days, cap_per_day
+        policy.waits_for, policy.waits_until = "", None
+        policy.save()
+        resolve(kind=Kind.RELEASE, tenant=tenant)
+        under_way = _under_way(Q(tenant=tenant))
+        _record(
+            by, address, trail.Action.RELEASE_CHANGED, tenant.name,
+            enabled=enabled, min_age_days=min_age_days, cap_per_day=cap_per_day,
+        )  # fmt: skip
+    return Decided(under_way)
+
+
+def switch_off(*, tenant: Tenant, by: User, address: str = "") -> Decided:
+    """Switch a tenant's releases off at once; its age and cap stay."""
+    policy = _locked_values(tenant)
+    return set_policy(tenant=tenant, enabled=False, by=by, address=address, **policy)
+
+
+def stop_everywhere(*, by: User, reason: str, address: str = "") -> Decided:
+    """Stop the releases of all tenants: no delete is permitted after this has returned."""
+    with transaction.atomic():
+        stop = _locked_stop()
+        stop.stopped, stop.by, stop.at, stop.reason = True, by.email, _now(), reason
+        stop.save()
+        under_way = _under_way(Q())
+        _record(by, address, trail.Action.RELEASE_STOPPED, "", reason=reason)
+    return Decided(under_way)
+
+
+def resume(*, by: User, address: str = "") -> None:
+    """Let releases go on, in the tenants in which they are switched on."""
+    with transaction.atomic():
+        stop = _locked_stop()
+        stop.stopped, stop.by, stop.at, stop.reason = False, by.email, _now(), ""
+        stop.save()
+        _record(by, address, trail.Action.RELEASE_RESUMED, "")
+
+
+def place_hold(
+    *,
+    tenant: Tenant,
+    by: User,
+    reason: str,
+    recording: Recording | None = None,
+    contact_id: str = "",
+    until: datetime | None = None,
+    address: str = "",
+) -> tuple[Hold, Decided]:
+    """Hold a recording, a contact, or with neither the whole tenant."""
+    with transaction.atomic():
+        _locked_policy(tenant)
+        hold = Hold.objects.create(
+            tenant=tenant, recording=recording, contact_id="" if recording else contact_id, reason=reason,
+            placed_by=by, until=until,
+        )  # fmt: skip
+        covered = Q(tenant=tenant)
+        if recording:
+            covered &= Q(recording=recording)
+        elif contact_id:
+            covered &= Q(recording__contact_id=contact_id)
+        under_way = _under_way(covered)
+        _record(
+            by, address, trail.Action.HELD, hold.what, recording_id=recording.pk if recording else None,
+            hold=hold.pk, tenant=tenant.name, reason=reason, until=until.isoformat() if until else None,
+        )  # fmt: skip
+    return hold, Decided(under_way)
+
+
+def lift_hold(*, hold: Hold, by: User, reason: str, address: str = "") -> bool:
+    """Lift a hold; return False when somebody was first."""
+    with transaction.atomic():
+        mine = Hold.objects.filter(pk=hold.pk, lifted_at=None)
+        if not mine.update(lifted_by=by, lifted_at=Now(), lift_reason=reason):
+            return False
+        _record(
+            by, address, trail.Action.HOLD_LIFTED, hold.what, recording_id=hold.recording_id, hold=hold.pk,
+            tenant=hold.tenant.name, reason=reason,
+        )  # fmt: skip
+    return True
+
+
+def is_stopped() -> ReleaseStop | None:
+    """Return the stop while it is pressed."""
+    return ReleaseStop.objects.filter(pk=1, stopped=True).first()
+
+
+def _locked_policy(tenant: Tenant) -> ReleasePolicy:
+    ReleasePolicy.objects.get_or_create(tenant=tenant)
+    return ReleasePolicy.objects.select_for_update().get(tenant=tenant)
+
+
+def _locked_values(tenant: Tenant) -> dict[str, int]:
+    policy, _ = ReleasePolicy.objects.get_or_create(tenant=tenant)
+    return {"min_age_days": policy.min_age_days, "cap_per_day": policy.cap_per_day}
+
+
+def _locked_stop() -> ReleaseStop:
+    ReleaseStop.objects.get_or_create(pk=1)
+    return ReleaseStop.objects.select_for_update().get(pk=1)
+
+
+def _under_way(which: Q) -> int:
+    return Release.objects.filter(which, state=Release.State.DELETING).count()
+
+
+def _now() -> datetime:
+    """Return database time."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        row: tuple[datetime] = cursor.fetchone()
+    return row[0]
+
+
+def _record(
+    by: User, address: str, action: trail.Action, what: str, recording_id: int | None = None, **detail: Any
+) -> None:
+    trail.record(
+        trail.Entry(
+            actor=by.email, address=address, action=action, object=what, recording_id=recording_id, detail=detail
+        )
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""Legal holds: place one, lift one, and what was held when."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from recordings.access import May, allow
+from recordings.forms.release import HoldForm, LiftForm, RecordingHoldForm
+from recordings.models import Hold, Recording
+from recordings.transfer.allowing import lift_hold, place_hold
+from recordings.views.releases import too_late
+from recordings.views.who import address_of
+
+PAGE = 50
+
+
+@allow(May.HOLD)
+@require_http_methods(["GET", "HEAD", "POST"])
+def holds(request: HttpRequest) -> HttpResponse:
+    """Show what is held, and place a hold on a contact or a tenant."""
+    form = HoldForm(request.POST or None, user=request.user)  # type: ignore[arg-type]
+    if request.method == "POST" and form.is_valid():
+        said = form.cleaned_data
+        hold, decided = place_hold(
+            tenant=said["tenant"], contact_id=said["contact_id"], reason=said["reason"], until=said["until"],
+            by=request.user, address=address_of(request),  # type: ignore[arg-type]
+        )  # fmt: skip
+        messages.success(request, f"Held: {hold.what}. {too_late(decided)}".strip())
+        return redirect("holds")
+    return render(request, "holds/page.html", _page(request, form), status=422 if form.errors else 200)
+
+
+@allow(May.HOLD)
+@require_POST
+def hold_recording(request: HttpRequest, pk: int) -> HttpResponse:
+    """Hold one recording, from its own page."""
+    mine = Recording.objects.for_user(request.user).select_related("tenant")  # type: ignore[arg-type]
+    recording = get_object_or_404(mine, pk=pk)
+    form = RecordingHoldForm(request.POST)
+    if form.is_valid():
+        _, decided = place_hold(
+            tenant=recording.tenant, recording=recording, reason=form.cleaned_data["reason"],
+            by=request.user, address=address_of(request),  # type: ignore[arg-type]
+        )  # fmt: skip
+        messages.success(request, f"The recording is held. {too_late(decided)}".strip())
+    else:
+        messages.error(request, form.errors["reason"][0])
+    return redirect("recording", pk)
+
+
+@allow(May.HOLD)
+@require_POST
+def hold_lift(request: HttpRequest, pk: int) -> HttpResponse:
+    """Lift a hold."""
+    hold = get_object_or_404(_mine(request), pk=pk)
+    form = LiftForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, form.errors["reason"][0])
+    elif lift_hold(
+        hold=hold, by=request.user, reason=form.cleaned_data["reason"], address=address_of(request)
+    ):  # type: ignore[arg-type]
+        messages.success(request, f"Lifted: {hold.what}.")
+    else:
+        messages.warning(request, "Somebody else has lifted it meanwhile.")
+    return redirect(reverse("holds"))
+
+
+def _mine(request: HttpRequest):  # type: ignore[no-untyped-def]
+    mine = Hold.objects.for_user(request.user)  # type: ignore[arg-type]
+    return mine.select_related("tenant", "recording", "placed_by", "lifted_by")
+
+
+def _page(request: HttpRequest, form: HoldForm) -> dict[str, Any]:
+    ended = _mine(request).ended().order_by("-id")
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdigit() and len(before) < 19:
+        ended = ended.filter(pk__lt=int(before))
+    past = list(ended[: PAGE + 1])
+    return {
+        "form": form, "held": list(_mine(request).in_force().order_by("-id")[:500]), "past": past[:PAGE],
+        "older": past[PAGE - 1].pk if len(past) > PAGE else None, "first": not before,
+    }  # fmt: skip
