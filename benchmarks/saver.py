@@ -22,7 +22,7 @@ def _start(*, folder: str) -> Answer:
         cursor.execute("VACUUM recordings_recording")
     archive, _ = Archive.objects.update_or_create(name="Bench", defaults={"folder": folder})
     began = perf_counter()
-    run = start_run(recordings=Recording.objects.all(), archive=archive, actor="Bench", title="Bench")
+    run = start_run(recordings=Recording.objects.all(), archives=[archive], actor="Bench", title="Bench")
     return {"total": run.total, "seconds": perf_counter() - began}
 
 

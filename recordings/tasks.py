@@ -11,7 +11,7 @@ from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import MetadataImport, NameReading, Tenant
 from recordings.oversight import alerts
-from recordings.transfer import due, queue, releasing, saving
+from recordings.transfer import due, jobs, queue, releasing, saving
 
 
 @shared_task
@@ -68,6 +68,15 @@ def transfer_work() -> None:
     sent = list[object]()
     saving.save_waiting(owner=queue.me(), more=lambda: sent.append(transfer_work.delay()))
     if not sent and queue.has_work():  # one message each, or they would multiply
+        transfer_work.delay()
+
+
+@shared_task
+def run_jobs() -> None:
+    """Start the jobs whose time has come, and let runs rest outside of their hours."""
+    jobs.run_due()
+    jobs.keep_all_hours()
+    if queue.has_work():
         transfer_work.delay()
 
 

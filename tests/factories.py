@@ -10,7 +10,19 @@ from django.utils import timezone
 
 from recordings.catalog.metadata.importing import run_import
 from recordings.catalog.metadata.uploading import ask, look, proposed, upload
-from recordings.models import Archive, Copy, MetadataImport, Presence, Recording, Release, Role, Tenant, User
+from recordings.models import (
+    Archive,
+    Copy,
+    MetadataImport,
+    Presence,
+    Recording,
+    Release,
+    Role,
+    Run,
+    Tenant,
+    TransferJob,
+    User,
+)
 from recordings.sea.filename import parse
 
 _numbers = count(1)
@@ -128,3 +140,18 @@ def ask_for_metadata(tenant: Tenant, text: str = METADATA, *, name: str = "calls
 def make_metadata(tenant: Tenant, text: str = METADATA) -> MetadataImport:
     """Import a CSV with CXone's headings."""
     return run_import(source=ask_for_metadata(tenant, text))
+
+
+def make_job(
+    archive: Archive, *, name: str = "", created_by: User | None = None, **extra: Any
+) -> TransferJob:
+    """Make a transfer job to one archive."""
+    maker = created_by or make_user(Role.ADMIN)
+    job = TransferJob.objects.create(name=name or f"Job {next(_numbers)}", created_by=maker, **extra)
+    job.archives.set([archive])
+    return job
+
+
+def archive_of(run: Run) -> Archive:
+    """Return the one archive of a run."""
+    return Archive.objects.filter(lanes__run=run).distinct().get()

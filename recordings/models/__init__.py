@@ -5,6 +5,7 @@ from recordings.models.archive import Archive, Copy
 from recordings.models.audit import AuditEntry
 from recordings.models.hold import Hold
 from recordings.models.interaction import Interaction, Term
+from recordings.models.job import TransferJob
 from recordings.models.lane import Lane, Pause
 from recordings.models.loss import LossNote
 from recordings.models.metadata import ColumnMapping, MalformedLine, MetadataGap, MetadataImport
@@ -13,7 +14,7 @@ from recordings.models.recording import Presence, Recording
 from recordings.models.release import Release, ReleaseDay, ReleasePolicy, ReleaseStop
 from recordings.models.scan import Scan, ScanMiss, Shard
 from recordings.models.tenant import Tenant
-from recordings.models.transfer import Run, Transfer, TransferJob
+from recordings.models.transfer import Run, Transfer
 from recordings.models.user import Role, User
 
 __all__ = [

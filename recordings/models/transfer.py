@@ -1,35 +1,11 @@
-"""Work that saves recordings: a job (the rule), a run (one execution), a transfer (one recording's way)."""
+"""Work that saves recordings: a run (one execution of a job, or of a search), and a transfer (one recording's way)."""
 
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models.functions import Lower
 
 if TYPE_CHECKING:
     from recordings.models.user import User
-
-
-class TransferJob(models.Model):
-    """A named rule: which recordings go to which archive. `manage transfer --job NAME` runs it."""
-
-    name = models.CharField(max_length=80)
-    query = models.TextField(blank=True)  # a search, as its query string; empty: everything not saved
-    archive = models.ForeignKey("recordings.Archive", on_delete=models.PROTECT, related_name="jobs")
-    # Days after verification until its recordings may be released; empty: they stay in SEA.
-    release_after_days = models.PositiveSmallIntegerField(null=True, blank=True)
-    created_by = models.ForeignKey("recordings.User", on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(
-                Lower("name"), name="job_name_once", violation_error_message="A job has this name already."
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -50,8 +26,9 @@ class Run(models.Model):
     """One execution: the recordings that it found when it began, as transfers."""
 
     title = models.CharField(max_length=120)
-    job = models.ForeignKey(TransferJob, on_delete=models.PROTECT, null=True, blank=True, related_name="runs")
-    archive = models.ForeignKey("recordings.Archive", on_delete=models.PROTECT, related_name="runs")
+    job = models.ForeignKey(
+        "recordings.TransferJob", on_delete=models.PROTECT, null=True, blank=True, related_name="runs"
+    )
     query = models.TextField(blank=True)  # the search that it was made from, when it was one
     started_by = models.CharField(max_length=254)
     started_at = models.DateTimeField(auto_now_add=True)
@@ -61,6 +38,7 @@ class Run(models.Model):
     paused_at = models.DateTimeField(null=True, blank=True)  # by a person, until they let it go on
     waits_until = models.DateTimeField(null=True, blank=True)  # outside of its hours
     waits_for = models.TextField(blank=True)  # the same as a sentence
+    cancelled_by = models.CharField(max_length=254, blank=True)
 
     objects = RunQuerySet.as_manager()
 
@@ -69,6 +47,11 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def destinations(self) -> str:
+        """Return the names of its archives; prefetch lanes__archive for lists."""
+        return ", ".join(sorted({lane.archive.name for lane in self.lanes.all()}))
 
 
 class Transfer(models.Model):
@@ -84,6 +67,7 @@ class Transfer(models.Model):
         VERIFIED = "verified", "Saved"
         FAILED = "failed", "Failed"  # its own fault, tries used up: waits for a person
         GONE = "gone", "Gone before it was saved"
+        CANCELLED = "dropped", "Cancelled"  # by a person, before it began
 
     OPEN = (State.QUEUED, State.COPYING)
 

@@ -18,6 +18,7 @@ from recordings.stores.base import (
 )
 from recordings.stores.folder import FolderStore
 from recordings.stores.paths import safe_path
+from recordings.transfer.limits import paced
 from recordings.transfer.verifying import CopyDiffers, read_back
 
 MOST_VERSIONS = 20  # of one key that an archive keeps side by side
@@ -34,6 +35,7 @@ class Order:
     tenant: str
     started_at: datetime | None  # names the archive's day folder
     token: str  # names the temporary file: transfer and epoch
+    rate: int | None = None  # bytes per second at most
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Incoming:
             began = self.size
             try:
                 with self._open() as stream:
-                    for chunk in stream.chunks():
+                    for chunk in paced(stream.chunks(), self.order.rate):
                         self.size += len(chunk)
                         self.crc32 = crc32(chunk, self.crc32)
                         yield chunk

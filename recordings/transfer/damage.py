@@ -81,7 +81,7 @@ def save_again(*, archive: Archive, damages: Sequence[Damage], actor: str) -> Ru
     recordings = Recording.objects.filter(pk__in=[one.copy.recording_id for one in damages])
     with suppress(NothingToSave):
         return start_run(
-            recordings=recordings, archive=archive, actor=actor, title=f"Saved again in {archive.name}"
+            recordings=recordings, archives=[archive], actor=actor, title=f"Saved again in {archive.name}"
         )
     return None
 

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -16,6 +17,7 @@ from django.db.models.functions import Now
 
 from recordings.models import Archive, Run, Tenant, Transfer
 from recordings.transfer import runs
+from recordings.transfer.timetable import URGENT
 
 State = Transfer.State
 _TRANSFER = (
@@ -41,31 +43,49 @@ _RECORDING = (
     "item_id",
     "arrived_at",
 )
+IN_HAND = 16  # files of a job with a speed limit
 TRY_OUT = 4  # files with which a lane that stood still is tried again
+
+# A job that says how many of its files may be in hand at once is asked for by one worker at a time.
+LOCK_LIMITED = """
+SELECT r.id FROM recordings_run r JOIN recordings_transferjob j ON j.id = r.job_id
+WHERE r.finished_at IS NULL AND coalesce(j.parallel_files, j.mb_per_second) IS NOT NULL ORDER BY r.id FOR UPDATE OF r
+"""
 
 # Lane by lane through one index, so a lane that stands still costs nothing, however much waits in it. Of what the open
 # lanes have, the soonest expiry comes first, whatever run it belongs to: a backlog can never lose the oldest file first.
 CLAIM = """
-WITH lane AS MATERIALIZED (
-    SELECT l.run_id, l.tenant_id, l.archive_id, CASE WHEN p.id IS NULL THEN %(limit)s ELSE %(try_out)s END AS most
+WITH run AS MATERIALIZED (
+    SELECT r.id, r.waits_until > statement_timestamp() AS waits,
+        -- Files of a job with a speed limit wait in hand for their turn: not many, or others would not be taken.
+        least(%(limit)s, coalesce(j.parallel_files, CASE WHEN j.mb_per_second IS NOT NULL THEN %(in_hand)s END) - (
+            SELECT count(*) FROM recordings_transfer c WHERE c.run_id = r.id AND c.state = 'copying'
+        )) AS room
+    FROM recordings_run r LEFT JOIN recordings_transferjob j ON j.id = r.job_id
+    WHERE r.finished_at IS NULL AND r.paused_at IS NULL
+), lane AS MATERIALIZED (
+    SELECT l.run_id, l.tenant_id, l.archive_id, r.waits, r.room,
+        least(r.room, CASE WHEN p.id IS NULL THEN %(limit)s ELSE %(try_out)s END) AS most
     FROM recordings_lane l
-    JOIN recordings_run r ON r.id = l.run_id
+    JOIN run r ON r.id = l.run_id AND r.room > 0
     LEFT JOIN LATERAL (
         SELECT max(id) AS id, max(until) AS until FROM recordings_pause
         WHERE tenant_id = l.tenant_id OR archive_id = l.archive_id
     ) p ON true
-    WHERE r.finished_at IS NULL AND r.paused_at IS NULL
-    AND (r.waits_until IS NULL OR r.waits_until <= statement_timestamp())
-    AND (p.until IS NULL OR p.until <= statement_timestamp())
-), chosen AS (
-    SELECT next.id FROM lane
+    WHERE p.until IS NULL OR p.until <= statement_timestamp()
+), next AS (
+    SELECT c.id, c.expires_at, lane.room,
+        row_number() OVER (PARTITION BY lane.run_id ORDER BY c.expires_at, c.id) AS place
+    FROM lane
     CROSS JOIN LATERAL (
         SELECT t.id, t.expires_at FROM recordings_transfer t
         WHERE t.run_id = lane.run_id AND t.tenant_id = lane.tenant_id AND t.archive_id = lane.archive_id
         AND t.state = 'queued' AND t.next_try_at <= statement_timestamp()
+        AND (lane.waits IS NOT TRUE OR t.expires_at < statement_timestamp() + %(urgent)s * interval '1 second')
         ORDER BY t.expires_at, t.id LIMIT lane.most FOR UPDATE SKIP LOCKED
-    ) next
-    ORDER BY next.expires_at, next.id LIMIT %(limit)s
+    ) c
+), chosen AS (
+    SELECT id FROM next WHERE place <= room ORDER BY expires_at, id LIMIT %(limit)s
 )
 UPDATE recordings_transfer t
 SET state = 'copying', owner = %(owner)s, epoch = t.epoch + 1,
@@ -79,7 +99,6 @@ HAS_WORK = """
 SELECT EXISTS (
     SELECT FROM recordings_lane l JOIN recordings_run r ON r.id = l.run_id
     WHERE r.finished_at IS NULL AND r.paused_at IS NULL
-    AND (r.waits_until IS NULL OR r.waits_until <= statement_timestamp())
     AND NOT EXISTS (
         SELECT FROM recordings_pause p
         WHERE (p.tenant_id = l.tenant_id OR p.archive_id = l.archive_id) AND p.until > statement_timestamp()
@@ -88,6 +107,10 @@ SELECT EXISTS (
         SELECT FROM recordings_transfer t
         WHERE t.run_id = l.run_id AND t.tenant_id = l.tenant_id AND t.archive_id = l.archive_id
         AND t.state = 'queued' AND t.next_try_at <= statement_timestamp()
+        AND (
+            r.waits_until IS NULL OR r.waits_until <= statement_timestamp()
+            OR t.expires_at < statement_timestamp() + %(urgent)s * interval '1 second'
+        )
     )
 )
 """
@@ -100,10 +123,12 @@ def me() -> str:
 
 def claim(*, owner: str, limit: int) -> list[Transfer]:
     """Take a lease on the next transfers, soonest expiry first."""
-    named: dict[str, str | int] = {
+    named: dict[str, str | int | float] = {
         "owner": owner, "lease": settings.LEASE_SECONDS, "limit": limit, "try_out": min(limit, TRY_OUT),
+        "urgent": URGENT.total_seconds(), "in_hand": IN_HAND,
     }  # fmt: skip
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK_LIMITED)
         cursor.execute(CLAIM, named)
         ids = [row[0] for row in cursor.fetchall()]
     claimed = list(
@@ -112,15 +137,15 @@ def claim(*, owner: str, limit: int) -> list[Transfer]:
         .only(*_TRANSFER, *(f"recording__{name}" for name in _RECORDING))
         .order_by("expires_at", "id")
     )
-    _give(claimed, "run", Run)
-    _give(claimed, "tenant", Tenant)
-    _give(claimed, "archive", Archive)
+    _give(claimed, "run", Run.objects.select_related("job"))
+    _give(claimed, "tenant", Tenant.objects.all())
+    _give(claimed, "archive", Archive.objects.all())
     return claimed
 
 
-def _give(transfers: list[Transfer], noun: str, model: type[Run | Tenant | Archive]) -> None:
+def _give(transfers: list[Transfer], noun: str, rows: QuerySet[Any]) -> None:
     """Let the transfers share one object of each run, tenant and archive: a secret is opened once, not once per file."""
-    known = model._default_manager.in_bulk({getattr(row, f"{noun}_id") for row in transfers})
+    known = rows.in_bulk({getattr(row, f"{noun}_id") for row in transfers})
     for row in transfers:
         setattr(row, noun, known[getattr(row, f"{noun}_id")])
 
@@ -188,6 +213,6 @@ def _alive(owner: str) -> bool:
 def has_work() -> bool:
     """Tell whether something waits that may be tried now."""
     with connection.cursor() as cursor:
-        cursor.execute(HAS_WORK)
+        cursor.execute(HAS_WORK, {"urgent": URGENT.total_seconds()})
         row: tuple[bool] = cursor.fetchone()
     return row[0]

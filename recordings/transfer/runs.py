@@ -1,5 +1,6 @@
 """Runs: begin one from a search, tell how far it is, try its failures again, end it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,8 +12,6 @@ from django.utils import timezone
 from recordings import trail
 from recordings.models import Archive, Copy, Run, Transfer, TransferJob
 from recordings.models.recording import RecordingQuerySet
-from recordings.search.criteria import Criteria
-from recordings.search.results import found
 from recordings.transfer.lanes import open_lanes
 
 State = Transfer.State
@@ -42,6 +41,7 @@ class Progress:
     verified: int
     failed: int
     gone: int
+    cancelled: int
     saving: int
     waiting: int
     bytes_done: int
@@ -71,56 +71,49 @@ class Progress:
 def start_run(
     *,
     recordings: RecordingQuerySet,
-    archive: Archive,
+    archives: Iterable[Archive],
     actor: str,
     title: str,
     query: str = "",
     job: TransferJob | None = None,
     address: str = "",
 ) -> Run:
-    """Queue what of these recordings is in SEA and not yet in the archive. Raises NothingToSave.
+    """Queue what of these recordings is in SEA and not yet in each of the archives. Raises NothingToSave.
 
     The caller tells the workers after commit; should that fail, the sweeper does within a minute.
     """
-    there = Copy.objects.good().filter(archive=archive, recording=OuterRef("pk"))
-    chosen = recordings.in_sea().exclude(Exists(there)).order_by().values("pk")
-    statement, params = chosen.query.sql_with_params()
+    archives = list(archives)
     with transaction.atomic():
-        run = Run.objects.create(
-            title=title[:120], archive=archive, query=query, job=job, started_by=actor, total=0, total_bytes=0
-        )
+        run = Run.objects.create(title=title[:120], query=query, job=job, started_by=actor)
         with connection.cursor() as cursor:
-            cursor.execute(ENQUEUE.format(chosen=statement), [run.pk, archive.pk, *params])
-        sums = run.transfers.aggregate(count=Count("pk"), bytes=Sum("size"))
+            for archive in archives:
+                statement, params = (
+                    missing(recordings, archive).order_by().values("pk").query.sql_with_params()
+                )
+                cursor.execute(ENQUEUE.format(chosen=statement), [run.pk, archive.pk, *params])
+        open_lanes(run)
+        sums = run.lanes.aggregate(count=Sum("total"), bytes=Sum("total_bytes"))
         if not sums["count"]:
             raise NothingToSave
-        open_lanes(run)
-        run.total, run.total_bytes = sums["count"], sums["bytes"] or 0
+        run.total, run.total_bytes = sums["count"], sums["bytes"]
         run.save(update_fields=["total", "total_bytes"])
+        names = [archive.name for archive in archives]
         trail.record(
             trail.Entry(
                 actor=actor,
                 address=address,
                 action=trail.Action.RUN_STARTED,
                 object=f"{run.total:,} recordings",
-                detail={"run": run.pk, "archive": archive.name, "bytes": run.total_bytes, "query": query},
+                detail={"run": run.pk, "archives": names, "bytes": run.total_bytes, "query": query},
             )
         )
     return run
 
 
-def run_job(*, job: TransferJob, actor: str, address: str = "") -> Run:
-    """Start a run of a job: what its search finds now, as its maker may see it. Raises NothingToSave."""
-    recordings = found(Criteria.parse(job.query), job.created_by)
-    return start_run(
-        recordings=recordings,
-        archive=job.archive,
-        actor=actor,
-        title=job.name,
-        query=job.query,
-        job=job,
-        address=address,
-    )
+def missing(recordings: RecordingQuerySet, archive: Archive) -> RecordingQuerySet:
+    """Keep what is in SEA and has no good copy in the archive."""
+    there = Copy.objects.good().filter(archive=archive, recording=OuterRef("pk"))
+    return recordings.in_sea().exclude(Exists(there))
 
 
 def close_if_done(run: Run) -> bool:
@@ -131,25 +124,60 @@ def close_if_done(run: Run) -> bool:
     return True
 
 
-def retry(*, run: Run, actor: str, address: str = "") -> int:
-    """Give a run's failed transfers their tries again; return how many."""
+def retry(*, run: Run, actor: str, reason: str = "", address: str = "") -> int:
+    """Give a run's failed transfers their tries again, all or those of one reason; return how many."""
     with transaction.atomic():
-        open_elsewhere = Transfer.objects.filter(archive=run.archive, state__in=Transfer.OPEN).values(
-            "recording"
+        open_elsewhere = Transfer.objects.filter(
+            archive=OuterRef("archive"), recording=OuterRef("recording"), state__in=Transfer.OPEN
         )
         failed = run.transfers.filter(state=State.FAILED, recording__presence="in_sea")
-        count = failed.exclude(recording__in=open_elsewhere).update(
+        if reason:
+            failed = failed.filter(reason_code=reason)
+        count = failed.exclude(Exists(open_elsewhere)).update(
             state=State.QUEUED, attempts=0, next_try_at=Now(), finished_at=None
         )
         if count:
             Run.objects.filter(pk=run.pk).update(finished_at=None)
-            trail.record(
-                trail.Entry(
-                    actor=actor, address=address, action=trail.Action.RETRIED,
-                    object=f"{count:,} recordings", detail={"run": run.pk},
-                )
-            )  # fmt: skip
+            _record(run, trail.Action.RETRIED, actor, address, files=count)
     return count
+
+
+def pause(*, run: Run, actor: str, address: str = "") -> bool:
+    """Let a run rest: what is being copied ends, nothing new begins. Return whether it was running."""
+    with transaction.atomic():
+        done = Run.objects.filter(pk=run.pk, finished_at=None, paused_at=None).update(paused_at=Now())
+        if done:
+            _record(run, trail.Action.RUN_PAUSED, actor, address)
+    return bool(done)
+
+
+def resume(*, run: Run, actor: str, address: str = "") -> bool:
+    """Let a paused run go on. Return whether it was paused."""
+    with transaction.atomic():
+        done = Run.objects.filter(pk=run.pk, finished_at=None).exclude(paused_at=None).update(paused_at=None)
+        if done:
+            _record(run, trail.Action.RUN_RESUMED, actor, address)
+    return bool(done)
+
+
+def cancel(*, run: Run, actor: str, address: str = "") -> int:
+    """Take back what has not begun; what is being copied ends, and copies stay. Return how many were taken back."""
+    with transaction.atomic():
+        if not Run.objects.filter(pk=run.pk, finished_at=None).update(cancelled_by=actor, paused_at=None):
+            return 0
+        waiting = run.transfers.filter(state=State.QUEUED)
+        count = waiting.update(state=State.CANCELLED, finished_at=Now())
+        _record(run, trail.Action.RUN_CANCELLED, actor, address, files=count)
+        close_if_done(run)
+    return count
+
+
+def _record(run: Run, action: trail.Action, actor: str, address: str, **detail: int) -> None:
+    trail.record(
+        trail.Entry(
+            actor=actor, address=address, action=action, object=run.title, detail={"run": run.pk, **detail}
+        )
+    )
 
 
 def failures(run: Run) -> QuerySet[Transfer]:
@@ -167,6 +195,7 @@ def progress(run: Run) -> Progress:
         verified=Count("pk", filter=Q(state=State.VERIFIED)),
         failed=Count("pk", filter=Q(state=State.FAILED)),
         gone=Count("pk", filter=Q(state=State.GONE)),
+        cancelled=Count("pk", filter=Q(state=State.CANCELLED)),
         saving=Count("pk", filter=Q(state=State.COPYING)),
         waiting=Count("pk", filter=Q(state=State.QUEUED)),
         bytes_done=Sum("size", filter=Q(state=State.VERIFIED), default=0),

@@ -18,6 +18,7 @@ from recordings.stores.base import StoreError, Throttled
 from recordings.transfer import queue, runs
 from recordings.transfer.copying import AtArchive, Order, Stored, copy_and_verify
 from recordings.transfer.lanes import ARCHIVE_DOWN, End, pause
+from recordings.transfer.limits import rate_of, reserve
 from recordings.transfer.outcomes import Failure, write_failures, write_verified
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class _Saver:
     outcomes: list[Outcome] = field(default_factory=list)  # come back, not written yet
     asked: bool = False  # for help
     dry: bool = False  # the last claim found too little: look again after the next outcomes
+    starts: dict[int, float] = field(default_factory=dict)  # when files of limited jobs may begin
     closed: set[End] = field(default_factory=set)
     touched: dict[int, Transfer] = field(default_factory=dict)  # one row of each run
     renewed: float = field(default_factory=monotonic)
@@ -109,7 +111,7 @@ class _Saver:
             self._come_back()
             self._settle()
             self._renew()
-            if len(self.waiting) < self.pace.now:
+            if len(self.waiting) - len(self.starts) < self.pace.now:
                 self._claim()
         for row in self.touched.values():
             runs.close_if_done(row.run)
@@ -127,17 +129,24 @@ class _Saver:
             self.more()
         self.batch.claimed += len(rows)
         self.waiting.extend(rows)
+        self.starts.update(reserve(rows))
         self.touched.update((row.run_id, row) for row in rows)
 
     def _send(self) -> None:
+        """Begin with as many as may be in flight; a file whose job has a speed limit waits for its turn."""
+        later = list[Transfer]()
         while self.waiting and len(self.flying) < self.pace.now:
             row = self.waiting.popleft()
             if self.closed.intersection(_ends(row)):
                 queue.put_back([row])
                 self.batch.put_back += 1
-                continue
-            self.flying[row.pk] = row
-            self.pool.submit(self._carry, row)
+            elif self.starts.get(row.pk, 0.0) > monotonic():
+                later.append(row)
+            else:
+                self.starts.pop(row.pk, None)
+                self.flying[row.pk] = row
+                self.pool.submit(self._carry, row)
+        self.waiting.extendleft(reversed(later))
 
     def _carry(self, row: Transfer) -> None:
         """Copy one file, in a thread of the pool: everything that it needs of the database is loaded already."""
@@ -160,7 +169,9 @@ class _Saver:
     def _come_back(self) -> None:
         """Gather what comes back until a group is full or old enough, and send the next files meanwhile."""
         deadline = monotonic() + GROUP_WAIT
-        while self.flying and len(self.outcomes) < GROUP and (left := deadline - monotonic()) > 0:
+        while len(self.outcomes) < GROUP and (left := deadline - monotonic()) > 0:
+            if not self.flying and not self.waiting:
+                return
             try:
                 outcome = self.back.get(timeout=left)
             except Empty:
@@ -215,6 +226,7 @@ def _copy(row: Transfer) -> Stored:
     order = Order(
         key=recording.key, size=recording.size, etag=recording.etag, tenant=row.tenant.name,
         started_at=recording.started_at, token=f"{row.pk}-{row.epoch}",
+        rate=rate_of(row),
     )  # fmt: skip
     return copy_and_verify(source=row.tenant.store(), target=row.archive.store(), order=order)
 

@@ -47,7 +47,7 @@ def _start(request: HttpRequest, selection: Selection, archive: Archive) -> Http
     try:
         run = start_run(
             recordings=selection.recordings,
-            archive=archive,
+            archives=[archive],
             actor=actor_of(request),
             title=_title(request, selection),
             query=selection.query,

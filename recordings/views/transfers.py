@@ -1,24 +1,20 @@
 """Transfers: what is being saved now, the jobs, what ran before, and what failed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from recordings import trail
-from recordings.access import May, allow, may
-from recordings.forms.job import SAYS, JobForm
-from recordings.models import Archive, Run, Tenant, Transfer, TransferJob, User
+from recordings.access import May, allow
+from recordings.models import Archive, Lane, Pause, Run, Transfer
 from recordings.oversight.words import clock
-from recordings.search.criteria import VIEWS, Chip, Criteria
-from recordings.search.results import Count as Found
-from recordings.search.results import count, found
 from recordings.transfer import lanes, runs
+from recordings.views.jobs import chips, lines_for, rights
 from recordings.views.shell import forget_figures
 from recordings.views.wake import wake_savers
 from recordings.views.who import actor_of, address_of
@@ -36,6 +32,7 @@ class Live:
     run: Run
     done: runs.Progress
     reason: str = ""  # why it waits, when something makes it wait
+    lanes: Sequence[tuple[Lane, Pause | None]] = ()
 
     @property
     def seconds(self) -> float:
@@ -52,43 +49,24 @@ class Live:
         return self.done.bytes_per_second / 1e6
 
 
-@dataclass(frozen=True)
-class JobLine:
-    """A job as its row in the table tells it."""
-
-    job: TransferJob
-    words: str
-    last: Run | None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A search that a job can be made of."""
-
-    query: str
-    title: str
-    more: str
-    count: Found
-
-
 @allow(May.SEE)
 @require_safe
 def transfers(request: HttpRequest) -> HttpResponse:
     """Show running runs, jobs, and one page of past runs."""
     mine = Run.objects.for_user(request.user)  # type: ignore[arg-type]
     before = request.GET.get("before", "")
-    ended = mine.exclude(finished_at=None).select_related("archive")
+    ended = mine.exclude(finished_at=None).prefetch_related("lanes__archive")
     if before.isascii() and before.isdigit() and len(before) < 19:
         ended = ended.filter(pk__lt=int(before))
     past = list(ended.order_by("-pk")[: PAST_RUNS + 1])
     page = {
         "lives": _running(mine),
-        "jobs": _jobs(request.user),  # type: ignore[arg-type]
+        "jobs": lines_for(request.user),  # type: ignore[arg-type]
         "past": _counted(past[:PAST_RUNS]),
         "older": past[PAST_RUNS - 1].pk if len(past) > PAST_RUNS else None,
         "paged": bool(before),
         "archive": Archive.objects.first(),
-        **_rights(request),
+        **rights(request),
     }
     return render(request, "transfers/list.html", page)
 
@@ -109,9 +87,9 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "groups": [{**group, "said": _plain(group["said"])} for group in groups.order_by("first")],
         "failures": rows[:FAILURES],
         "reason": reason,
-        "chips": _chips(one.query, request.user),  # type: ignore[arg-type]
+        "chips": chips(one.query, request.user),  # type: ignore[arg-type]
         "retryable": failed.filter(state=STATE.FAILED, recording__presence="in_sea").count(),
-        **_rights(request),
+        **rights(request),
     }
     return render(request, "transfers/run.html", page)
 
@@ -126,9 +104,9 @@ def run_live(request: HttpRequest, pk: int) -> HttpResponse:
 @allow(May.SAVE)
 @require_POST
 def run_retry(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give the failed transfers of a run their tries again."""
-    one = _run(request, pk)
-    again = runs.retry(run=one, actor=actor_of(request), address=address_of(request))
+    """Give the failed transfers of a run their tries again, all or those of one reason."""
+    one, reason = _run(request, pk), request.POST.get("reason", "")
+    again = runs.retry(run=one, reason=reason, actor=actor_of(request), address=address_of(request))
     if again:
         wake_savers(request)
         messages.success(request, f"{again:,} {'is' if again == 1 else 'are'} being tried again.")
@@ -141,61 +119,58 @@ def run_retry(request: HttpRequest, pk: int) -> HttpResponse:
 
 @allow(May.SAVE)
 @require_POST
-def job_run(request: HttpRequest, pk: int) -> HttpResponse:
-    """Run a job now: save what its search finds."""
-    job = next((line.job for line in _jobs(request.user) if line.job.pk == pk), None)  # type: ignore[arg-type]
-    job = job or get_object_or_404(TransferJob.objects.none(), pk=pk)
-    try:
-        started = runs.run_job(job=job, actor=actor_of(request), address=address_of(request))
-    except runs.NothingToSave as nothing:
-        messages.info(request, f"{job}: {nothing}")
-        return redirect("transfers")
-    wake_savers(request)
+def run_pause(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a run rest."""
+    one = _run(request, pk)
+    if runs.pause(run=one, actor=actor_of(request), address=address_of(request)):
+        messages.success(
+            request,
+            f"{one} is paused. What is being copied just now is finished; nothing is lost by waiting but time.",
+        )
+    return redirect("run", one.pk)
+
+
+@allow(May.SAVE)
+@require_POST
+def run_resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a paused run go on."""
+    one = _run(request, pk)
+    if runs.resume(run=one, actor=actor_of(request), address=address_of(request)):
+        wake_savers(request)
+        messages.success(request, f"{one} goes on.")
+    return redirect("run", one.pk)
+
+
+@allow(May.SAVE)
+@require_POST
+def run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back what has not begun."""
+    one = _run(request, pk)
+    count = runs.cancel(run=one, actor=actor_of(request), address=address_of(request))
+    messages.success(
+        request, f"{one} was cancelled: {count:,} will not be saved by it. Copies that were made stay."
+    )
     forget_figures()
-    messages.success(request, f"{job} has begun: {started.total:,} to save in {started.archive}.")
-    return redirect("run", started.pk)
-
-
-@allow(May.SET_UP)
-@require_http_methods(["GET", "HEAD", "POST"])
-def job_new(request: HttpRequest) -> HttpResponse:
-    """Make a transfer job of a search."""
-    brought = request.POST.get("brought") or request.GET.get("query", "")
-    form = JobForm(request.POST or None, brought=brought)
-    if request.method == "POST" and form.is_valid():
-        form.instance.created_by = request.user
-        with transaction.atomic():
-            job = form.save()
-            trail.record(
-                trail.Entry(
-                    actor=actor_of(request), address=address_of(request), action=trail.Action.JOB_ADDED, object=job.name,
-                    detail={"query": job.query, "archive": job.archive.name},
-                )
-            )  # fmt: skip
-        messages.success(request, f"{job} is there. Run it whenever you like.")
-        return redirect("transfers")
-    page = {
-        "form": form,
-        "brought": brought,
-        "problems": form.brought.problems,
-        "choices": [_choice(query, request.user) for query in form.searches()],  # type: ignore[arg-type]
-        "chosen": form["query"].value(),
-        "archives": Archive.objects.exists(),
-    }
-    return render(request, "transfers/job.html", page, status=422 if form.errors else 200)
+    return redirect("run", one.pk)
 
 
 def _run(request: HttpRequest, pk: int) -> Run:
-    return get_object_or_404(Run.objects.for_user(request.user).select_related("archive", "job"), pk=pk)  # type: ignore[arg-type]
+    return get_object_or_404(
+        Run.objects.for_user(request.user).select_related("job").prefetch_related("lanes__archive"), pk=pk
+    )  # type: ignore[arg-type]
 
 
 def _running(mine: QuerySet[Run]) -> list[Live]:
-    return [_live(one) for one in mine.filter(finished_at=None).select_related("archive")[:MOST_RUNNING]]
+    return [
+        _live(one) for one in mine.filter(finished_at=None).prefetch_related("lanes__archive")[:MOST_RUNNING]
+    ]
 
 
 def _live(one: Run) -> Live:
-    reason = "" if one.finished_at else next((pause.reason for _, pause in lanes.lanes_of(one) if pause), "")
-    return Live(one, runs.progress(one), reason)
+    ways = [] if one.finished_at else lanes.lanes_of(one)
+    waits = one.waits_for if one.waits_until and one.waits_until > timezone.now() else ""
+    reason = waits or next((pause.reason for _, pause in ways if pause), "")
+    return Live(one, runs.progress(one), "" if one.finished_at or one.paused_at else reason, ways)
 
 
 def _counted(ended: list[Run]) -> list[Live]:
@@ -203,51 +178,6 @@ def _counted(ended: list[Run]) -> list[Live]:
     return [Live(one, runs.progress(one)) for one in ended]
 
 
-def _jobs(user: User) -> list[JobLine]:
-    """Return the jobs that a person may see and run: with some tenants only, jobs that name those, and their own."""
-    jobs = TransferJob.objects.select_related("archive", "created_by")
-    told = []
-    mine = set() if user.all_tenants else set(user.tenants.values_list("pk", flat=True))
-    for job in jobs:
-        named = set(Criteria.parse(job.query).tenant)
-        if user.all_tenants or job.created_by == user or (named and named <= mine):
-            told.append(JobLine(job, _words(job.query, user), job.runs.order_by("-pk").first()))
-    return told
-
-
-def _chips(query: str, user: User) -> list[Chip]:
-    """Say a search in words; a tenant that the person may not see keeps its name."""
-    names = Tenant.objects.for_user(user).values_list("pk", "name")
-    return Criteria.parse(query).chips(dict(names)) if query else []
-
-
-def _words(query: str, user: User) -> str:
-    """Say a search in words."""
-    if named := _named(query):
-        return SAYS[named][0]
-    return (
-        ", ".join(f"{chip.label.lower()}: {chip.value}" for chip in _chips(query, user)) or "every recording"
-    )
-
-
-def _named(query: str) -> str:
-    """Return which of the offered searches this is, or ''."""
-    return next(
-        (view.name for view in VIEWS if view.name in SAYS and Criteria().with_view(view) == query), ""
-    )
-
-
-def _choice(query: str, user: User) -> Choice:
-    number = count(found(Criteria.parse(query), user))
-    if named := _named(query):
-        return Choice(query, *SAYS[named], number)
-    return Choice(query, "The search that you came from", _words(query, user), number)
-
-
 def _plain(reason: str) -> str:
     """Return a failure's sentence without the detail of one file in brackets."""
     return reason.rpartition(" (")[0] or reason if reason.endswith(")") else reason
-
-
-def _rights(request: HttpRequest) -> dict[str, bool]:
-    return {"may_save": may(request.user, May.SAVE), "may_set_up": may(request.user, May.SET_UP)}

@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from recordings.access import May
 from recordings.access.gate import MARK, PUBLIC
-from recordings.models import Alert, Hold, Kind, MetadataImport, Presence, Role, Run, Transfer, TransferJob
+from recordings.models import Alert, Hold, Kind, MetadataImport, Presence, Role, Run, Transfer
 from recordings.trail.alerts import raise_alert
 from recordings.views.urls import urlpatterns as real_urls
-from tests.factories import make_archive, make_copy, make_recording, make_released, make_tenant, make_user
+from tests.factories import make_archive, make_copy, make_job, make_recording, make_released, make_tenant, make_user
 
 EVERYBODY = {Role.COMPLIANCE, Role.ADMIN, Role.SUPERVISOR}
 SAVERS = {Role.COMPLIANCE, Role.ADMIN}
@@ -44,8 +44,17 @@ WHO_MAY = {
     "run": EVERYBODY,
     "run_live": EVERYBODY,
     "run_retry": SAVERS,
+    "run_pause": SAVERS,
+    "run_resume": SAVERS,
+    "run_cancel": SAVERS,
+    "job": EVERYBODY,
     "job_run": SAVERS,
+    "job_dry_run": SAVERS,
     "job_new": ADMINS,
+    "job_edit": ADMINS,
+    "job_preview": ADMINS,
+    "job_switch": ADMINS,
+    "job_remove": ADMINS,
     "alerts": EVERYBODY,
     "alert_acknowledge": SAVERS,
     "lost": EVERYBODY,
@@ -94,7 +103,7 @@ WHO_MAY = {
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
     "overview", "overview_live", "password", "recordings", "recording", "media", "download", "export_csv", "transfers",
-    "run", "run_live", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
+    "run", "run_live", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
     "tenant_release", "releases", "release", "holds",
@@ -132,10 +141,8 @@ def house(db, tmp_path, settings):
     make_copy(recording, archive, sha256=hashlib.sha256(body).hexdigest())
     person = make_user(Role.SUPERVISOR)
     admin = make_user(Role.ADMIN)
-    job = TransferJob.objects.create(name="Job", query="saved=no", archive=archive, created_by=admin)
-    run = Run.objects.create(
-        title="Run", archive=archive, started_by="x", finished_at=timezone.now(), total=1
-    )
+    job = make_job(archive, name="Job", query="saved=no", created_by=admin)
+    run = Run.objects.create(title="Run", started_by="x", finished_at=timezone.now(), total=1)
     Transfer.objects.create(
         run=run, recording=recording, archive=archive, tenant=tenant, state="failed", size=1,
         expires_at=recording.expires_at, next_try_at=timezone.now(), reason="It failed.", reason_code="x",
@@ -145,9 +152,9 @@ def house(db, tmp_path, settings):
         "media": recording,
         "download": recording,
         "person_edit": person,
-        "job_run": job,
+        **dict.fromkeys(("job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove"), job),
     }
-    ids |= dict.fromkeys(("run", "run_live", "run_retry"), run)
+    ids |= dict.fromkeys(("run", "run_live", "run_retry", "run_pause", "run_resume", "run_cancel"), run)
     ids |= dict.fromkeys(
         ("tenant", "tenant_live", "take_region", "tenant_edit", "tenant_scan", "scan_now"), tenant
     )
@@ -234,8 +241,8 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     elsewhere = make_tenant()
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
-    theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "tenant", "tenant_live", "take_region",
-              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job_run", "alert_acknowledge",
+    theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "run_pause", "run_resume", "run_cancel", "tenant", "tenant_live", "take_region",
+              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
               "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", *METADATA}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):

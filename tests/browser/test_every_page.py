@@ -1,14 +1,16 @@
 """Every page, at both sizes and in both themes: no serious accessibility issue, nothing off the side, nothing broken."""
 
+from datetime import time
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 from django.utils import timezone
 
-from recordings.models import Hold, MetadataImport, Recording, Release, Role, Run, Tenant
+from recordings.models import Hold, MetadataImport, Recording, Release, Role, Run, Tenant, TransferJob
 from recordings.transfer.allowing import set_policy
 from recordings.transfer.runs import start_run
-from tests.factories import ask_for_metadata, make_metadata, make_recording, make_released, make_user
+from tests.factories import ask_for_metadata, make_job, make_metadata, make_recording, make_released, make_user
 
 PAGES = {
     "overview": lambda: reverse("overview"),
@@ -24,6 +26,8 @@ PAGES = {
     "transfers": lambda: reverse("transfers"),
     "run": lambda: reverse("run", args=[Run.objects.first().pk]),
     "new job": lambda: reverse("job_new"),
+    "a job": lambda: reverse("job", args=[TransferJob.objects.first().pk]),
+    "change of a job": lambda: reverse("job_edit", args=[TransferJob.objects.first().pk]),
     "alerts": lambda: reverse("alerts"),
     "lost": lambda: reverse("lost"),
     "unparsed names": lambda: reverse("unparsed"),
@@ -98,7 +102,15 @@ def serious(page):
 @pytest.mark.parametrize("look", LOOKS)
 def test_pages_of_the_house(visit, house, look):
     rows = Recording.objects.filter(saved_at=None, media_type="SCREEN")
-    start_run(recordings=rows, archive=house["archive"], actor="ann@example.com", title="Save a selection")
+    start_run(recordings=rows, archives=[house["archive"]], actor="ann@example.com", title="Save a selection")
+    make_job(
+        house["archive"],
+        every="day",
+        only_from=time(18),
+        only_until=time(6),
+        mb_per_second=80,
+        release_after_days=7,
+    )
     some_metadata(house["tenant"])
     some_releases(house["tenant"])
     page = visit(Role.ADMIN, **LOOKS[look])

@@ -8,8 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from recordings.models import Recording, Role, TransferJob
-from tests.factories import make_archive, make_recording, make_tenant, make_user, name_of
+from recordings.models import Recording
+from tests.factories import make_archive, make_job, make_recording, make_tenant, name_of
 from tests.transfer.sea import saved_sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,9 +51,7 @@ def test_an_unknown_name_is_told_with_the_known_ones(tenant):
 
 def test_transfer_runs_a_job_to_its_end(tenant, tmp_path):
     run("scan")
-    TransferJob.objects.create(
-        name="Nightly", archive=make_archive(tmp_path / "a"), created_by=make_user(Role.ADMIN)
-    )
+    make_job(make_archive(tmp_path / "a"), name="Nightly")
     told = json.loads(run("transfer", "--job", "nightly", "--json").splitlines()[-1])
     assert (told["total"], told["verified"], told["failed"]) == (3, 3, 0)
     assert Recording.objects.unsaved().count() == 0
@@ -63,9 +61,7 @@ def test_transfer_runs_a_job_to_its_end(tenant, tmp_path):
 
 def test_transfer_does_not_exit_0_when_a_recording_could_not_be_saved(tenant, tmp_path, rclone_s3):
     run("scan")
-    TransferJob.objects.create(
-        name="Nightly", archive=make_archive(tmp_path / "a"), created_by=make_user(Role.ADMIN)
-    )
+    make_job(make_archive(tmp_path / "a"), name="Nightly")
     rclone_s3.delete(f"recordings/{Recording.objects.first().key}")
     with pytest.raises(CommandError, match="1 recordings were not saved"):
         run("transfer", "--job", "Nightly")

@@ -116,7 +116,7 @@ def test_it_plays_from_the_archive_when_sea_no_longer_has_it_or_is_down(
     recording, client_of, rclone_s3, tmp_path
 ):
     archive = make_archive(tmp_path / "archive")
-    runs.start_run(recordings=Recording.objects.all(), archive=archive, actor="t", title="T")
+    runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="t", title="T")
     save_waiting(owner=queue.me())
     client = client_of()
     rclone_s3.stop()

@@ -17,7 +17,7 @@ from recordings.catalog.scan import scan
 from recordings.models import Copy, Recording, Transfer
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
-from tests.factories import make_archive, make_tenant, name_of
+from tests.factories import archive_of, make_archive, make_tenant, name_of
 from tests.services import program
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,12 +88,12 @@ def run(rclone_s3, tmp_path):
         rclone_s3.put(key, os.urandom(300_000 + number), timezone.now() - timedelta(days=3))
     scan(tenant=make_tenant(s3=rclone_s3), actor="test")
     archive = make_archive(tmp_path / "archive")
-    return runs.start_run(recordings=Recording.objects.all(), archive=archive, actor="t", title="T")
+    return runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="t", title="T")
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_wherever_a_worker_is_killed_the_next_one_finishes(rclone_s3, run, tmp_path, step):
-    archive = run.archive
+    archive = archive_of(run)
     worker = start_worker(step, signal.SIGKILL)
     assert worker.wait(60) == -signal.SIGKILL, "the worker never came to this step"
     every_final_name_is_whole(rclone_s3, archive)
@@ -126,10 +126,10 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(rcl
     sleeper.send_signal(signal.SIGCONT)
     assert sleeper.wait(60) == 0
     assert list(Copy.objects.order_by("pk").values()) == before
-    assert every_final_name_is_whole(rclone_s3, run.archive) == FILES
+    assert every_final_name_is_whole(rclone_s3, archive_of(run)) == FILES
     assert runs.progress(run).verified == FILES
-    what_is_called_saved_is_there(run.archive)
-    assert not list(Path(run.archive.folder).rglob(".*.part"))
+    what_is_called_saved_is_there(archive_of(run))
+    assert not list(Path(archive_of(run).folder).rglob(".*.part"))
     assert trail.verify().intact
 
 
@@ -144,7 +144,7 @@ def test_a_worker_that_stops_while_it_writes_holds_up_only_what_it_writes(rclone
     assert queue.return_leases_of_the_dead() == FILES
     while save_waiting(owner=queue.me()).claimed:
         pass
-    assert every_final_name_is_whole(rclone_s3, run.archive) == FILES == Copy.objects.count()
+    assert every_final_name_is_whole(rclone_s3, archive_of(run)) == FILES == Copy.objects.count()
 
 
 def every_final_name_is_whole(s3, archive):

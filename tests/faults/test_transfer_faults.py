@@ -15,7 +15,7 @@ from recordings.models import Copy, Pause, Recording, Transfer
 from recordings.stores.s3 import S3Store
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
-from tests.factories import make_archive, make_tenant, name_of
+from tests.factories import archive_of, make_archive, make_tenant, name_of
 from tests.faults.proxy import Proxy, answer, cut, drop, edit, stall
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +59,7 @@ def tenant(proxy, sea):
 @pytest.fixture
 def run(tenant, tmp_path):
     archive = make_archive(tmp_path / "archive")
-    return runs.start_run(recordings=Recording.objects.all(), archive=archive, actor="test", title="Test")
+    return runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="test", title="Test")
 
 
 def time_passes():
@@ -82,7 +82,7 @@ def every_final_name_is_whole(sea, run):
     known = {hashlib.sha256(sea.body(key)).hexdigest() for key in sea.keys()}  # noqa: SIM118
     finals = [
         path
-        for path in Path(run.archive.folder).rglob("*")
+        for path in Path(archive_of(run).folder).rglob("*")
         if path.is_file() and not path.name.startswith(".")
     ]
     for path in finals:
@@ -192,7 +192,10 @@ def test_a_broken_lane_leaves_other_tenants_alone(sea, proxy, tenant, run, rclon
     other = make_tenant(s3=rclone_s3)
     scan(tenant=other, actor="test")
     more = runs.start_run(
-        recordings=Recording.objects.filter(tenant=other), archive=run.archive, actor="test", title="Other"
+        recordings=Recording.objects.filter(tenant=other),
+        archives=[archive_of(run)],
+        actor="test",
+        title="Other",
     )
     proxy.on(answer(403, "SignatureDoesNotMatch"))
     save_waiting(owner=queue.me())

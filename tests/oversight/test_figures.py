@@ -91,7 +91,7 @@ def test_the_reasons_name_what_failed(tenant, tmp_path):
     failing = make_recording(tenant, days_left=2)
     runs.start_run(
         recordings=Recording.objects.filter(pk=failing.pk),
-        archive=make_archive(tmp_path / "a"),
+        archives=[make_archive(tmp_path / "a")],
         actor="t",
         title="t",
     )

@@ -24,7 +24,7 @@ from recordings.oversight import losses
 from recordings.search import csv
 from recordings.trail.alerts import raise_alert
 from recordings.transfer.runs import start_run
-from tests.factories import make_archive, make_recording, make_tenant, make_user
+from tests.factories import make_archive, make_job, make_recording, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -59,7 +59,7 @@ def transfer(row, tmp_path, **state):
     old(Archive)
     # A transfer is asked for while the file is there.
     Recording.objects.filter(pk=row.pk).update(presence=Presence.IN_SEA, gone_at=None)
-    start_run(recordings=Recording.objects.filter(pk=row.pk), archive=archive, actor="t", title="t")
+    start_run(recordings=Recording.objects.filter(pk=row.pk), archives=[archive], actor="t", title="t")
     Recording.objects.filter(pk=row.pk).update(presence=row.presence, gone_at=row.gone_at)
     Transfer.objects.filter(recording=row).update(**state)
 
@@ -71,7 +71,7 @@ def test_no_archive_no_job_or_a_job_that_did_not_take_it(tenant, tmp_path):
     assert why(row) == "There was no archive to save it to.", "this one came too late"
     old(Archive)
     assert why(row) == "There was no transfer job, and nobody asked to save it."
-    TransferJob.objects.create(name="Nightly", archive=archive, created_by=make_user())
+    make_job(archive, name="Nightly", created_by=make_user())
     old(TransferJob)
     assert why(row) == "No transfer job took it, and nobody asked to save it."
 

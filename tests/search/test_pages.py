@@ -73,7 +73,7 @@ def test_nobody_sees_rows_of_a_tenant_that_is_not_theirs(many):
 def test_a_row_says_that_it_is_being_saved_and_that_saving_failed(many, tmp_path):
     archive, user = make_archive(tmp_path / "a"), make_user()
     runs.start_run(
-        recordings=type(many[0]).objects.filter(pk=many[0].pk), archive=archive, actor="t", title="t"
+        recordings=type(many[0]).objects.filter(pk=many[0].pk), archives=[archive], actor="t", title="t"
     )
     assert {row.pk: row.state for row in results.page(Criteria(), user=user).rows}[many[0].pk] == "saving"
     Transfer.objects.update(state=Transfer.State.FAILED)

@@ -51,7 +51,7 @@ class Sea:
         """Save everything that is not saved yet."""
         try:
             runs.start_run(
-                recordings=Recording.objects.filter(tenant=self.tenant), archive=archive or self.archive,
+                recordings=Recording.objects.filter(tenant=self.tenant), archives=[archive or self.archive],
                 actor="test", title="Test",
             )  # fmt: skip
         except runs.NothingToSave:

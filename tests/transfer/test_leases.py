@@ -22,7 +22,7 @@ def run(tmp_path):
     for days in (5, 3, 9):
         make_recording(tenant, days_left=days)
     return runs.start_run(
-        recordings=Recording.objects.all(), archive=make_archive(tmp_path / "a"), actor="t", title="T"
+        recordings=Recording.objects.all(), archives=[make_archive(tmp_path / "a")], actor="t", title="T"
     )
 
 

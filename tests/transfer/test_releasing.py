@@ -22,11 +22,10 @@ from recordings.models import (
     ReleasePolicy,
     ReleaseStop,
     Scan,
-    TransferJob,
 )
 from recordings.transfer import due, gate, receipts, releasing
 from recordings.transfer.saving import save_waiting
-from tests.factories import make_archive, make_user
+from tests.factories import make_archive, make_job, make_user
 from tests.transfer.sea import saved_sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -151,9 +150,7 @@ def too_young(sea, row):
 
 
 def job_of(sea, row, days):
-    job = TransferJob.objects.create(
-        name="Nightly", archive=sea.archive, created_by=make_user(), release_after_days=days
-    )
+    job = make_job(sea.archive, name="Nightly", release_after_days=days)
     run = row.transfers.first().run
     run.job = job
     run.save()

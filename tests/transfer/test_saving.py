@@ -47,7 +47,7 @@ def archive(tmp_path):
 def start(archive, recordings=None):
     return runs.start_run(
         recordings=Recording.objects.all() if recordings is None else recordings,
-        archive=archive,
+        archives=[archive],
         actor="test",
         title="Test",
     )

@@ -47,7 +47,7 @@ def test_the_reasons_add_up_to_what_is_at_risk(client, sign_in, tenant, some, ar
     user = sign_in()
     start_run(
         recordings=Recording.objects.filter(pk=some["risk"].pk),
-        archive=archive,
+        archives=[archive],
         actor=user.email,
         title="Save now",
     )
@@ -144,7 +144,7 @@ def test_the_live_part_asks_again_only_while_something_runs(client, sign_in, ten
     assert "hx-trigger" not in text(client, path)
     start_run(
         recordings=Recording.objects.filter(pk=some["risk"].pk),
-        archive=archive,
+        archives=[archive],
         actor=user.email,
         title="Save now",
     )

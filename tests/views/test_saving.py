@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from recordings.models import AuditEntry, Role, Run, Transfer
-from tests.factories import make_archive, make_tenant
+from tests.factories import archive_of, make_archive, make_tenant
 
 pytestmark = pytest.mark.django_db
 SAVE = "/recordings/save/"
@@ -42,7 +42,7 @@ def test_with_several_archives_it_asks_which(client, sign_in, some, archive, tmp
     page = client.post(SAVE, {"id": [some["risk"].pk]}).content.decode()
     assert "To which archive?" in page and not queued()
     client.post(SAVE, {"id": [some["risk"].pk], "archive": second.pk})
-    assert Run.objects.get().archive == second
+    assert archive_of(Run.objects.get()) == second
 
 
 def test_nothing_ticked_no_archive_and_nothing_to_save_each_say_so(client, sign_in, some):

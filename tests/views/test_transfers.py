@@ -10,9 +10,9 @@ from redis import Redis
 from recordings.models import Archive, AuditEntry, Presence, Recording, Role, Run, Transfer, TransferJob
 from recordings.stores.base import StoreFull
 from recordings.trail import Action
-from recordings.transfer import lanes, runs
+from recordings.transfer import lanes, queue, runs
 from seaportal.celery import app
-from tests.factories import make_archive, make_recording, make_tenant, make_user
+from tests.factories import make_archive, make_job, make_recording, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIVE = 'hx-trigger="every 2s"'
@@ -42,7 +42,7 @@ def told_to_workers(settings):
 def start(archive: Archive, *recordings: Recording, query: str = "", title: str = "A run") -> Run:
     chosen = Recording.objects.filter(pk__in=[one.pk for one in recordings])
     return runs.start_run(
-        recordings=chosen, archive=archive, actor="ada@example.com", title=title, query=query
+        recordings=chosen, archives=[archive], actor="ada@example.com", title=title, query=query
     )
 
 
@@ -136,6 +136,10 @@ def test_a_retry_with_nothing_left_says_so(client, saver, archive):
     )
 
 
+def typed(archive):
+    return {"archives": [archive.pk], "every": "hand", "time_zone": "UTC", "weekday": "0"}
+
+
 def test_a_job_is_made_of_a_search_and_run(client, archive, told_to_workers):
     admin = make_user(Role.ADMIN)
     client.force_login(admin)
@@ -143,7 +147,7 @@ def test_a_job_is_made_of_a_search_and_run(client, archive, told_to_workers):
     voice, screen = make_recording(tenant), make_recording(tenant, media_type="SCREEN")
     form = client.get(f"{reverse('job_new')}?query=media%3DSCREEN")
     assert "media: Screen; 1 now" in page(form)
-    told = {"name": "Screens", "query": "media=SCREEN", "brought": "media=SCREEN", "archive": archive.pk}
+    told = {"name": "Screens", "query": "media=SCREEN", "brought": "media=SCREEN", **typed(archive)}
     client.post(reverse("job_new"), told)
     job = TransferJob.objects.get()
     assert (job.name, job.query, job.created_by) == ("Screens", "media=SCREEN", admin)
@@ -155,23 +159,33 @@ def test_a_job_is_made_of_a_search_and_run(client, archive, told_to_workers):
 
 
 def test_a_job_with_nothing_to_save_says_so_and_starts_nothing(client, saver, archive):
-    job = TransferJob.objects.create(name="Empty", query="saved=no", archive=archive, created_by=saver)
+    job = make_job(archive, name="Empty", query="saved=no", created_by=saver)
     said = page(client.post(reverse("job_run", args=[job.pk]), follow=True))
     assert "Nothing here needs saving" in said and not Run.objects.exists()
 
 
 @pytest.mark.parametrize(
-    "changes", [{"name": ""}, {"archive": "999"}, {"query": "media=FORGED"}, {"name": "TAKEN"}]
+    "changes",
+    [
+        {"name": ""},
+        {"archives": "999"},
+        {"query": "media=FORGED"},
+        {"name": "TAKEN"},
+        {"every": "cron", "cron": "99 * * * *"},
+        {"only_from": "18:00"},
+        {"mb_per_second": "0"},
+        {"time_zone": "Mars/Olympus"},
+    ],
 )
 def test_a_job_that_cannot_be_made_says_why(client, archive, changes):
     admin = make_user(Role.ADMIN)
     client.force_login(admin)
-    TransferJob.objects.create(name="Taken", archive=archive, created_by=admin)
+    make_job(archive, name="Taken", created_by=admin)
     told = {
         "name": "New",
         "query": "media=SCREEN",
         "brought": "media=SCREEN",
-        "archive": archive.pk,
+        **typed(archive),
     } | changes
     assert client.post(reverse("job_new"), told).status_code == 422
     assert TransferJob.objects.count() == 1
@@ -184,7 +198,7 @@ def test_without_an_archive_the_page_says_what_to_do(client, saver):
 def test_past_runs_page_by_page(client, saver, archive):
     ended = timezone.now()
     for number in range(30):
-        Run.objects.create(title=f"Run {number:02d}", archive=archive, started_by="x", finished_at=ended)
+        Run.objects.create(title=f"Run {number:02d}", started_by="x", finished_at=ended)
     first = client.get(reverse("transfers"))
     second = client.get(f"{reverse('transfers')}?before={first.context['older']}")
     titles = [live.run.title for response in (first, second) for live in response.context["past"]]
@@ -211,7 +225,7 @@ def test_who_sees_some_tenants_sees_runs_and_jobs_of_those_only(client, archive)
         ("Job of other", f"tenant={other.pk}"),
         ("Job of all", ""),
     ):
-        TransferJob.objects.create(name=name, query=query, archive=archive, created_by=maker)
+        make_job(archive, name=name, query=query, created_by=maker)
     client.force_login(make_user(Role.COMPLIANCE, tenants=[mine]))
     said = page(client.get(reverse("transfers")))
     assert "Run of mine" in said and "Job of mine" in said
@@ -231,7 +245,85 @@ def test_the_list_takes_no_more_statements_for_more_jobs(
     client, saver, archive, django_assert_max_num_queries
 ):
     for number in range(12):
-        TransferJob.objects.create(name=f"Job {number}", query="saved=no", archive=archive, created_by=saver)
+        make_job(archive, name=f"Job {number}", query="saved=no", created_by=saver)
     start(archive, make_recording(make_tenant(), days_left=timedelta(days=2).days))
-    with django_assert_max_num_queries(45):
+    with django_assert_max_num_queries(32):
         client.get(reverse("transfers"))
+
+
+def test_the_preview_tells_what_would_be_moved_when_and_what_releasing_does(client, archive):
+    client.force_login(make_user(Role.ADMIN))
+    tenant = make_tenant()
+    make_recording(tenant, media_type="SCREEN", size=5_000_000)
+    told = {"name": "", "query": "media=SCREEN", "brought": "media=SCREEN", **typed(archive)}
+    said = page(
+        client.post(reverse("job_preview"), told | {"every": "day", "at": "02:30", "release_after_days": "7"})
+    )
+    assert "1 copy" in said and "the first expires" in said and "every day at 02:30, UTC" in said
+    assert said.count("02:30") >= 2 and "7 days after they were verified" in said
+    assert "off for every tenant, so nothing is deleted" in said
+    assert "Recordings stay in SEA" in page(client.post(reverse("job_preview"), told))
+    assert client.post(reverse("job_preview"), {}).status_code == 200
+
+
+def test_a_job_is_changed_copied_switched_off_and_removed(client, archive):
+    client.force_login(make_user(Role.ADMIN))
+    job = make_job(archive, name="Nightly", query="media=SCREEN", every="day")
+    told = {
+        "name": "Weekly",
+        "query": "media=SCREEN",
+        **typed(archive),
+        "every": "week",
+        "weekday": "4",
+        "at": "03:15",
+    }
+    said = page(client.post(reverse("job_edit", args=[job.pk]), told, follow=True))
+    assert "Every Friday at 03:15, UTC".lower() in said.lower()
+    job.refresh_from_db()
+    assert job.next_run_at.weekday() == 4 and AuditEntry.objects.filter(action=Action.JOB_CHANGED).exists()
+    assert 'value="Weekly, copy"' in page(client.get(f"{reverse('job_new')}?like={job.pk}"))
+    client.post(reverse("job_switch", args=[job.pk]))
+    job.refresh_from_db()
+    assert not job.is_on and job.next_run_at is None
+    client.post(reverse("job_remove", args=[job.pk]))
+    assert not TransferJob.objects.exists()
+
+
+def test_a_job_with_runs_stays(client, archive):
+    client.force_login(make_user(Role.ADMIN))
+    job = make_job(archive, query="saved=no")
+    make_recording(make_tenant())
+    client.post(reverse("job_run", args=[job.pk]))
+    assert "part of the record" in page(client.post(reverse("job_remove", args=[job.pk]), follow=True))
+    assert TransferJob.objects.exists()
+
+
+def test_a_dry_run_moves_nothing(client, saver, archive):
+    job = make_job(archive, query="saved=no")
+    assert "nothing to save now" in page(client.post(reverse("job_dry_run", args=[job.pk]), follow=True))
+    make_recording(make_tenant())
+    assert "1 copies, 0.00 GB" in page(client.post(reverse("job_dry_run", args=[job.pk]), follow=True))
+    assert not Run.objects.exists()
+
+
+def test_a_run_is_paused_goes_on_and_is_cancelled(client, saver, archive, told_to_workers):
+    run = start(archive, make_recording(make_tenant()))
+    said = page(client.post(reverse("run_pause", args=[run.pk]), follow=True))
+    assert "Paused" in said and "Go on" in said and queue.claim(owner="a:1", limit=9) == []
+    said = page(client.post(reverse("run_resume", args=[run.pk]), follow=True))
+    assert "goes on" in said and any("transfer_work" in message for message in told_to_workers())
+    said = page(client.post(reverse("run_cancel", args=[run.pk]), follow=True))
+    assert "1 will not be saved by it" in said and "Cancelled" in said
+    assert Transfer.objects.get().state == "dropped" and queue.claim(owner="a:1", limit=9) == []
+    assert {"paused a run", "resumed a run", "cancelled a run"} <= set(
+        AuditEntry.objects.values_list("action", flat=True)
+    )
+
+
+def test_one_reason_is_tried_again_and_others_rest(client, saver, archive):
+    first, second = make_recording(make_tenant()), make_recording(make_tenant())
+    run = start(archive, first, second)
+    fail(run, first, "It differs.", "differs")
+    fail(run, second, "It is short.", "short")
+    client.post(reverse("run_retry", args=[run.pk]), {"reason": "short"})
+    assert dict(run.transfers.values_list("reason_code", "state")) == {"differs": "failed", "short": "queued"}

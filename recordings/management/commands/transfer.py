@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from recordings.models import TransferJob
-from recordings.transfer import queue, runs
+from recordings.models import Run, TransferJob
+from recordings.transfer import jobs, lanes, queue, runs
 from recordings.transfer.saving import save_waiting
 
 
@@ -18,15 +18,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--job", required=True, help="the job's name")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be moved, and move nothing"
+        )
         parser.add_argument("--json", action="store_true", help="end with one JSON line")
 
-    def handle(self, *, job: str, json: bool, **options: Any) -> None:
-        found = TransferJob.objects.filter(name__iexact=job).select_related("archive", "created_by").first()
+    def handle(self, *, job: str, dry_run: bool, json: bool, **options: Any) -> None:
+        found = TransferJob.objects.filter(name__iexact=job).select_related("created_by").first()
         if found is None:
             known = ", ".join(TransferJob.objects.values_list("name", flat=True)) or "none yet"
             raise CommandError(f"There is no transfer job {job!r}. Known jobs: {known}.")
+        if dry_run:
+            self._tell_dry_run(found, json)
+            return
         try:
-            run = runs.run_job(job=found, actor="manage transfer")
+            run = jobs.run_job(job=found, actor="manage transfer")
         except runs.NothingToSave as nothing:
             self.stdout.write(str(nothing))
             if json:
@@ -42,7 +48,7 @@ class Command(BaseCommand):
         run.refresh_from_db()
         done = runs.progress(run)
         self.stdout.write(
-            f"{done.verified:,} of {done.total:,} saved and verified in {run.archive}, {done.failed + done.gone:,} not."
+            f"{done.verified:,} of {done.total:,} saved and verified in {run.destinations}, {done.failed + done.gone:,} not."
         )
         if json:
             self.stdout.write(_line({"job": found.name, "run": run.pk, **asdict(done)}))
@@ -51,13 +57,16 @@ class Command(BaseCommand):
                 f"{done.failed + done.gone:,} recordings were not saved: see the run's page for the reasons."
             )
 
+    def _tell_dry_run(self, job: TransferJob, json: bool) -> None:
+        told = jobs.dry_run(jobs.recordings_of(job), list(job.archives.all()))
+        self.stdout.write(f"{told.files:,} copies, {told.bytes:,} bytes; nothing was moved.")
+        if json:
+            first = told.first_expiry.isoformat() if told.first_expiry else None
+            self.stdout.write(_line({"job": job.name, **asdict(told), "first_expiry": first}))
+
     def _tell_pause(self, run_id: int) -> None:
-        reason = (
-            queue.Transfer.objects.filter(run=run_id, state=queue.State.QUEUED)
-            .exclude(reason="")
-            .values_list("reason", flat=True)
-            .first()
-        )
+        run = Run.objects.get(pk=run_id)
+        reason = run.waits_for or next((pause.reason for _, pause in lanes.lanes_of(run) if pause), "")
         if reason and reason != getattr(self, "_told", None):
             self._told = reason
             self.stderr.write(f"Waiting: {reason}")
