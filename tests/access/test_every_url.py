@@ -17,7 +17,15 @@ from recordings.access.gate import MARK, PUBLIC
 from recordings.models import Alert, Hold, Kind, MetadataImport, Presence, Role, Run, Transfer
 from recordings.trail.alerts import raise_alert
 from recordings.views.urls import urlpatterns as real_urls
-from tests.factories import make_archive, make_copy, make_job, make_recording, make_released, make_tenant, make_user
+from tests.factories import (
+    make_archive,
+    make_copy,
+    make_job,
+    make_recording,
+    make_released,
+    make_tenant,
+    make_user,
+)
 
 EVERYBODY = {Role.COMPLIANCE, Role.ADMIN, Role.SUPERVISOR}
 SAVERS = {Role.COMPLIANCE, Role.ADMIN}

@@ -10,7 +10,14 @@ from django.utils import timezone
 from recordings.models import Hold, MetadataImport, Recording, Release, Role, Run, Tenant, TransferJob
 from recordings.transfer.allowing import set_policy
 from recordings.transfer.runs import start_run
-from tests.factories import ask_for_metadata, make_job, make_metadata, make_recording, make_released, make_user
+from tests.factories import (
+    ask_for_metadata,
+    make_job,
+    make_metadata,
+    make_recording,
+    make_released,
+    make_user,
+)
 
 PAGES = {
     "overview": lambda: reverse("overview"),

@@ -175,9 +175,19 @@ def test_a_page_is_one_statement(tenant):
     assert len(asked) == 1
 
 
+MANY = """
+INSERT INTO recordings_recording (tenant_id, key, size, etag, arrived_at, contact_id, media_type, media_raw, item_id, presence, gone_at, missed_scans)
+SELECT %s, 'k' || n, 1, n, now() - interval '40 days', '', '', '', '', presence, CASE presence WHEN 'expired' THEN now() END, 0
+FROM generate_series(1, 2000) n, unnest(ARRAY['in_sea', 'expired']) presence
+"""
+
+
 def test_every_look_up_of_a_page_goes_through_an_index(tenant):
     loss(tenant)
     with connection.cursor() as cursor:
+        # As many as a real tenant's rows are told apart by their key alone.
+        cursor.execute(MANY, [tenant.pk])
+        cursor.execute("ANALYZE recordings_recording")
         cursor.execute("SET LOCAL enable_seqscan = off")
     plan = Recording.objects.lost().annotate(**losses.told()).order_by("-gone_at", "-id").explain()
     assert "Seq Scan on recordings_recording" not in plan and "Seq Scan on recordings_scan" not in plan
