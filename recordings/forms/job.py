@@ -38,7 +38,7 @@ class JobForm(forms.ModelForm):
     )
     archives = forms.ModelMultipleChoiceField(
         queryset=Archive.objects.none(),
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "ck"}),
         error_messages={"required": "Choose the archive, or archives, that the copies go to."},
     )
     every = forms.ChoiceField(label="Run", choices=Every.choices, widget=forms.Select(attrs={"class": "in"}))

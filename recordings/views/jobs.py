@@ -260,7 +260,12 @@ def _preview(form: JobForm, request: HttpRequest) -> Preview:
     to = " and ".join(archive.name for archive in archives) or "no archive yet"
     hours = timetable.hours_in_words(one)
     speed = f", at most {one.mb_per_second} MB/s" if one.mb_per_second else ""
-    words = f"Saves {_words(one.query, _tenant_names(request.user))} to {to}, {timetable.in_words(one)}{speed}{f', {hours}' if hours else ''}."  # type: ignore[arg-type]
+    what = (
+        SAYS[named][0].lower()
+        if (named := _named(one.query))
+        else f"what the search finds ({_words(one.query, _tenant_names(request.user))})"
+    )  # type: ignore[arg-type]
+    words = f"Saves {what} to {to}, {timetable.in_words(one)}{speed}{f', {hours}' if hours else ''}."
     return Preview(now, next_runs, words, _releases(one, request.user))  # type: ignore[arg-type]
 
 
