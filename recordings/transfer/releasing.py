@@ -31,10 +31,12 @@ from recordings.transfer import due, gate, receipts
 from recordings.transfer.damage import Damage, mark_damaged, require_archive, save_again
 from recordings.transfer.gate import NOT_NOW, Refusal
 from recordings.transfer.receipts import Outcome
+from recordings.transfer.verifying import is_what_sea_has
 
 log = logging.getLogger(__name__)
 
 State = Release.State
+NOT_WHAT_SEA_HAS = "The copy is not what SEA has: a bit changed on its way."
 LOT = 8  # permits at a time: what a stop that is pressed meanwhile may come too late for
 PERMIT_SECONDS = 10.0  # from the permit to the delete; a worker that slept longer asks the gate again
 # An answer that was lost says nothing about whether the delete was done, or still will be.
@@ -125,7 +127,7 @@ def _count(batch: Batch, outcome: Outcome) -> None:
 
 
 def _look_again(pair: tuple[Release, tuple[Copy, ...]]) -> Looked:
-    """Read every copy once more, in full. The last chance to notice that an archive has lost or changed it."""
+    """Read every copy once more, in full, and prove that it is what SEA has: the last chance to notice that it is not."""
     release, copies = pair
     damages = list[Damage]()
     try:
@@ -133,6 +135,10 @@ def _look_again(pair: tuple[Release, tuple[Copy, ...]]) -> Looked:
             if why := gate.archive_gives_it_back(copy):
                 require_archive(copy.archive)
                 damages.append(Damage(copy, why))
+        # Copies that differ from each other are for the gate to refuse: nobody knows yet which of them is wrong.
+        alike = len({copy.sha256 for copy in copies}) == 1
+        if alike and not damages and not is_what_sea_has(copies[0], release.tenant.store()):
+            damages += [Damage(copy, NOT_WHAT_SEA_HAS) for copy in copies]
     except StoreError as error:
         return Looked(release, copies, error=error)
     return Looked(release, copies, tuple(damages))
