@@ -9,9 +9,9 @@ from celery.signals import worker_ready
 from recordings.catalog import names, schedule
 from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
-from recordings.models import MetadataImport, NameReading, Tenant
+from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
-from recordings.transfer import due, jobs, queue, releasing, saving
+from recordings.transfer import auditing, due, jobs, queue, releasing, saving
 
 
 @shared_task
@@ -102,6 +102,23 @@ def release_work(tenant_id: int) -> None:
     batch = releasing.release_waiting(owner=queue.me(), tenant=Tenant.objects.get(pk=tenant_id))
     if batch.released:
         release_work.delay(tenant_id)
+
+
+@shared_task
+def reread_due() -> None:
+    """Begin the day's part of each archive, and go on with what nobody goes on with."""
+    for archive_id in auditing.due_archives():
+        with suppress(auditing.AlreadyRereading):
+            auditing.begin(archive=Archive.objects.get(pk=archive_id), by="Reread")
+    for reread_id in auditing.forgotten() + auditing.just_begun():
+        reread_work.delay(reread_id)
+
+
+@shared_task
+def reread_work(reread_id: int) -> None:
+    """Read copies again for some minutes; hand over to a new message while something is left."""
+    if auditing.go_on(reread=Reread.objects.select_related("archive").get(pk=reread_id)):
+        reread_work.delay(reread_id)
 
 
 @shared_task

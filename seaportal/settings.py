@@ -146,6 +146,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.watch": {"queue": "scan"},
     "recordings.tasks.read_names": {"queue": "scan"},
     "recordings.tasks.import_metadata": {"queue": "export"},
+    "recordings.tasks.reread_*": {"queue": "media"},
     "recordings.tasks.clear_leftovers": {"queue": "media"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -164,6 +165,7 @@ CELERY_BEAT_SCHEDULE = {
     "run jobs": {"task": "recordings.tasks.run_jobs", "schedule": 60.0},
     "return expired leases": {"task": "recordings.tasks.sweep", "schedule": 60.0},
     "release what is due": {"task": "recordings.tasks.release_due", "schedule": 180.0},
+    "read copies again": {"task": "recordings.tasks.reread_due", "schedule": 600.0},
     "clear leftovers": {"task": "recordings.tasks.clear_leftovers", "schedule": crontab(hour=3, minute=17)},
 }
 CELERY_TIMEZONE = "UTC"

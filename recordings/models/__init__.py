@@ -12,6 +12,7 @@ from recordings.models.metadata import ColumnMapping, MalformedLine, MetadataGap
 from recordings.models.reading import NameReading
 from recordings.models.recording import Presence, Recording
 from recordings.models.release import Release, ReleaseDay, ReleasePolicy, ReleaseStop
+from recordings.models.reread import Reread
 from recordings.models.scan import Scan, ScanMiss, Shard
 from recordings.models.tenant import Tenant
 from recordings.models.transfer import Run, Transfer
@@ -39,6 +40,7 @@ __all__ = [
     "ReleaseDay",
     "ReleasePolicy",
     "ReleaseStop",
+    "Reread",
     "Role",
     "Run",
     "Scan",

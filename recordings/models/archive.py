@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Greatest, Lower
 
@@ -14,6 +15,10 @@ class Archive(models.Model):
     name = models.CharField(max_length=60)
     folder = models.TextField()  # absolute, below one of SEAPORTAL_ARCHIVE_ROOTS
     created_at = models.DateTimeField(auto_now_add=True)
+    # How much of it is read again each week, a seventh each day; 100 is all of it.
+    reread_percent = models.PositiveSmallIntegerField(
+        default=5, validators=[MinValueValidator(0), MaxValueValidator(100)]
+    )
     problem = models.TextField(blank=True)  # why saving to it pauses, in one sentence
     problem_since = models.DateTimeField(null=True, blank=True)
 

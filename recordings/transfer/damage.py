@@ -12,8 +12,9 @@ from django.db.models.functions import Now
 
 from recordings import trail
 from recordings.models import Archive, Copy, Kind, Recording, Run, Tenant
-from recordings.stores.base import StoreError
+from recordings.stores.base import StoreError, Throttled
 from recordings.trail.alerts import raise_alert
+from recordings.transfer import gate
 from recordings.transfer.runs import NothingToSave, start_run
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,17 @@ WHERE r.id = ANY(%s) AND r.saved_at IS NOT NULL AND (
     r.presence = 'in_sea'
     OR NOT EXISTS (SELECT FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL)
 ) RETURNING r.id, r.presence <> 'in_sea'
+"""
+
+
+SAVED_AGAIN = """
+UPDATE recordings_recording r SET saved_at = statement_timestamp()
+WHERE r.id = %s AND r.saved_at IS NULL AND NOT EXISTS (
+    SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'dropped' AND NOT EXISTS (
+        SELECT FROM recordings_copy c
+        WHERE c.recording_id = r.id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
+    )
+)
 """
 
 
@@ -48,6 +60,27 @@ def require_archive(archive: Archive) -> None:
     store.check()
     if next(iter(store.list()), None) is None:
         raise ArchiveAway
+
+
+def look(copy: Copy) -> str | None:
+    """Read a copy again, in full: None when it is what was saved, else what is wrong with it.
+
+    Raises StoreError when it is the archive that cannot be read, and not just this copy: asked twice before a copy is
+    blamed, for a glitch must not make anybody call a recording lost.
+    """
+    for last in (False, True):
+        try:
+            why = gate.archive_gives_it_back(copy)
+        except StoreError as error:
+            if isinstance(error, Throttled):
+                raise
+            why = f"The archive cannot read this copy: {error}"
+        if why is None:
+            return None
+        require_archive(copy.archive)
+        if last:
+            return why
+    return None
 
 
 def mark_damaged(*, archive: Archive, damages: Sequence[Damage], actor: str) -> int:
@@ -76,14 +109,33 @@ def mark_damaged(*, archive: Archive, damages: Sequence[Damage], actor: str) -> 
     return len(mine)
 
 
-def save_again(*, archive: Archive, damages: Sequence[Damage], actor: str) -> Run | None:
-    """Queue what of the damaged copies SEA still has; None when it has none of them."""
-    recordings = Recording.objects.filter(pk__in=[one.copy.recording_id for one in damages])
+def save_again(*, archive: Archive, actor: str) -> Run | None:
+    """Queue what of an archive's damaged copies SEA still has; None when it has none, or all of them wait already."""
+    damaged = Copy.objects.filter(archive=archive, failed_at__isnull=False).values("recording")
+    recordings = Recording.objects.filter(pk__in=damaged)
     with suppress(NothingToSave):
         return start_run(
             recordings=recordings, archives=[archive], actor=actor, title=f"Saved again in {archive.name}"
         )
     return None
+
+
+def mend(copy: Copy) -> bool:
+    """Take back that a copy is damaged: it reads as it was saved again. Saved is again what has all of its copies."""
+    with transaction.atomic():
+        list(Recording.objects.select_for_update(no_key=True).filter(pk=copy.recording_id).values("pk"))
+        marked = Copy.objects.filter(pk=copy.pk, path=copy.path, failed_at=copy.failed_at)
+        if not marked.update(failed_at=None, failure="", reread_at=Now()):
+            return False
+        with connection.cursor() as cursor:
+            cursor.execute(SAVED_AGAIN, [copy.recording_id])
+        trail.record(
+            trail.Entry(
+                actor="Reread", action=trail.Action.COPY_MENDED, object=copy.recording.key, recording_id=copy.recording_id,
+                detail={"archive": copy.archive.name, "path": copy.path, "sha256": copy.sha256},
+            )
+        )  # fmt: skip
+    return True
 
 
 def _mark(damage: Damage) -> int:

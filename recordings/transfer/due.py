@@ -22,7 +22,7 @@ CASE
         AND (h.recording_id = r.id OR h.recording_id IS NULL AND h.contact_id IN ('', r.contact_id))
     ) THEN 'is_not_on_hold'
     WHEN r.saved_at IS NULL OR copy.good IS NULL OR EXISTS (
-        SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'cancelled' AND NOT EXISTS (
+        SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'dropped' AND NOT EXISTS (
             SELECT FROM recordings_copy c
             WHERE c.recording_id = t.recording_id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
         )

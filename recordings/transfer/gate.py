@@ -11,7 +11,16 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import Exists, OuterRef
 
-from recordings.models import AuditEntry, Copy, Hold, Recording, Release, ReleasePolicy, TransferJob
+from recordings.models import (
+    AuditEntry,
+    Copy,
+    Hold,
+    Recording,
+    Release,
+    ReleasePolicy,
+    Transfer,
+    TransferJob,
+)
 from recordings.stores.base import NoSuchObject, ObjectFacts, StoreError
 from recordings.trail import Action
 
@@ -221,7 +230,7 @@ def _asked(
     good = Copy.objects.good().filter(recording=recording)
     copies = tuple(good.select_related("archive").order_by("archive"))
     here = good.filter(archive=OuterRef("archive"))
-    missing = recording.transfers.exclude(state="cancelled").filter(~Exists(here))
+    missing = recording.transfers.exclude(state=Transfer.State.CANCELLED).filter(~Exists(here))
     jobs = _jobs_of(recording)
     longest = max(((days, name) for name, days in jobs if days is not None), default=(None, ""))
     trail = AuditEntry.objects.filter(recording_id=recording.pk, action=Action.SAVED.value)

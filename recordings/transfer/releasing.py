@@ -28,7 +28,7 @@ from recordings.stores.base import (
     Unreachable,
 )
 from recordings.transfer import due, gate, receipts
-from recordings.transfer.damage import Damage, mark_damaged, require_archive, save_again
+from recordings.transfer.damage import Damage, look, mark_damaged, require_archive, save_again
 from recordings.transfer.gate import NOT_NOW, Refusal
 from recordings.transfer.receipts import Outcome
 from recordings.transfer.verifying import is_what_sea_has
@@ -132,8 +132,7 @@ def _look_again(pair: tuple[Release, tuple[Copy, ...]]) -> Looked:
     damages = list[Damage]()
     try:
         for copy in copies:
-            if why := gate.archive_gives_it_back(copy):
-                require_archive(copy.archive)
+            if why := look(copy):
                 damages.append(Damage(copy, why))
         # Copies that differ from each other are for the gate to refuse: nobody knows yet which of them is wrong.
         alike = len({copy.sha256 for copy in copies}) == 1
@@ -181,7 +180,7 @@ def _damaged(release: Release, damages: Sequence[Damage]) -> Outcome:
 def _have_saved_again(damages: Sequence[Damage]) -> None:
     for one in damages:
         if mark_damaged(archive=one.copy.archive, damages=[one], actor="Release"):
-            save_again(archive=one.copy.archive, damages=[one], actor="Release")
+            save_again(archive=one.copy.archive, actor="Release")
 
 
 def _delete(permit: Permit) -> Outcome:

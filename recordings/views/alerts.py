@@ -18,7 +18,7 @@ from recordings.views.shell import forget_figures
 from recordings.views.who import address_of
 
 # Where a kind is about more than a search of recordings.
-PAGES = {Kind.LOST: "lost", Kind.UNPARSED: "unparsed"}
+PAGES = {Kind.LOST: "lost", Kind.UNPARSED: "unparsed", Kind.RELEASE: "releases"}
 
 
 def link_of(alert: Alert) -> str:

@@ -7,7 +7,14 @@ from django.db import transaction
 from django.http import HttpRequest
 from kombu.exceptions import OperationalError
 
-from recordings.tasks import import_metadata, read_names, release_work, scan_tenant, transfer_work
+from recordings.tasks import (
+    import_metadata,
+    read_names,
+    release_work,
+    reread_work,
+    scan_tenant,
+    transfer_work,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +32,11 @@ def wake_savers(request: HttpRequest | None = None) -> None:
 def wake_releasers(tenant_id: int, request: HttpRequest | None = None) -> None:
     """Send the message after commit; when the broker is down, beat asks within minutes."""
     transaction.on_commit(lambda: _send(request, release_work, tenant_id))
+
+
+def wake_rereader(reread_id: int, request: HttpRequest | None = None) -> None:
+    """Send the message after commit; when the broker is down, beat asks within minutes."""
+    transaction.on_commit(lambda: _send(request, reread_work, reread_id))
 
 
 def ask_for_scan(tenant_id: int, actor: str, request: HttpRequest | None = None) -> None:

@@ -102,6 +102,8 @@ WHO_MAY = {
     "archive_new": ADMINS,
     "archive_edit": ADMINS,
     "archive_test": ADMINS,
+    "archive_reread": ADMINS,
+    "reread_now": ADMINS,
     "people": ADMINS,
     "person_new": ADMINS,
     "person_edit": ADMINS,
@@ -114,7 +116,7 @@ SHOWN = {
     "run", "run_live", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
-    "tenant_release", "releases", "release", "holds",
+    "tenant_release", "releases", "release", "holds", "archive_reread",
 }  # fmt: skip
 METADATA = (
     "metadata_import", "metadata_columns", "metadata_live", "metadata_discard", "metadata_missing", "metadata_malformed",
@@ -176,7 +178,7 @@ def house(db, tmp_path, settings):
         tenant=tenant, file_name="calls.csv", by="x", state="done", finished_at=timezone.now()
     )
     ids |= dict.fromkeys(METADATA, imported)
-    ids |= dict.fromkeys(("archive_edit", "archive_test"), archive)
+    ids |= dict.fromkeys(("archive_edit", "archive_test", "archive_reread", "reread_now"), archive)
     return {name: {"pk": thing.pk} for name, thing in ids.items()}
 
 

@@ -7,11 +7,23 @@ from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 from django.utils import timezone
 
-from recordings.models import Hold, MetadataImport, Recording, Release, Role, Run, Tenant, TransferJob
+from recordings.models import (
+    Archive,
+    Hold,
+    MetadataImport,
+    Recording,
+    Release,
+    Reread,
+    Role,
+    Run,
+    Tenant,
+    TransferJob,
+)
 from recordings.transfer.allowing import set_policy
 from recordings.transfer.runs import start_run
 from tests.factories import (
     ask_for_metadata,
+    make_copy,
     make_job,
     make_metadata,
     make_recording,
@@ -56,6 +68,7 @@ PAGES = {
     "a receipt": lambda: reverse("release", args=[Release.objects.get(state="released").pk]),
     "holds": lambda: reverse("holds"),
     "archives": lambda: reverse("archives"),
+    "copies read again": lambda: reverse("archive_reread", args=[Archive.objects.first().pk]),
     "add an archive": lambda: reverse("archive_new"),
     "people": lambda: reverse("people"),
     "add a person": lambda: reverse("person_new"),
@@ -94,6 +107,14 @@ def some_releases(tenant):
     Hold.objects.create(
         tenant=tenant, reason="Case 6", placed_by=ann, lifted_by=ann, lifted_at=now, lift_reason="Closed."
     )
+    archive = Archive.objects.first()
+    Reread.objects.create(archive=archive, percent=5, by="Reread", total=9, read=4)
+    Reread.objects.create(
+        archive=archive, percent=100, by="ann@example.com", total=90, state="broken", finished_at=now,
+        problem="The archive is empty though copies should lie there. Check that its disk or share is mounted.",
+    )  # fmt: skip
+    make_copy(other, archive)
+    other.copies.update(failed_at=now, failure="What the archive gives back is not what was saved.")
     set_policy(tenant=tenant, enabled=True, min_age_days=3, cap_per_day=1000, by=ann)
 
 

@@ -22,6 +22,7 @@ from recordings.models import (
     ReleasePolicy,
     ReleaseStop,
     Scan,
+    Transfer,
 )
 from recordings.transfer import due, gate, receipts, releasing
 from recordings.transfer.saving import save_waiting
@@ -266,6 +267,13 @@ def test_a_hold_that_was_lifted_or_is_over_holds_no_more(sea):
     hold = {"tenant": sea.tenant, "reason": "Case 7", "placed_by": person}
     Hold.objects.create(**hold, lifted_by=person, lifted_at=now, lift_reason="Closed.")
     Hold.objects.create(**hold, placed_at=now - timedelta(days=9), until=now - timedelta(days=1))
+    assert sea.release().released == 3
+
+
+def test_an_archive_for_which_the_saving_was_cancelled_is_not_waited_for(sea):
+    row = one(sea)
+    lacks_an_archive(sea, row)
+    row.transfers.filter(state="failed").update(state=Transfer.State.CANCELLED)
     assert sea.release().released == 3
 
 
