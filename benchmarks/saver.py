@@ -48,5 +48,12 @@ def _save(*, without: list[str]) -> Answer:
     return {"verified": verified, "cpu": cpu, "rss": after.ru_maxrss / 1024}
 
 
+def _claims() -> Answer:
+    """Return how many files were ever claimed more than once: each claim raises the epoch."""
+    from recordings.models import Transfer
+
+    return {"twice": Transfer.objects.filter(epoch__gt=1).count()}
+
+
 if __name__ == "__main__":
-    follow({"start": _start, "save": _save})
+    follow({"start": _start, "save": _save, "claims": _claims})

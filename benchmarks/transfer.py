@@ -31,6 +31,7 @@ WORKERS = 2
 FLIGHT = 64  # files in flight of the peers
 VOICE = 477_000  # bytes: a voice call of four minutes
 LARGE = (50_000_000, 200_000_000)
+SHARED = "shared/"  # the folder of the files that workers share
 ROOM = 10_000_000_000  # bytes that a folder in memory must have free
 
 
@@ -69,9 +70,13 @@ def main(options: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="seaportal-bench-", dir=where) as target:
             print(f"Copies go to {'memory (tmpfs)' if where else 'the disk'}; {total / 1e9:.2f} GB a round.")
             bench = Bench(scanner, savers, Path(target), wanted)
-            bench.compare(server, "SeaweedFS")
+            if wanted.files or wanted.large:
+                bench.compare(server, "SeaweedFS")
             with delay.behind(server.endpoint, milliseconds=wanted.latency) as far:
-                bench.compare(weed.Server(far), f"SeaweedFS, {wanted.latency} ms added to each request")
+                if wanted.files or wanted.large:
+                    bench.compare(weed.Server(far), f"SeaweedFS, {wanted.latency} ms added to each request")
+                if wanted.share:
+                    bench.share(server, weed.Server(far, prefix=SHARED))
     return 0
 
 
@@ -86,12 +91,7 @@ class Bench:
 
     def compare(self, server: weed.Server, title: str) -> None:
         """Let each program copy everything, round by round, and print the medians."""
-        place = {
-            name: getattr(server, name)
-            for name in ("endpoint", "bucket", "prefix", "access_key", "secret_key")
-        }
-        self.scanner.ask("connect", **place)
-        self.scanner.ask("scan")
+        self._connect(server)
         programs: dict[str, Callable[[Path], tuple[float, float, float]]] = {
             "ours": lambda folder: self._ours(folder, []),
             "s5cmd cp": lambda folder: _peer(_s5cmd(server, folder)),
@@ -113,6 +113,33 @@ class Bench:
                 told[name].cpu.append(cpu)
                 told[name].rss = max(told[name].rss, rss)
         self._print(told, title)
+
+    def share(self, near: weed.Server, far: weed.Server) -> None:
+        """Let one worker, then two, save many small files from far away; print the rates and whether a file was moved twice."""
+        weed.fill(weed.Server(near.endpoint, prefix=SHARED), objects=self.wanted.share)
+        self._connect(far)
+        print(f"\n{self.wanted.share:,} small files, {self.wanted.latency} ms added to each request\n")
+        rates = []
+        for workers in (1, 2):
+            with self._folder() as folder:
+                self.savers[0].ask("start", folder=str(folder))
+                clock = time.perf_counter()
+                with ThreadPoolExecutor(workers) as pool:
+                    done = list(pool.map(lambda one: one.ask("save", without=[]), self.savers[:workers]))
+                rates.append(self.wanted.share / (time.perf_counter() - clock))
+                _count(folder, self.wanted.share, "ours")
+            claimed = self.savers[0].ask("claims")
+            each = ", ".join(f"{one['verified']:,}" for one in done)
+            print(f"{workers} worker(s): {rates[-1]:,.0f} files/s, {rates[-1] / rates[0]:.2f}×; {each} each; "
+                  f"{claimed['twice']} claimed twice", flush=True)  # fmt: skip
+
+    def _connect(self, server: weed.Server) -> None:
+        place = {
+            name: getattr(server, name)
+            for name in ("endpoint", "bucket", "prefix", "access_key", "secret_key")
+        }
+        self.scanner.ask("connect", **place)
+        self.scanner.ask("scan")
 
     def _ours(self, folder: Path, without: list[str]) -> tuple[float, float, float]:
         began = self.savers[0].ask("start", folder=str(folder))["seconds"]

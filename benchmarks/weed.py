@@ -94,7 +94,7 @@ def fill(server: Server, *, objects: int) -> float:
         started = today - timedelta(seconds=number * DAYS * 86_400 / objects)
         media = ("VOICE", "SCREEN")[number % 3 == 0]
         name = f"{started:%Y-%m-%d-%H-%M-%S}_{40_000_000_000 + number // 3}_{media}_{number:08x}-0000-4000-8000-{number:012x}.mp4"
-        obstore.put(store, PREFIX + name, body, use_multipart=False)
+        obstore.put(store, server.prefix + name, body, use_multipart=False)
 
     with ThreadPoolExecutor(32) as pool:
         list(pool.map(put, range(objects), chunksize=64))

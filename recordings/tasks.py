@@ -56,6 +56,7 @@ def import_metadata(import_id: int) -> None:
 def watch() -> None:
     """Compare how tenants stand with their alerts, and ask for readings and imports whose message was lost."""
     alerts.watch()
+    alerts.watch_failures()
     for reading in names.forgotten():
         read_names.apply_async((reading.pk,))
     for source in importing.forgotten():

@@ -38,6 +38,7 @@ class Kind(models.TextChoices):
         False,
         "Unparsed names",
     )  # saved and counted, but found by name alone
+    FAILED = "failed", Severity.RISK, "recording", True, "Not saved"  # tries used up: waits for a person
     COPY = "copy", Severity.WARN, "file", False, "Copy damaged"  # missing or changed in an archive
     ARCHIVE = "archive", Severity.WARN, "", True, "Archive not read"  # its copies cannot be read again now
     RELEASE = (

@@ -110,6 +110,7 @@ class Transfer(models.Model):
                 name="transfer_claim",
                 condition=models.Q(state="queued"),
             ),
+            models.Index("tenant", name="transfer_failed", condition=models.Q(state="failed")),
             models.Index("lease_until", name="transfer_lease", condition=models.Q(state="copying")),
             models.Index("recording", name="transfer_recording"),
         ]

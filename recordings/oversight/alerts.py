@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, Exists, F, Min, OuterRef
 from django.utils import timezone
 
-from recordings.models import Alert, Kind, Tenant, User
+from recordings.models import Alert, Kind, Presence, Tenant, Transfer, User
 from recordings.models.alert import AlertQuerySet
 from recordings.oversight.overview import states_of
 from recordings.oversight.words import counted
 from recordings.trail.alerts import raise_alert, resolve
+from recordings.transfer.outcomes import MOST_ATTEMPTS
 
 PAGE = 50
 MOST_OPEN = 200  # conditions, not files: so many at once are read as one trouble anyway
@@ -58,6 +59,35 @@ def past_lines(user: User, *, before: tuple[datetime, int] | None = None) -> tup
 
 def _mine(user: User) -> AlertQuerySet:
     return Alert.objects.for_user(user).select_related("tenant", "acknowledged_by")
+
+
+def watch_failures() -> int:
+    """Raise an alert for each tenant with files that used up their tries, resolve those without; return how many files.
+
+    A file that is saved since, by another run, or is gone from SEA is none of them: what is lost has its own alert.
+    """
+    failed = Transfer.objects.filter(
+        state=Transfer.State.FAILED, recording__presence=Presence.IN_SEA, recording__saved_at=None
+    )
+    under_way = Transfer.objects.filter(
+        recording=OuterRef("recording"), archive=OuterRef("archive"), state__in=Transfer.OPEN
+    )
+    counts = failed.exclude(Exists(under_way)).values("tenant").annotate(
+        files=Count("recording", distinct=True), first=Min("expires_at")
+    )  # fmt: skip
+    told = {one["tenant"]: one for one in counts}
+    for tenant in Tenant.objects.defer("secret_key"):
+        with transaction.atomic():
+            if one := told.get(tenant.pk):
+                raise_alert(
+                    kind=Kind.FAILED, tenant=tenant, count=one["files"],
+                    query=f"tenant={tenant.pk}&saved=no&presence=in_sea&sort=expiry",
+                    sentence=f"could not be saved after {MOST_ATTEMPTS} tries; the first expires {one['first']:%d %b, %H:%M} UTC. "
+                    "The run’s page says why, file by file, and tries them again.",
+                )  # fmt: skip
+            else:
+                resolve(kind=Kind.FAILED, tenant=tenant)
+    return sum(one["files"] for one in told.values())
 
 
 def watch(*, tenants: Sequence[Tenant] | None = None) -> int:
