@@ -52,6 +52,12 @@ def main(options: list[str]) -> int:
     parser.add_argument("--latency", type=int, default=30, help="milliseconds added to each request")
     parser.add_argument("--rounds", type=int, default=3, help="the median is printed")
     parser.add_argument(
+        "--share",
+        type=int,
+        default=20_000,
+        help="files of the last run, which one and two workers share; 0 leaves it out",
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="leave out aws s3 sync and what parts of ours cost"
     )
     wanted = parser.parse_args(options)
