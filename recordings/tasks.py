@@ -11,7 +11,7 @@ from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
-from recordings.transfer import auditing, due, jobs, queue, releasing, saving
+from recordings.transfer import auditing, due, jobs, media, queue, releasing, saving
 
 
 @shared_task
@@ -120,6 +120,12 @@ def reread_work(reread_id: int) -> None:
     """Read copies again for some minutes; hand over to a new message while something is left."""
     if auditing.go_on(reread=Reread.objects.select_related("archive").get(pk=reread_id)):
         reread_work.delay(reread_id)
+
+
+@shared_task
+def media_work() -> None:
+    """Look into copies that nobody has looked into."""
+    media.examine_waiting()
 
 
 @shared_task

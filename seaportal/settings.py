@@ -142,6 +142,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.transfer_*": {"queue": "transfer"},
     "recordings.tasks.sweep": {"queue": "scan"},
     "recordings.tasks.run_jobs": {"queue": "scan"},
+    "recordings.tasks.media_work": {"queue": "media"},
     "recordings.tasks.release_*": {"queue": "transfer"},
     "recordings.tasks.watch": {"queue": "scan"},
     "recordings.tasks.read_names": {"queue": "scan"},
@@ -162,6 +163,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "scan every tenant": {"task": "recordings.tasks.scan_due", "schedule": 60.0},
     "watch over tenants": {"task": "recordings.tasks.watch", "schedule": 60.0},
+    "look into copies": {"task": "recordings.tasks.media_work", "schedule": 60.0},
     "run jobs": {"task": "recordings.tasks.run_jobs", "schedule": 60.0},
     "return expired leases": {"task": "recordings.tasks.sweep", "schedule": 60.0},
     "release what is due": {"task": "recordings.tasks.release_due", "schedule": 180.0},

@@ -8,6 +8,7 @@ from recordings.models.interaction import Interaction, Term
 from recordings.models.job import TransferJob
 from recordings.models.lane import Lane, Pause
 from recordings.models.loss import LossNote
+from recordings.models.media import Media
 from recordings.models.metadata import ColumnMapping, MalformedLine, MetadataGap, MetadataImport
 from recordings.models.reading import NameReading
 from recordings.models.recording import Presence, Recording
@@ -30,6 +31,7 @@ __all__ = [
     "Lane",
     "LossNote",
     "MalformedLine",
+    "Media",
     "MetadataGap",
     "MetadataImport",
     "NameReading",

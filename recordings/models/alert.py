@@ -39,6 +39,13 @@ class Kind(models.TextChoices):
         "Unparsed names",
     )  # saved and counted, but found by name alone
     FAILED = "failed", Severity.RISK, "recording", True, "Not saved"  # tries used up: waits for a person
+    UNPLAYABLE = (
+        "unplayable",
+        Severity.WARN,
+        "recording",
+        False,
+        "Unplayable",
+    )  # saved, and flagged while SEA has it
     COPY = "copy", Severity.WARN, "file", False, "Copy damaged"  # missing or changed in an archive
     ARCHIVE = "archive", Severity.WARN, "", True, "Archive not read"  # its copies cannot be read again now
     RELEASE = (

@@ -68,6 +68,7 @@ class Copy(models.Model):
     crc32 = models.BigIntegerField(
         null=True, blank=True
     )  # of the same bytes; not known of copies of long ago
+    media_due = models.BooleanField(default=True, db_default=True)  # nobody has looked into it yet
     etag = models.CharField(max_length=128)  # the source version that was read
     stored_at = models.DateTimeField()
     verified_at = models.DateTimeField()
@@ -85,6 +86,7 @@ class Copy(models.Model):
             ),
         ]
         indexes = [
+            models.Index("id", name="copy_media_due", condition=models.Q(media_due=True)),
             # Which copies nobody has read for the longest time.
             models.Index("archive", Greatest("verified_at", "reread_at"), "id", name="copy_reread"),
         ]

@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Collate, Now
 from django.db.models.lookups import Exact, IContains
 from django.http import QueryDict
 
-from recordings.models import Presence
+from recordings.models import Media, Presence
 from recordings.models.recording import RecordingQuerySet
 from recordings.models.shape import Shape
 from recordings.sea.filename import parse as parse_name
@@ -65,6 +65,7 @@ class Criteria:
     media: tuple[str, ...] = ()
     presence: tuple[str, ...] = ()
     saved: str = ""  # "", "yes" or "no"
+    playable: str = ""  # the same, of what was looked into
     expires: int | None = None  # in SEA, and at most this many days left
     tenant: tuple[int, ...] = ()
     calls: tuple[tuple[str, str], ...] = ()  # a word of search.calls.WORDS and what it must hold
@@ -97,6 +98,7 @@ class Criteria:
             media=tuple(word if word == UNPARSED else word.upper() for word in reader.many("media")),
             presence=reader.among("presence", Presence.values),
             saved=next(iter(reader.among("saved", ["yes", "no"])), ""),
+            playable=next(iter(reader.among("playable", ["yes", "no"])), ""),
             expires=next(iter(reader.numbers("expires", most=30)), None),
             tenant=reader.numbers("tenant", most=2**62),
             calls=tuple((word, value[:200]) for word in calls.WORDS for value in reader.many(word)),
@@ -116,6 +118,7 @@ class Criteria:
             "media": list(self.media),
             "presence": list(self.presence),
             "saved": [self.saved],
+            "playable": [self.playable],
             "expires": ["" if self.expires is None else str(self.expires)],
             "tenant": [str(number) for number in self.tenant],
             **{word: [value for name, value in self.calls if name == word] for word in calls.WORDS},
@@ -182,6 +185,8 @@ class Criteria:
             said.append(("Presence", ", ".join(Presence(p).label for p in self.presence), {"presence": None}))
         if self.saved:
             said.append(("Saved", self.saved, {"saved": None}))
+        if self.playable:
+            said.append(("Playable", self.playable, {"playable": None}))
         if self.expires is not None:
             said.append(
                 (
@@ -224,6 +229,10 @@ class Criteria:
             asked &= Q(presence__in=self.presence)
         if self.saved:
             asked &= Q(saved_at__isnull=self.saved == "no")
+        if self.playable == "no":
+            asked &= Q(pk__in=Media.objects.exclude(problem="").values("recording"))
+        elif self.playable:
+            asked &= Q(Exists(Media.objects.filter(recording=OuterRef("pk"), problem="")))
         if self.expires is not None:
             asked &= Q(presence=Presence.IN_SEA, expires_at__lte=Now() + timedelta(days=self.expires))
         if self.tenant:

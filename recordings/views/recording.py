@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from recordings import trail
 from recordings.access import May, allow, may
 from recordings.delivery.playback import TYPES
-from recordings.models import AuditEntry, Hold, Presence, Recording, Release, User
+from recordings.models import AuditEntry, Hold, Media, Presence, Recording, Release, User
 from recordings.search.calls import lines_of
 from recordings.search.criteria import Criteria
 from recordings.search.results import mark_states, neighbours, with_work
@@ -71,6 +71,7 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "previous_id": previous,
         "next_id": following,
         "copies": copies,
+        "media": Media.objects.filter(recording=row).first(),
         "holds": list(Hold.objects.in_force().covering(row).order_by("id")),
         "receipts": list(row.releases.exclude(state=Release.State.PLANNED).order_by("-id")[:3]),
         "may_hold": may(user, May.HOLD),
