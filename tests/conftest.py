@@ -14,6 +14,13 @@ hypothesis_settings.register_profile("portal", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("portal")
 
 
+def pytest_collection_modifyitems(items):
+    """Keep names such as `page` for the browser: one such test elsewhere lets all tests that commit run among the others."""
+    for item in items:
+        if "browser_name" in getattr(item, "fixturenames", ()) and "browser" not in item.path.parts:
+            raise pytest.UsageError(f"{item.nodeid} asks for a browser: call its fixture other than page.")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
     """Let tests that commit empty the trail afterwards: everywhere else the database refuses that."""

@@ -20,18 +20,18 @@ RULE = {"min_age_days": 3, "cap_per_day": 500}
 
 
 @pytest.fixture
-def page(tenant):
+def address(tenant):
     return f"/tenants/{tenant.pk}/release/"
 
 
-def test_release_is_off_until_an_admin_types_the_tenants_name(client, sign_in, tenant, page):
+def test_release_is_off_until_an_admin_types_the_tenants_name(client, sign_in, tenant, address):
     admin = sign_in(Role.ADMIN)
-    assert "Switch release on" in text(client.get(page)) and not ReleasePolicy.objects.filter(enabled=True)
+    assert "Switch release on" in text(client.get(address)) and not ReleasePolicy.objects.filter(enabled=True)
     for name in ("", "EMEA", "yes"):
-        told = text(client.post(page, {**RULE, "name": name}), 422)
+        told = text(client.post(address, {**RULE, "name": name}), 422)
         assert "Type EMEA-1 to switch release on." in told
     assert not ReleasePolicy.objects.filter(enabled=True)
-    told = text(client.post(page, {**RULE, "name": " emea-1 "}, follow=True))
+    told = text(client.post(address, {**RULE, "name": " emea-1 "}, follow=True))
     assert "Release is on for EMEA-1." in told and "Switch release off now" in told
     policy = ReleasePolicy.objects.get()
     assert (
@@ -48,22 +48,22 @@ def test_release_is_off_until_an_admin_types_the_tenants_name(client, sign_in, t
     ("wrong", "says"),
     [({"min_age_days": 30}, "0 to 29 days"), ({"min_age_days": ""}, "0 to 29 days"), ({"cap_per_day": 0}, "1 to 1,000,000")],
 )  # fmt: skip
-def test_a_rule_that_cannot_be_is_told_and_not_kept(client, sign_in, page, wrong, says):
+def test_a_rule_that_cannot_be_is_told_and_not_kept(client, sign_in, address, wrong, says):
     sign_in(Role.ADMIN)
-    assert says in text(client.post(page, {**RULE, "name": "EMEA-1", **wrong}), 422)
+    assert says in text(client.post(address, {**RULE, "name": "EMEA-1", **wrong}), 422)
     assert not ReleasePolicy.objects.filter(enabled=True)
 
 
-def test_off_is_off_at_once_and_keeps_the_rule(client, sign_in, tenant, page):
+def test_off_is_off_at_once_and_keeps_the_rule(client, sign_in, tenant, address):
     sign_in(Role.ADMIN)
-    client.post(page, {**RULE, "name": "EMEA-1"})
-    told = text(client.post(f"{page}off/", follow=True))
+    client.post(address, {**RULE, "name": "EMEA-1"})
+    told = text(client.post(f"{address}off/", follow=True))
     assert "Release is off for EMEA-1." in told
     assert ReleasePolicy.objects.values_list("enabled", "min_age_days").get() == (False, 3)
     assert AuditEntry.objects.filter(action="changed release").count() == 2
 
 
-def test_the_dry_run_says_what_would_go_and_what_holds_the_rest(client, sign_in, tenant, page, tmp_path):
+def test_the_dry_run_says_what_would_go_and_what_holds_the_rest(client, sign_in, tenant, address, tmp_path):
     sign_in(Role.ADMIN)
     ReleasePolicy.objects.create(tenant=tenant, min_age_days=0)
     archive = make_archive(tmp_path / "a")
@@ -71,8 +71,8 @@ def test_the_dry_run_says_what_would_go_and_what_holds_the_rest(client, sign_in,
         make_copy(make_recording(tenant, saved=True, key=name_of(contact=f"1{number}")), archive)
     make_recording(tenant)
     Hold.objects.create(tenant=tenant, contact_id="12", reason="Case 7", placed_by=sign_in(Role.ADMIN))
-    assert "would be released now" not in text(client.get(page))
-    told = text(client.get(page + "?dry_run=yes"))
+    assert "would be released now" not in text(client.get(address))
+    told = text(client.get(address + "?dry_run=yes"))
     assert "<b>2 recordings</b>" in told and "on hold" in told and "not saved in every archive" in told
     assert not Release.objects.exists()
 
@@ -100,7 +100,7 @@ def test_stop_leads_back_to_its_page_and_nowhere_else(client, sign_in):
     assert there["Location"] == "/releases/"
 
 
-def test_deletes_that_were_permitted_just_before_are_told(client, sign_in, tenant, page):
+def test_deletes_that_were_permitted_just_before_are_told(client, sign_in, tenant, address):
     row = make_recording(tenant, saved=True)
     Release.objects.create(
         recording=row, tenant=tenant, state="deleting", by="Release", key=row.key, size=1, etag=row.etag,
@@ -109,7 +109,7 @@ def test_deletes_that_were_permitted_just_before_are_told(client, sign_in, tenan
     sign_in(Role.ADMIN)
     for told in (
         client.post("/releases/stop/", {"reason": "x"}, follow=True),
-        client.post(f"{page}off/", follow=True),
+        client.post(f"{address}off/", follow=True),
         client.post("/holds/", {"tenant": tenant.pk, "covers": "contact", "contact_id": row.contact_id, "reason": "x"}, follow=True),
     ):  # fmt: skip
         assert "1 recording had been permitted seconds before" in text(told)
