@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Media',
             fields=[
-                ('recording', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='media', serialize=False, to='recordings.recording')),
+                ('recording', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='media_facts', serialize=False, to='recordings.recording')),
                 ('duration', models.FloatField(blank=True, null=True)),
                 ('audio_codec', models.CharField(blank=True, max_length=32)),
                 ('video_codec', models.CharField(blank=True, max_length=32)),

@@ -7,7 +7,7 @@ class Media(models.Model):
     """What was found in one recording's copy. A row means that somebody looked; `problem` says what is wrong with it."""
 
     recording = models.OneToOneField(
-        "recordings.Recording", on_delete=models.CASCADE, primary_key=True, related_name="media"
+        "recordings.Recording", on_delete=models.CASCADE, primary_key=True, related_name="media_facts"
     )
     duration = models.FloatField(null=True, blank=True)  # seconds; null: the file does not say
     audio_codec = models.CharField(max_length=32, blank=True)
