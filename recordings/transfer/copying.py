@@ -17,7 +17,7 @@ from recordings.stores.base import (
     Unreachable,
 )
 from recordings.stores.folder import FolderStore
-from recordings.stores.paths import safe_path
+from recordings.stores.layout import DEFAULT, read_layout
 from recordings.transfer.limits import paced
 from recordings.transfer.verifying import CopyDiffers, read_back
 
@@ -36,6 +36,7 @@ class Order:
     started_at: datetime | None  # names the archive's day folder
     token: str  # names the temporary file: transfer and epoch
     rate: int | None = None  # bytes per second at most
+    layout: str = DEFAULT  # the archive's template
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def copy_and_verify(*, source: Store, target: FolderStore, order: Order) -> Stor
     was not verified.
     """
     known: Stored | None = None
+    layout = read_layout(order.layout)
     for version in range(1, MOST_VERSIONS + 1):
-        path = safe_path(tenant=order.tenant, started_at=order.started_at, key=order.key, version=version)
+        path = layout.path(tenant=order.tenant, started_at=order.started_at, key=order.key, version=version)
         incoming = Incoming(source, order)
         try:
             return _write(incoming, target, path)
