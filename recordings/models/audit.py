@@ -25,6 +25,8 @@ class AuditEntry(models.Model):
             ),
             # Sign-in counts the refusals of the last minutes; the trail has an entry for every saved file.
             models.Index("at", name="audit_refused", condition=models.Q(action="sign-in refused")),
+            # Who opened a contact, asked for on its page.
+            models.Index("object", "id", name="audit_opened", condition=models.Q(action="opened a contact")),
         ]
 
     def __str__(self) -> str:

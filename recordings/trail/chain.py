@@ -50,6 +50,7 @@ class Action(StrEnum):
     RUN_PAUSED = "paused a run"
     RUN_RESUMED = "resumed a run"
     RUN_CANCELLED = "cancelled a run"
+    OPENED = "opened a contact"
     PLAYED = "played"
     DOWNLOADED = "downloaded"
     EXPORTED = "exported CSV"

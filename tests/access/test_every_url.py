@@ -43,6 +43,7 @@ WHO_MAY = {
     "password": EVERYBODY,
     "recordings": EVERYBODY,
     "recording": EVERYBODY,
+    "contact": EVERYBODY,
     "media": EVERYBODY,
     "download": SAVERS,
     "export_csv": EVERYBODY,
@@ -112,7 +113,7 @@ WHO_MAY = {
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
-    "overview", "overview_live", "password", "recordings", "recording", "media", "download", "export_csv", "transfers",
+    "overview", "overview_live", "password", "recordings", "recording", "contact", "media", "download", "export_csv", "transfers",
     "run", "run_live", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
@@ -179,7 +180,9 @@ def house(db, tmp_path, settings):
     )
     ids |= dict.fromkeys(METADATA, imported)
     ids |= dict.fromkeys(("archive_edit", "archive_test", "archive_reread", "reread_now"), archive)
-    return {name: {"pk": thing.pk} for name, thing in ids.items()}
+    return {name: {"pk": thing.pk} for name, thing in ids.items()} | {
+        "contact": {"contact_id": recording.contact_id}
+    }
 
 
 def signed_in(role):
@@ -251,7 +254,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     elsewhere = make_tenant()
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
-    theirs = {"recording", "media", "download", "run", "run_live", "run_retry", "run_pause", "run_resume", "run_cancel", "tenant", "tenant_live", "take_region",
+    theirs = {"recording", "contact", "media", "download", "run", "run_live", "run_retry", "run_pause", "run_resume", "run_cancel", "tenant", "tenant_live", "take_region",
               "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
               "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", *METADATA}  # fmt: skip
     for name in theirs:

@@ -42,6 +42,7 @@ PAGES = {
         reverse("recordings") + f"?open={Recording.objects.order_by('id').first().pk}"
     ),
     "recording": lambda: reverse("recording", args=[Recording.objects.order_by("id").first().pk]),
+    "a contact": lambda: reverse("contact", args=[Recording.objects.order_by("id").first().contact_id]),
     "transfers": lambda: reverse("transfers"),
     "run": lambda: reverse("run", args=[Run.objects.first().pk]),
     "new job": lambda: reverse("job_new"),

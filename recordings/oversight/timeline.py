@@ -1,0 +1,168 @@
+"""A contact's recordings on one axis of time, to scale, as SVG with classes only. The same is said in words beside it."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+from recordings.oversight.words import span
+from recordings.search.contact import Axis, Clip
+
+WIDTH, LEFT, RIGHT = 782.0, 128.0, 12.0  # px
+TOP, LANE, PITCH, BETWEEN = 28.0, 30.0, 36.0, 10.0
+LEAST = 4.0  # px: the least width of a clip, so that a second among days is seen
+UNKNOWN = 26.0  # px: how wide a clip is drawn whose length nobody knows
+MOST_TICKS = 9
+# Seconds between two marks: what people count in.
+STEPS = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
+    2_592_000, 7_776_000, 31_536_000, 157_680_000, 1_576_800_000,
+)  # fmt: skip
+MOST_SAID = 12  # clips that the description names; the table below has all
+
+
+def draw(axis: Axis, *, title: str) -> SafeString:
+    """Draw an axis: a track for each media type, clips that overlap below each other, gaps hatched."""
+    scale = _Scale(axis)
+    tops, height = _tops(axis)
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img" aria-labelledby="axis-t axis-d">'
+        f'<title id="axis-t">{escape(title)}</title><desc id="axis-d">{escape(in_words(axis))}</desc>'
+        '<defs><pattern id="gap" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        '<path class="hatch" d="M0 0V5"/></pattern></defs>'
+    ]
+    lanes = _lanes(axis)
+    for track, top in tops.items():
+        deep = lanes[track] * PITCH - (PITCH - LANE)
+        parts.append(
+            f'<rect class="lane" x="{LEFT:.1f}" y="{top:.1f}" width="{WIDTH - LEFT:.1f}" height="{deep:.1f}" rx="4"/>'
+        )
+        parts.append(_name(track, top))
+    for start, end in axis.gaps:
+        x, width = scale.x(start), scale.x(end) - scale.x(start)
+        told = escape(f"Nothing recorded for {span((end - start).total_seconds())}")
+        parts.append(
+            f'<rect class="gap" fill="url(#gap)" x="{x:.1f}" y="{TOP:.1f}" width="{max(width, 0.5):.1f}" height="{height - TOP:.1f}">'
+            f"<title>{told}</title></rect>"
+        )
+    parts += [_tick(x, word, height) for x, word in scale.ticks()]
+    parts += [_clip(clip, scale, tops[clip.track] + clip.lane * PITCH) for clip in axis.clips]
+    return mark_safe("".join(parts) + "</svg>")  # noqa: S308  (numbers and escaped words only)
+
+
+def in_words(axis: Axis) -> str:
+    """Say what the drawing shows."""
+    told = [_said(clip) for clip in axis.clips[:MOST_SAID]]
+    if len(axis.clips) > MOST_SAID:
+        told.append(f"and {len(axis.clips) - MOST_SAID} more")
+    return f"{'; '.join(told)}. {between(axis)}"
+
+
+def between(axis: Axis) -> str:
+    """Say how much lies between the recordings, and where two of one kind run at once."""
+    told = []
+    if axis.gaps:
+        total = sum((end - start).total_seconds() for start, end in axis.gaps)
+        count = len(axis.gaps)
+        told.append(f"Nothing was recorded for {span(total)}, in {count} {'gap' if count == 1 else 'gaps'}.")
+    elif axis.lengths_known:
+        told.append("No gap between the first start and the last end.")
+    if axis.overlaps:
+        total = sum((end - start).total_seconds() for start, end in axis.overlaps)
+        told.append(f"Recordings of one kind overlap for {span(total)}.")
+    if not axis.lengths_known:
+        unknown = sum(clip.end is None for clip in axis.clips)
+        told.append(
+            f"How long {unknown} of them {'is' if unknown == 1 else 'are'} is not known before a copy was looked into, so "
+            "gaps after that are not told."
+        )
+    return " ".join(told)
+
+
+class _Scale:
+    """Where a moment lies on the drawing."""
+
+    def __init__(self, axis: Axis) -> None:
+        self.start = axis.start
+        self.seconds = max(axis.seconds, 1.0)
+        # A clip of unknown length at the very end needs room to be drawn.
+        open_end = any(clip.end is None for clip in axis.clips)
+        self.plot = WIDTH - LEFT - RIGHT - (UNKNOWN if open_end else 0)
+
+    def x(self, moment: datetime) -> float:
+        return LEFT + self.plot * (moment - self.start).total_seconds() / self.seconds
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return round moments within the axis, as places and words."""
+        step = next((one for one in STEPS if self.seconds / one <= MOST_TICKS - 1), STEPS[-1])
+        first = -(-int(self.start.timestamp()) // step) * step
+        moments = [
+            datetime.fromtimestamp(first, UTC) + timedelta(seconds=step * n) for n in range(MOST_TICKS)
+        ]
+        shape = "%-d %b %Y" if step >= 2_592_000 else "%-d %b" if step >= 86_400 else "%H:%M"
+        if step < 60:
+            shape = "%H:%M:%S"
+        elif step < 86_400 and self.seconds > 86_400:
+            shape = "%-d %b %H:%M"
+        last = self.start + timedelta(seconds=self.seconds)
+        return [(self.x(moment), f"{moment:{shape}}") for moment in moments if moment <= last]
+
+
+def _tops(axis: Axis) -> tuple[dict[str, float], float]:
+    """Return where each track begins, in the order in which they begin to record, and the height of all."""
+    tops: dict[str, float] = {}
+    y = TOP + 6
+    for track, lanes in _lanes(axis).items():
+        tops[track] = y
+        y += lanes * PITCH + BETWEEN
+    return tops, y
+
+
+def _lanes(axis: Axis) -> dict[str, int]:
+    lanes: dict[str, int] = {}
+    for clip in axis.clips:
+        lanes[clip.track] = max(lanes.get(clip.track, 0), clip.lane + 1)
+    return lanes
+
+
+def _name(track: str, top: float) -> str:
+    media, _, tenant = track.partition(", ")
+    said = [f'<text class="nm" x="0" y="{top + (13 if tenant else 19):.1f}">{escape(_short(media))}</text>']
+    if tenant:
+        said.append(f'<text x="0" y="{top + 26:.1f}">{escape(_short(tenant))}</text>')
+    return "".join(said)
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= 18 else f"{word[:17]}…"
+
+
+def _tick(x: float, word: str, height: float) -> str:
+    anchor = "end" if x > WIDTH - 40 else "middle"
+    return (
+        f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP:.1f}" y2="{height:.1f}"/>'
+        f'<text x="{x:.1f}" y="18" text-anchor="{anchor}">{word}</text>'
+    )
+
+
+def _clip(clip: Clip, scale: _Scale, y: float) -> str:
+    x = scale.x(clip.start)
+    width = max(LEAST, scale.x(clip.end) - x) if clip.end else UNKNOWN
+    look = "clip-v" if clip.recording.media_type == "VOICE" else "clip-s"
+    look += " open" if clip.end is None else ""
+    word = ""
+    if width > 60:
+        word = f'<text x="{x + 8:.1f}" y="{y + 19:.1f}">{clip.start.astimezone(UTC):%H:%M:%S}</text>'
+    elif clip.end is None:
+        word = f'<text x="{x + 9:.1f}" y="{y + 19:.1f}">?</text>'
+    return (
+        f'<g><title>{escape(_said(clip))}</title><rect class="{look}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
+        f'height="{LANE:.1f}" rx="3"/>{word}</g>'
+    )
+
+
+def _said(clip: Clip) -> str:
+    start = f"{clip.start.astimezone(UTC):%-d %b %Y %H:%M:%S}"
+    if clip.end is None:
+        return f"{clip.track} from {start} UTC, length unknown"
+    return f"{clip.track} from {start} to {clip.end.astimezone(UTC):%H:%M:%S} UTC, {span((clip.end - clip.start).total_seconds())}"

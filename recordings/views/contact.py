@@ -1,0 +1,95 @@
+"""One contact: everything that shares its ID on one axis of time. Other systems may link to it by the ID alone."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from recordings import trail
+from recordings.access import May, allow, may
+from recordings.models import AuditEntry, User
+from recordings.oversight import timeline
+from recordings.search import contact as contacts
+from recordings.views.who import actor_of, address_of
+
+ONE_LOOK = timedelta(minutes=30)  # pages of one contact that somebody opens within this time are one look
+_DONE = {
+    trail.Action.OPENED: "opened this contact",
+    trail.Action.PLAYED: "played",
+    trail.Action.DOWNLOADED: "downloaded",
+}
+
+
+@allow(May.SEE)
+@never_cache
+@require_safe
+def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
+    """Show a contact, and keep in the trail who looked; say so when there is none."""
+    user: User = request.user  # type: ignore[assignment]
+    found = contacts.find(contact_id, user=user)
+    if found is None:
+        return render(request, "contacts/unknown.html", {"contact_id": contact_id[:100]}, status=404)
+    looks = contacts.looks(found, user=user) if may(user, May.AUDIT) else []
+    if request.method == "GET":
+        _tell(request, found)
+    axis = found.axis
+    page: dict[str, Any] = {
+        "contact": found,
+        "rows": found.recordings,
+        "axis": axis,
+        "chart": timeline.draw(axis, title=f"Contact {found.contact_id} on one axis of time"),
+        "between": timeline.between(axis),
+        "kinds": _kinds(found),
+        "tenants": sorted({row.tenant for row in found.recordings}, key=str),
+        **_standing(found),
+        "deadline": min((row.expires_at for row in found.recordings if row.in_sea), default=None),
+        "archives": sorted(
+            {copy.archive.name for row in found.recordings for copy in row.copies.all() if not copy.failed_at}
+        ),
+        "first": found.first_to_play if may(user, May.PLAY) else None,
+        "may_audit": may(user, May.AUDIT),
+        "looks": [(entry, _said(entry)) for entry in looks],
+    }
+    return render(request, "contacts/page.html", page)
+
+
+def _standing(found: contacts.Contact) -> dict[str, Any]:
+    """Say in a few words how many of the recordings are saved, and how many lost."""
+    count, lost = len(found.recordings), sum(row.is_lost for row in found.recordings)
+    saved = f"All {count:,} saved" if count > 1 else "Saved"
+    if found.saved < count:
+        saved = f"{found.saved:,} of {count:,} saved"
+    return {"lost": lost, "lost_word": f"{lost:,} of {count:,} lost", "saved_word": saved}
+
+
+def _kinds(found: contacts.Contact) -> list[tuple[int, str]]:
+    counts: dict[str, int] = {}
+    for row in found.recordings:
+        word = row.media_type.lower()
+        counts[word] = counts.get(word, 0) + 1
+    return [(count, word) for word, count in counts.items()]
+
+
+def _said(entry: AuditEntry) -> str:
+    done = _DONE[trail.Action(entry.action)]
+    return f"{entry.actor} {done}" + ("" if entry.action == trail.Action.OPENED else f" {entry.object}")
+
+
+def _tell(request: HttpRequest, found: contacts.Contact) -> None:
+    """Keep one entry for one look, however often the page is reloaded."""
+    told = AuditEntry.objects.filter(
+        action=trail.Action.OPENED.value, object=found.contact_id, actor=actor_of(request),
+        at__gt=timezone.now() - ONE_LOOK,
+    )  # fmt: skip
+    if not told.exists():
+        tenants = sorted({row.tenant_id for row in found.recordings})
+        trail.record(
+            trail.Entry(
+                actor=actor_of(request), address=address_of(request), action=trail.Action.OPENED,
+                object=found.contact_id, detail={"tenants": tenants, "recordings": len(found.recordings)},
+            )
+        )  # fmt: skip

@@ -1,0 +1,161 @@
+"""A contact's page: all its recordings on one axis, what is told of the call, and who looked at it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from recordings import trail
+from recordings.models import AuditEntry, Media, Presence, Role
+from recordings.search.contact import lay_out
+from tests.factories import make_copy, make_metadata, make_recording, make_tenant, make_user, name_of
+
+pytestmark = pytest.mark.django_db
+ID = "10000000001"
+
+
+def text(response, status=200):
+    assert response.status_code == status
+    return " ".join(response.content.decode().split())
+
+
+def piece(tenant, start, *, seconds=None, media="VOICE", saved=False, contact=ID, **extra):
+    """Make a recording of the contact that begins so many seconds after 07:49:13."""
+    began = datetime(2026, 11, 3, 7, 49, 13, tzinfo=UTC) + timedelta(seconds=start)
+    row = make_recording(
+        tenant, key=name_of(contact=contact, media=media, started=began), saved=saved, **extra
+    )
+    if seconds is not None:
+        Media.objects.create(recording=row, duration=seconds, read_at=timezone.now())
+    return row
+
+
+def span(pair):
+    return (pair[1] - pair[0]).total_seconds()
+
+
+def test_gaps_and_overlaps_are_those_between_start_and_end(tenant):
+    rows = [piece(tenant, 0, seconds=60), piece(tenant, 5, seconds=40, media="SCREEN"),
+            piece(tenant, 90, seconds=30), piece(tenant, 100, seconds=50)]  # fmt: skip
+    axis = lay_out(rows)
+    assert [span(gap) for gap in axis.gaps] == [30]
+    assert [span(both) for both in axis.overlaps] == [20], "voice over voice, not screen over voice"
+    assert [(clip.track, clip.lane) for clip in axis.clips] == [
+        ("Voice", 0), ("Screen", 0), ("Voice", 0), ("Voice", 1)]  # fmt: skip
+    assert axis.seconds == 150 and axis.lengths_known
+
+
+def test_no_gap_is_claimed_after_a_recording_whose_length_nobody_knows(tenant):
+    axis = lay_out([piece(tenant, 0, seconds=10), piece(tenant, 30), piece(tenant, 900, seconds=10)])
+    assert [span(gap) for gap in axis.gaps] == [20]
+    assert not axis.lengths_known
+
+
+def test_the_page_shows_the_recordings_to_scale_with_gap_and_length(client, sign_in, tenant, archive):
+    sign_in()
+    first = piece(tenant, 0, seconds=60, saved=True)
+    make_copy(first, archive)
+    piece(tenant, 90, seconds=30)
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert "1 of 2 saved" in page and "2 voice" in page and "Main archive" in page
+    assert "Nothing was recorded for 30 s, in 1 gap." in page
+    assert "2 min <small>from the first start to the last end" in page
+    # 642 px for 120 s: the first clip is half as long as the axis, the second begins at three quarters.
+    assert 'x="128.0" y="34.0" width="321.0"' in page and 'x="609.5" y="34.0" width="160.5"' in page
+    assert "Play the first" in page and f"/recordings/?q={ID}" in page
+    assert " style=" not in page
+
+
+def test_names_are_shown_as_text_in_the_drawing(client, sign_in):
+    sign_in()
+    for name in ("<script>alert(1)</script>", "Other"):
+        piece(make_tenant(name=name), 0, seconds=5)
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert "<script>alert(1)" not in page and "&lt;script&gt;alert(1)" in page
+
+
+def test_the_first_that_can_be_played_is_offered(client, sign_in, tenant):
+    sign_in()
+    gone = piece(tenant, 0, presence=Presence.EXPIRED, gone_at=timezone.now(), days_left=-1)
+    broken = piece(tenant, 10)
+    Media.objects.create(recording=broken, problem="It is empty.", read_at=timezone.now())
+    good = piece(tenant, 20)
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert f'<a class="btn main" href="/recordings/{good.pk}/' in page
+    assert f'<a class="btn main" href="/recordings/{gone.pk}/' not in page and "1 of 3 lost" in page
+
+
+def test_what_is_told_of_the_call_stands_beside_it(client, sign_in, tenant):
+    sign_in()
+    make_metadata(tenant)
+    piece(tenant, 0)
+    page = text(client.get(f"/contacts/{ID}/"))
+    for told in ("Ann Miller", "Billing", "Refunds; Returns", "+49 151 234567", "08001", "Resolved"):
+        assert told in page
+    assert "/recordings/?agent=Ann%20Miller" in page
+
+
+def test_an_unknown_contact_is_a_404_that_says_so(client, sign_in, tenant):
+    sign_in()
+    page = text(client.get("/contacts/404/"), 404)
+    assert "No recording of contact" in page and "after the next scan" in page
+    assert not AuditEntry.objects.filter(action="opened a contact").exists()
+
+
+def test_nobody_sees_the_recordings_of_another_tenant(client, sign_in, tenant):
+    other = make_tenant(name="Other")
+    sign_in(tenants=[other])
+    piece(tenant, 0)
+    text(client.get(f"/contacts/{ID}/"), 404)
+    make_metadata(tenant)
+    piece(other, 5)
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert "1 file" in page and "EMEA-1" not in page and "Ann Miller" not in page
+
+
+def test_who_looked_played_and_downloaded_is_told_to_those_who_may_read_the_trail(client, sign_in, tenant):
+    ann = sign_in(email="ann@example.com")
+    row = piece(tenant, 0)
+    assert "Nobody before you" in text(client.get(f"/contacts/{ID}/"))
+    client.get(f"/contacts/{ID}/")
+    opened = AuditEntry.objects.get(action="opened a contact")
+    assert (opened.actor, opened.object, opened.detail["tenants"]) == (ann.email, ID, [tenant.pk])
+    trail.record(
+        trail.Entry(actor="bob@example.com", action=trail.Action.PLAYED, object=row.name, recording_id=row.pk)
+    )
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert "ann@example.com opened this contact" in page and f"bob@example.com played {row.name}" in page
+    sign_in(Role.SUPERVISOR)
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert "bob@example.com" not in page and "Who has seen it" not in page
+    client.force_login(make_user(tenants=[tenant]))
+    assert "ann@example.com opened this contact" in text(client.get(f"/contacts/{ID}/"))
+
+
+def test_openings_by_who_saw_another_tenants_contact_are_not_told(client, sign_in, tenant):
+    other = make_tenant(name="Other")
+    piece(tenant, 0)
+    client.force_login(make_user(email="ann@example.com", tenants=[tenant]))
+    client.get(f"/contacts/{ID}/")
+    piece(other, 0)
+    client.force_login(make_user(tenants=[other]))
+    assert "ann@example.com" not in text(client.get(f"/contacts/{ID}/"))
+
+
+def queries(client):
+    with CaptureQueriesContext(connection) as asked:
+        text(client.get(f"/contacts/{ID}/"))
+    return len(asked)
+
+
+def test_the_number_of_queries_does_not_grow_with_the_contact(client, sign_in, tenant, archive):
+    sign_in()
+    make_metadata(tenant)
+    make_copy(piece(tenant, 0, seconds=5, saved=True), archive)
+    client.get(f"/contacts/{ID}/")
+    few = queries(client)
+    for number in range(1, 40):
+        make_copy(piece(tenant, 10 * number, seconds=7, saved=True), archive)
+    assert queries(client) == few
