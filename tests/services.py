@@ -43,6 +43,9 @@ class RcloneS3:
     access_key: str = KEY
     secret_key: str = SECRET
     port: int = field(default_factory=free_port)
+    cache: str = (
+        "0s"  # how long it believes what it saw in the folder; without that, a PUT now and then never ends
+    )
     _server: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -70,7 +73,7 @@ class RcloneS3:
         self._server = subprocess.Popen(
             [
                 program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{self.port}", "--auth-key",
-                f"{self.access_key},{self.secret_key}", "--dir-cache-time", "0s", str(self.folder),
+                f"{self.access_key},{self.secret_key}", "--dir-cache-time", self.cache, str(self.folder),
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "RCLONE_CONFIG": os.devnull},
         )  # fmt: skip

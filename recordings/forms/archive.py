@@ -10,7 +10,7 @@ from django import forms
 from django.conf import settings
 
 from recordings.models import Archive
-from recordings.stores.base import StoreError
+from recordings.stores.base import StoreError, WritableStore
 from recordings.stores.folder import FolderStore
 
 SAID = b"SEA Portal wrote this file to test the archive, and removes it again.\n"
@@ -42,17 +42,16 @@ def allowed_folder(text: str) -> Path:
     )
 
 
-def try_out(folder: Path) -> None:
+def try_out(store: WritableStore) -> None:
     """Write a file of our own, read it back, compare, and remove it. Raises StoreError."""
-    store, token = FolderStore(folder), secrets.token_hex(8)
+    token = secrets.token_hex(8)
     name = f"seaportal-test-{token}.txt"
+    written = store.write(name, [SAID], size=len(SAID), token=token)
     try:
-        store.write(name, [SAID], token=token)
         with store.read(name) as stream:
             same = b"".join(stream.chunks()) == SAID
     finally:
-        with suppress(FileNotFoundError):
-            (folder / name).unlink()
+        store.remove(name, if_match=written.etag)
     if not same:
         raise StoreError("the file that was read back is not the one that was written")
 
@@ -98,7 +97,7 @@ class ArchiveForm(forms.ModelForm):
         ours = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-            try_out(folder)
+            try_out(FolderStore(folder))
         except StoreError as error:
             self.add_error("folder", str(error))
         except OSError as error:

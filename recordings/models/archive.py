@@ -1,19 +1,79 @@
 """The company's own storage, and the copies that lie in it."""
 
+from functools import lru_cache
 from pathlib import Path
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Greatest, Lower
 
+from recordings.models.fields import SecretField, SecretUnreadable, Unreadable
+from recordings.stores.base import WritableStore
+from recordings.stores.bucket import BucketStore, Keeping
 from recordings.stores.folder import FolderStore
+from recordings.stores.s3 import S3Store
+
+
+@lru_cache(maxsize=64)
+def _bucket(
+    endpoint: str,
+    bucket: str,
+    prefix: str,
+    region: str,
+    access_key: str,
+    secret_key: str,
+    verify_tls: bool,
+    keeping: Keeping,
+) -> BucketStore:
+    s3 = S3Store(
+        endpoint=endpoint, bucket=bucket, prefix=prefix, region=region or None,
+        access_key=access_key, secret_key=secret_key, verify_tls=verify_tls,
+    )  # fmt: skip
+    return BucketStore(s3, keeping=keeping)
 
 
 class Archive(models.Model):
-    """A folder that the company owns, where copies are kept."""
+    """A place that the company owns, where copies are kept: a folder, or a bucket of any S3-compatible server."""
+
+    class Kind(models.TextChoices):
+        FOLDER = "folder", "Folder"
+        S3 = "s3", "S3 bucket"
+
+    class Lock(models.TextChoices):
+        """How long nobody can remove a copy: in governance mode some of the company's own people still can."""
+
+        NONE = "", "No lock"
+        GOVERNANCE = "GOVERNANCE", "Governance"
+        COMPLIANCE = "COMPLIANCE", "Compliance"
+
+    class Encryption(models.TextChoices):
+        """Who encrypts at rest; by default the bucket's own setting decides."""
+
+        BUCKET = "", "As the bucket is set"
+        AES256 = "AES256", "SSE-S3 (AES-256)"
+        KMS = "aws:kms", "SSE-KMS"
 
     name = models.CharField(max_length=60)
-    folder = models.TextField()  # absolute, below one of SEAPORTAL_ARCHIVE_ROOTS
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.FOLDER, db_default=Kind.FOLDER)
+    folder = models.TextField(blank=True)  # absolute, below one of SEAPORTAL_ARCHIVE_ROOTS; of a folder only
+    # Of a bucket only: where it is, the key that opens it, and how it keeps what is written.
+    endpoint = models.CharField(max_length=255, blank=True, db_default="")
+    bucket = models.CharField(max_length=255, blank=True, db_default="")
+    prefix = models.TextField(blank=True, db_default="")  # ends with "/", or empty for the whole bucket
+    region = models.CharField(max_length=60, blank=True, db_default="")
+    access_key = models.CharField(max_length=128, blank=True, db_default="")
+    secret_key = SecretField(blank=True, db_default="")
+    verify_tls = models.BooleanField(default=True, db_default=True)
+    lock_mode = models.CharField(max_length=10, choices=Lock, blank=True, db_default="")
+    lock_days = models.PositiveIntegerField(
+        default=0, db_default=0, validators=[MaxValueValidator(36_500)]
+    )  # from the day of writing
+    encryption = models.CharField(max_length=10, choices=Encryption, blank=True, db_default="")
+    kms_key = models.CharField(max_length=255, blank=True, db_default="")  # empty: the account's own
+    layout = models.CharField(
+        max_length=300, blank=True, db_default=""
+    )  # template of a copy's path; empty: the portal's own
+    sidecars = models.BooleanField(default=False, db_default=False)  # a JSON file of facts beside each copy
     created_at = models.DateTimeField(auto_now_add=True)
     # How much of it is read again each week, a seventh each day; 100 is all of it.
     reread_percent = models.PositiveSmallIntegerField(
@@ -33,16 +93,48 @@ class Archive(models.Model):
             models.UniqueConstraint(
                 "folder",
                 name="archive_folder_once",
+                condition=~models.Q(folder=""),
                 violation_error_message="Another archive uses this folder.",
+            ),
+            models.UniqueConstraint(
+                "endpoint",
+                "bucket",
+                "prefix",
+                name="archive_bucket_once",
+                condition=~models.Q(bucket=""),
+                violation_error_message="Another archive uses this bucket and prefix.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(lock_mode="", lock_days=0)
+                | ~models.Q(lock_mode="") & models.Q(lock_days__gte=1),
+                name="archive_lock_has_days",
+                violation_error_message="A lock needs a number of days, and days need a lock.",
             ),
         ]
 
     def __str__(self) -> str:
         return self.name
 
-    def store(self) -> FolderStore:
-        """Return the door to the archive's folder."""
-        return FolderStore(Path(self.folder))
+    @property
+    def where(self) -> str:
+        """Say where the copies lie: the folder, or the bucket and prefix as S3 tools write them."""
+        return self.folder if self.kind == self.Kind.FOLDER else f"s3://{self.bucket}/{self.prefix}"
+
+    def store(self) -> WritableStore:
+        """Return the door to the archive. Raises SecretUnreadable when FIELD_KEYS do not open the stored secret."""
+        if self.kind == self.Kind.FOLDER:
+            return FolderStore(Path(self.folder))
+        if isinstance(self.secret_key, Unreadable):
+            raise SecretUnreadable
+        keeping = Keeping(
+            lock_mode=self.lock_mode,
+            lock_days=self.lock_days,
+            encryption=self.encryption,
+            kms_key=self.kms_key,
+        )
+        return _bucket(
+            self.endpoint, self.bucket, self.prefix, self.region, self.access_key, self.secret_key, self.verify_tls, keeping
+        )  # fmt: skip
 
 
 class CopyQuerySet(models.QuerySet["Copy"]):
@@ -62,7 +154,7 @@ class Copy(models.Model):
 
     recording = models.ForeignKey("recordings.Recording", on_delete=models.PROTECT, related_name="copies")
     archive = models.ForeignKey(Archive, on_delete=models.PROTECT, related_name="copies")
-    path = models.TextField(db_collation="C")  # below the archive's folder
+    path = models.TextField(db_collation="C")  # below the archive's folder or prefix
     size = models.BigIntegerField()
     sha256 = models.CharField(max_length=64)  # lower-case hex
     crc32 = models.BigIntegerField(

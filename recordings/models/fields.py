@@ -11,7 +11,7 @@ from recordings.stores.base import StoreError
 
 
 class SecretUnreadable(StoreError):
-    """The stored secret key cannot be read: FIELD_KEYS lacks the key that it was encrypted with. Put that key back at the end of FIELD_KEYS, or type the secret again on the tenant's page."""
+    """The stored secret key cannot be read: FIELD_KEYS lacks the key that it was encrypted with. Put that key back at the end of FIELD_KEYS, or type the secret again on the page of the tenant or archive."""
 
     code = "secret_unreadable"
 

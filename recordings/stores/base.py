@@ -14,6 +14,7 @@ from recordings.stores.errors import (
     BadPath,
     Changed,
     ClockSkewed,
+    DamagedOnTheWay,
     EndpointRefused,
     KeyRejected,
     ListingBroken,
@@ -39,6 +40,7 @@ __all__ = [
     "BadPath",
     "Changed",
     "ClockSkewed",
+    "DamagedOnTheWay",
     "EndpointRefused",
     "KeyRejected",
     "ListedObject",
@@ -60,6 +62,7 @@ __all__ = [
     "Unreachable",
     "WritableStore",
     "WrongRegion",
+    "counted",
 ]
 
 CHUNK = (
@@ -171,7 +174,7 @@ class Store(ABC):
 
 
 class WritableStore(Store):
-    """Keep copies too: what an archive is."""
+    """Keep copies too: what an archive is. Copies are added and never replaced."""
 
     def digest(self, path: str) -> tuple[int, str]:
         """Read a file through a new handle and return its size in bytes and its SHA-256 (lower-case hex)."""
@@ -183,9 +186,44 @@ class WritableStore(Store):
         return size, sha.hexdigest()
 
     @abstractmethod
-    def write(self, path: str, chunks: Iterable[bytes], *, token: str) -> ObjectFacts:
-        """Store the bytes under a path that must be free, durably, and return their size and SHA-256.
+    def write(self, path: str, chunks: Iterable[bytes], *, size: int, token: str) -> ObjectFacts:
+        """Store exactly `size` bytes under a path that must be free, durably, and return their facts with the SHA-256.
 
-        Never replaces a file (AlreadyThere). A crash leaves nothing under the final path. The token names the attempt:
-        leftovers of the same token are cleared first.
+        Never replaces a file (AlreadyThere), and leaves nothing when fewer or more bytes come (ShortRead). A crash leaves
+        nothing under the final path. The token names the attempt: leftovers of the same token are cleared first.
         """
+
+    @abstractmethod
+    def make_durable(self, path: str) -> None:
+        """Wait until the medium has a file and its name, for one that somebody else's write left behind."""
+
+    @abstractmethod
+    def set_aside(self, path: str, *, token: str) -> None:
+        """Take a file that this attempt wrote, and that failed its verification, out of its final name."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Prove that files can be written, leaving nothing. Raises what is in the way, as a sentence."""
+
+    @abstractmethod
+    def sweep_parts(self, *, older_than: datetime) -> int:
+        """Remove unfinished writes last touched before a time; return how many. A running write touches its own."""
+
+    @abstractmethod
+    def remove(self, path: str, *, if_match: str | None = None) -> None:
+        """Remove a file of the portal's own, such as that of a test; no copy is ever removed.
+
+        With if_match, only in that version (Changed). What is not there is no failure.
+        """
+
+
+def counted(chunks: Iterable[bytes], *, size: int, what: str) -> Iterator[bytes]:
+    """Yield the bytes of a write, and raise ShortRead before its end when they are not exactly as many as promised."""
+    seen = 0
+    for chunk in chunks:
+        seen += len(chunk)
+        if seen > size:
+            break
+        yield chunk
+    if seen != size:
+        raise ShortRead(f"{what}: {seen} of {size} bytes")

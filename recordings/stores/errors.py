@@ -149,3 +149,40 @@ class NotWritable(StoreError):
     """The archive's folder is missing, read-only, or belongs to someone else. Check the mount and its permissions."""
 
     code = "not_writable"
+
+
+class DamagedOnTheWay(StoreError):
+    """The archive's server got other bytes than those that were sent, and did not keep them. The portal tries again; check the network when this repeats."""
+
+    code = "damaged_on_the_way"
+    is_files_fault = True
+
+
+class ArchiveRefuses(AccessDenied, NotWritable):
+    """The archive's server refuses this key. Give it the rights to list, read and write below the archive's prefix, to abort uploads, and for locked archives to set a retention."""
+
+    code = "archive_refuses"
+
+
+class ArchiveKeyRejected(KeyRejected, NotWritable):
+    """The archive's server does not know this access key ID. Enter a current key pair on the archive's page."""
+
+    code = "archive_key_rejected"
+
+
+class ArchiveSecretRejected(SignatureRejected, NotWritable):
+    """The secret does not belong to the archive's access key ID. Enter both again on the archive's page, without spaces."""
+
+    code = "archive_secret_rejected"
+
+
+class NoSuchArchiveBucket(NoSuchBucket, NotWritable):
+    """There is no bucket of this name at the archive's address. Make it there, or correct the archive's settings."""
+
+    code = "no_such_archive_bucket"
+
+
+class ArchiveChanged(Changed):
+    """The copy in the archive is not the one that was asked for: somebody replaced it. Read the archive again."""
+
+    code = "archive_changed"

@@ -26,6 +26,7 @@ from recordings.stores.base import (
     StoreFull,
     Unreachable,
     WritableStore,
+    counted,
 )
 from recordings.stores.rename import rename_if_free
 
@@ -96,7 +97,7 @@ class FolderStore(WritableStore):
         source = _chunks(fd, key, start, limit=size)
         return ReadStream(facts=facts, source=source, start=start, size=size, close=lambda: os.close(fd))
 
-    def write(self, path: str, chunks: Iterable[bytes], *, token: str) -> ObjectFacts:
+    def write(self, path: str, chunks: Iterable[bytes], *, size: int, token: str) -> ObjectFacts:
         """Store the bytes under a free path (see WritableStore.write).
 
         Exclusive temporary file in the same directory → write → fsync → rename without replacing → fsync of the directory.
@@ -114,7 +115,7 @@ class FolderStore(WritableStore):
             fd = os.open(part, flags, 0o640, dir_fd=parent)
             try:
                 try:
-                    digest = _pour(fd, chunks)
+                    digest = _pour(fd, counted(chunks, size=size, what=path))
                 finally:
                     os.close(fd)
                 if not rename_if_free(part, name, parent):
@@ -171,6 +172,18 @@ class FolderStore(WritableStore):
         """Remove unfinished writes last touched before a time; return how many. A running write touches its own."""
         with _named(str(self.root)), _directory(self.root) as root:
             return _sweep(root, older_than.timestamp())
+
+    def remove(self, path: str, *, if_match: str | None = None) -> None:
+        """Remove a file of the portal's own (see WritableStore.remove)."""
+        facts = self.head(path)
+        if facts is None:
+            return
+        if if_match and facts.etag != if_match:
+            raise Changed(path)
+        parts = _parts(path)
+        with _named(path), self._parent(parts) as parent, suppress(FileNotFoundError):
+            os.unlink(parts[-1], dir_fd=parent)
+            os.fsync(parent)
 
     def _open(self, key: str, if_match: str | None) -> tuple[int, ObjectFacts]:
         parts = _parts(key)

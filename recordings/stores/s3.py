@@ -3,7 +3,7 @@
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -126,13 +126,18 @@ class S3Store(Store):
 
         A key that may not list gets AccessDenied for a missing object, so that is no proof of presence.
         """
+        found = self.head_with_headers(key)
+        return found[0] if found else None
+
+    def head_with_headers(self, key: str) -> tuple[ObjectFacts, Mapping[str, str]] | None:
+        """Return the same with all that the server says about the object."""
         try:
             reply = self.wire.request("HEAD", key=self.prefix + key)
         except NoSuchObject:
             return None
         facts = _facts(key, reply, size=_number(reply.headers.get("Content-Length")))
         reply.body()
-        return facts
+        return facts, reply.headers
 
     def read(self, key: str, *, if_match: str | None = None) -> ReadStream:
         """Open a whole object; with if_match, only in that version, also where the server ignores If-Match.

@@ -15,8 +15,8 @@ from recordings.stores.base import (
     Store,
     StoreError,
     Unreachable,
+    WritableStore,
 )
-from recordings.stores.folder import FolderStore
 from recordings.stores.layout import DEFAULT, read_layout
 from recordings.transfer.limits import paced
 from recordings.transfer.verifying import CopyDiffers, read_back
@@ -94,7 +94,7 @@ class Incoming:
         return stream
 
 
-def copy_and_verify(*, source: Store, target: FolderStore, order: Order) -> Stored:
+def copy_and_verify(*, source: Store, target: WritableStore, order: Order) -> Stored:
     """Copy one recording, read it back, and say where it lies.
 
     A name that is taken is never overwritten: a file with the same bytes (a worker died between the rename and the
@@ -122,9 +122,9 @@ def copy_and_verify(*, source: Store, target: FolderStore, order: Order) -> Stor
     raise AlreadyThere(path)
 
 
-def _write(incoming: Incoming, target: FolderStore, path: str) -> Stored:
+def _write(incoming: Incoming, target: WritableStore, path: str) -> Stored:
     order = incoming.order
-    written = target.write(path, incoming.chunks(), token=order.token)
+    written = target.write(path, incoming.chunks(), size=order.size, token=order.token)
     if written.sha256 is None:
         raise CopyDiffers
     try:
@@ -135,7 +135,7 @@ def _write(incoming: Incoming, target: FolderStore, path: str) -> Stored:
     return Stored(path, order.size, written.sha256, incoming.crc32)
 
 
-def _is_the_same(target: FolderStore, path: str, known: Stored) -> bool:
+def _is_the_same(target: WritableStore, path: str, known: Stored) -> bool:
     """Compare what lies under a name with SEA's bytes; what is the same is made durable, for its writer may have died."""
     try:
         target.make_durable(path)

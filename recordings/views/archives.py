@@ -94,7 +94,7 @@ def archive_test(request: HttpRequest, pk: int) -> HttpResponse:
     """Write a file of our own into the archive, read it back and remove it."""
     archive = get_object_or_404(Archive, pk=pk)
     try:
-        try_out(archive.store().root)
+        try_out(archive.store())
     except StoreError as error:
         messages.error(request, f"{archive} does not work: {error}")
     else:

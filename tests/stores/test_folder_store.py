@@ -43,7 +43,9 @@ def everything_under(root):
 
 def test_what_is_written_is_read_back_the_same(store):
     body = os.urandom(1_000_000)
-    facts = store.write("na-2/2026/11/02/a.mp4", [body[:300_000], b"", body[300_000:]], token="7-1")
+    facts = store.write(
+        "na-2/2026/11/02/a.mp4", [body[:300_000], b"", body[300_000:]], size=len(body), token="7-1"
+    )
     assert (facts.size, facts.sha256) == (1_000_000, sha256(body).hexdigest())
     assert (store.root / "na-2/2026/11/02/a.mp4").read_bytes() == body
     with store.read("na-2/2026/11/02/a.mp4", if_match=facts.etag) as stream:
@@ -55,9 +57,9 @@ def test_what_is_written_is_read_back_the_same(store):
 
 
 def test_a_file_that_is_there_is_never_replaced(store):
-    store.write("a.mp4", [b"first"], token="1")
+    store.write("a.mp4", [b"first"], size=5, token="1")
     with pytest.raises(AlreadyThere):
-        store.write("a.mp4", [b"second"], token="2")
+        store.write("a.mp4", [b"second"], size=6, token="2")
     assert (store.root / "a.mp4").read_bytes() == b"first"
 
     def meanwhile():
@@ -65,7 +67,7 @@ def test_a_file_that_is_there_is_never_replaced(store):
         (store.root / "b.mp4").write_bytes(b"someone else")
 
     with pytest.raises(AlreadyThere):
-        store.write("b.mp4", meanwhile(), token="3")
+        store.write("b.mp4", meanwhile(), size=4, token="3")
     assert (store.root / "b.mp4").read_bytes() == b"someone else"
     assert everything_under(store.root) == ["a.mp4", "b.mp4"]
 
@@ -78,7 +80,7 @@ def test_nothing_is_replaced_where_hard_links_cannot_be_made(store, monkeypatch,
     monkeypatch.setattr(os, "link", no_links)
     if not has_renameat2:
         monkeypatch.setattr(rename.ctypes, "CDLL", lambda *args, **kwargs: object())
-    store.write("a.mp4", [b"first"], token="1")
+    store.write("a.mp4", [b"first"], size=5, token="1")
     fd = os.open(store.root, os.O_RDONLY)
     (store.root / "other").write_bytes(b"second")
     assert not rename.rename_if_free("other", "a.mp4", fd)
@@ -93,7 +95,7 @@ def test_a_source_that_fails_leaves_nothing(store):
         raise RuntimeError("the line went down")
 
     with pytest.raises(RuntimeError):
-        store.write("sub/a.mp4", failing(), token="1")
+        store.write("sub/a.mp4", failing(), size=9, token="1")
     assert everything_under(store.root) == []
 
 
@@ -101,7 +103,7 @@ def test_a_killed_write_leaves_no_final_name_and_the_next_attempt_clears_up(stor
     code = (
         "import sys, time\nfrom recordings.stores.folder import FolderStore\n"
         "def slow():\n    yield b'half'\n    print('writing', flush=True)\n    time.sleep(60)\n"
-        "FolderStore(sys.argv[1]).write('sub/a.mp4', slow(), token='5-1')\n"
+        "FolderStore(sys.argv[1]).write('sub/a.mp4', slow(), size=10**9, token='5-1')\n"
     )
     command = [sys.executable, "-c", code, str(store.root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as child:
@@ -109,7 +111,7 @@ def test_a_killed_write_leaves_no_final_name_and_the_next_attempt_clears_up(stor
         child.send_signal(signal.SIGKILL)
     assert everything_under(store.root) == ["sub/.a.mp4.5-1.part"]
     assert keys_of(store) == []
-    store.write("sub/a.mp4", [b"whole"], token="5-1")
+    store.write("sub/a.mp4", [b"whole"], size=5, token="5-1")
     assert everything_under(store.root) == ["sub/a.mp4"]
 
 
@@ -141,7 +143,7 @@ def test_old_leftovers_are_swept_and_young_ones_stay(store):
 )
 def test_paths_that_lead_elsewhere_are_refused(store, path):
     for attempt in (
-        lambda: store.write(path, [b"x"], token="1"),
+        lambda: store.write(path, [b"x"], size=1, token="1"),
         lambda: store.read(path),
         lambda: store.head(path),
         lambda: store.read_range(path, start=0, end=0),
@@ -160,7 +162,7 @@ def test_symbolic_links_lead_nowhere(store, tmp_path):
     for attempt in (
         lambda: store.read("folder/secret"),
         lambda: store.read("file"),
-        lambda: store.write("folder/new", [b"x"], token="1"),
+        lambda: store.write("folder/new", [b"x"], size=1, token="1"),
     ):
         with pytest.raises((BadPath, NotWritable, NoSuchObject)):
             attempt()
@@ -176,7 +178,7 @@ def test_no_path_whatever_is_written_outside_the_root(tmp_path, path):
     root.mkdir(parents=True, exist_ok=True)
     before = set(tmp_path.rglob("*"))
     try:
-        FolderStore(root).write(path, [b"x"], token="1")
+        FolderStore(root).write(path, [b"x"], size=1, token="1")
     except (BadPath, AlreadyThere, NotWritable):
         return
     assert all(root in new.parents for new in set(tmp_path.rglob("*")) - before)
@@ -185,7 +187,7 @@ def test_no_path_whatever_is_written_outside_the_root(tmp_path, path):
 def test_a_listing_is_in_byte_order_and_bounded(store):
     names = ["a-b", "a/x", "a/y/z", "a.b", "a0", "B", "é", "z"]
     for name in names:
-        store.write(name, [b"x"], token="1")
+        store.write(name, [b"x"], size=1, token="1")
     order = sorted(names, key=str.encode)
     assert keys_of(store) == order
     assert keys_of(store, after="a-b", until="a/y/z") == ["a.b", "a/x", "a/y/z"]
@@ -203,7 +205,7 @@ def test_what_is_not_there_is_told_apart_from_a_missing_archive(store, tmp_path)
         lambda: away.head("x"),
         lambda: away.read("x"),
         lambda: list(away.list()),
-        lambda: away.write("x", [b"x"], token="1"),
+        lambda: away.write("x", [b"x"], size=1, token="1"),
         away.check,
     ):
         with pytest.raises(NotWritable):
@@ -212,7 +214,7 @@ def test_what_is_not_there_is_told_apart_from_a_missing_archive(store, tmp_path)
 
 
 def test_a_file_changed_since_is_not_read_as_the_old_one(store):
-    etag = store.write("a", [b"one"], token="1").etag
+    etag = store.write("a", [b"one"], size=3, token="1").etag
     (store.root / "a").write_bytes(b"other")
     with pytest.raises(Changed):
         store.read("a", if_match=etag)
@@ -235,22 +237,22 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
         pytest.skip("mounting a small tmpfs needs root")
     try:
         with pytest.raises(StoreFull):
-            FolderStore(mount).write("a.mp4", [b"x" * 100_000] * 10, token="1")
+            FolderStore(mount).write("a.mp4", [b"x" * 100_000] * 10, size=1000000, token="1")
         assert everything_under(mount) == []
     finally:
         subprocess.run(["umount", str(mount)], check=True)
 
 
 def test_no_file_handle_is_left_open(store):
-    store.write("a/b/c.mp4", [b"x"], token="1")
+    store.write("a/b/c.mp4", [b"x"], size=1, token="1")
     before = len(os.listdir("/proc/self/fd"))
     for n in range(20):
         list(store.read("a/b/c.mp4").chunks())
         store.head("a/b/c.mp4")
         list(store.list())
-        store.write(f"a/b/{n}", [b"x"], token="1")
+        store.write(f"a/b/{n}", [b"x"], size=1, token="1")
         with pytest.raises(AlreadyThere):
-            store.write("a/b/c.mp4", [b"x"], token="1")
+            store.write("a/b/c.mp4", [b"x"], size=1, token="1")
         with pytest.raises(NoSuchObject):
             store.read("a/b/none")
     assert len(os.listdir("/proc/self/fd")) == before

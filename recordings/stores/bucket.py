@@ -1,0 +1,362 @@
+"""Keep copies in an S3 bucket, Amazon's or any compatible server's. An object has its name only when all of it is there."""
+
+import base64
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import NamedTuple
+
+from recordings.stores import errors
+from recordings.stores.base import (
+    AccessDenied,
+    AlreadyThere,
+    BadPath,
+    Changed,
+    DamagedOnTheWay,
+    KeyRejected,
+    ListedObject,
+    NoSuchBucket,
+    NoSuchObject,
+    ObjectFacts,
+    ReadStream,
+    SignatureRejected,
+    StoreError,
+    Throttled,
+    Unreachable,
+    WritableStore,
+    counted,
+)
+from recordings.stores.parts import Upload, unfinished
+from recordings.stores.s3 import S3Store
+from recordings.stores.wire import ATTEMPTS
+
+PART = (
+    16 * 1024 * 1024
+)  # bytes: what one writing thread holds at most; above the 5 MiB that S3 asks of a part
+MOST_PARTS = 9_500  # of the 10,000 that S3 takes
+CHECKED = ".seaportal-check"  # the name under which a check begins an upload, and gives it up
+ATTEMPT = (
+    "x-amz-meta-seaportal-attempt"  # who wrote an object: what a failed verification may take away again
+)
+
+_TOKEN = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+_AWKWARD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|//|\A/|/\Z|(?:\A|/)\.\.?(?:/|\Z)")
+
+# SEA's errors speak of CXone and of empty folders; an archive's speak of the archive.
+_IN_ARCHIVES: dict[type[StoreError], type[StoreError]] = {
+    AccessDenied: errors.ArchiveRefuses,
+    KeyRejected: errors.ArchiveKeyRejected,
+    SignatureRejected: errors.ArchiveSecretRejected,
+    NoSuchBucket: errors.NoSuchArchiveBucket,
+    Changed: errors.ArchiveChanged,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How a bucket is to keep what is written to it."""
+
+    lock_mode: str = ""  # GOVERNANCE or COMPLIANCE; empty: no retention of our own
+    lock_days: int = 0
+    encryption: str = ""  # AES256 or aws:kms; empty: whatever the bucket does by itself
+    kms_key: str = ""  # empty: the account's own key
+
+    def headers(self) -> dict[str, str]:
+        """Return what asks for it, with the day from now until which an object stays locked."""
+        asked = dict[str, str]()
+        if self.lock_mode:
+            until = datetime.now(UTC) + timedelta(days=self.lock_days)
+            asked["x-amz-object-lock-mode"] = self.lock_mode
+            asked["x-amz-object-lock-retain-until-date"] = f"{until:%Y-%m-%dT%H:%M:%SZ}"
+            asked["x-amz-sdk-checksum-algorithm"] = "SHA256"  # a lock is only given with a checksum
+        if self.encryption:
+            asked["x-amz-server-side-encryption"] = self.encryption
+        if self.encryption == "aws:kms" and self.kms_key:
+            asked["x-amz-server-side-encryption-aws-kms-key-id"] = self.kms_key
+        return asked
+
+
+class Found(NamedTuple):
+    """What lies under a path, in the version that lies there now."""
+
+    facts: ObjectFacts
+    version: str | None  # where the bucket keeps versions
+    attempt: str | None  # the token of the write that made it
+    locked: str | None  # the mode of its retention
+
+
+class BucketStore(WritableStore):
+    """Read and write objects under one prefix of one bucket of the company's own.
+
+    Servers that know If-None-Match never let a write replace an object, however many write at once. Others are asked
+    first whether the name is free: there two writers of one path at the same moment could meet, which leases upstream
+    keep from happening. Which of the two a server is, is learned from the first write.
+    """
+
+    def __init__(self, s3: S3Store, *, keeping: Keeping | None = None, attempts: int = ATTEMPTS) -> None:
+        self._s3 = s3
+        self._keeping = keeping or Keeping()
+        self._attempts = attempts
+        self._guarded: bool | None = None  # whether the server looks at If-None-Match
+        self._learning = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"BucketStore({self._s3!r})"
+
+    def list(self, *, after: str = "", until: str | None = None) -> Iterator[Sequence[ListedObject]]:
+        """Yield pages of the objects with after < key <= until, in byte order."""
+        with _archives_words():
+            yield from self._s3.list(after=after, until=until)
+
+    def folders(self) -> Sequence[str]:
+        """Return the first-level sub-folders, each with its final slash."""
+        with _archives_words():
+            return self._s3.folders()
+
+    def head(self, key: str) -> ObjectFacts | None:
+        """Return the facts of one object; None when it is not there."""
+        with _archives_words():
+            return self._s3.head(key)
+
+    def read(self, key: str, *, if_match: str | None = None) -> ReadStream:
+        """Open a whole object."""
+        with _archives_words():
+            return self._s3.read(key, if_match=if_match)
+
+    def read_range(self, key: str, *, start: int, end: int, if_match: str | None = None) -> ReadStream:
+        """Open bytes start to end, both included."""
+        with _archives_words():
+            return self._s3.read_range(key, start=start, end=end, if_match=if_match)
+
+    def write(self, path: str, chunks: Iterable[bytes], *, size: int, token: str) -> ObjectFacts:
+        """Store the bytes under a free path (see WritableStore.write).
+
+        One request up to 16 MiB, else an upload in parts, which is given up as a whole when anything fails. The SHA-256
+        of every request goes with it, and the server compares it with what came.
+        """
+        _require_plain(path)
+        if not _TOKEN.match(token):
+            raise BadPath("the token of a write has letters, digits and hyphens")
+        source = counted(chunks, size=size, what=path)
+        with _archives_words():
+            if size <= PART:
+                return self._write_whole(path, b"".join(source), token)
+            return self._write_in_parts(path, source, size, token)
+
+    def make_durable(self, path: str) -> None:
+        """Do nothing: an object that a server answers for is kept already."""
+
+    def set_aside(self, path: str, *, token: str) -> None:
+        """Remove the object that this attempt wrote. What somebody else wrote there stays, and so does a locked version.
+
+        A version under retention cannot be removed: a delete marker hides it, and its name is free again.
+        """
+        with _archives_words():
+            found = self.look(path)
+            if found is None or found.attempt != token:
+                return
+            try:
+                self._remove(path, found)
+            except AccessDenied:
+                if found.version is None:
+                    raise
+                self._s3.wire.request("DELETE", key=self._s3.prefix + path, once=True).body()
+
+    def check(self) -> None:
+        """Prove that objects can be written: begins an upload and gives it up, which leaves nothing, not even a version.
+
+        Lists first: some servers would make a bucket that is missing.
+        """
+        with _archives_words():
+            next(self._s3.pages(expected=0), None)
+            upload = Upload.begin(
+                self._s3.wire, key=self._s3.prefix + CHECKED, headers=self._keeping.headers()
+            )
+            upload.abort()
+
+    def sweep_parts(self, *, older_than: datetime) -> int:
+        """Give up uploads below the prefix that were begun before a time; return how many."""
+        swept = 0
+        with _archives_words():
+            for upload, begun in unfinished(self._s3.wire, prefix=self._s3.prefix):
+                if begun < older_than:
+                    with suppress(NoSuchObject):  # it ended meanwhile
+                        upload.abort()
+                        swept += 1
+        return swept
+
+    def remove(self, path: str, *, if_match: str | None = None) -> None:
+        """Remove a file of the portal's own, in every trace: where the bucket keeps versions, the version itself."""
+        with _archives_words():
+            found = self.look(path)
+            if found is None:
+                return
+            if if_match and found.facts.etag != if_match:
+                raise Changed(path)
+            self._remove(path, found)
+
+    def look(self, path: str) -> Found | None:
+        """Return what lies under a path, with its version, its writer and its lock; None when nothing does."""
+        facts, headers = self._s3.head_with_headers(path) or (None, {})
+        if facts is None:
+            return None
+        version = headers.get("x-amz-version-id")
+        return Found(
+            facts,
+            version if version != "null" else None,
+            headers.get(ATTEMPT),
+            headers.get("x-amz-object-lock-mode"),
+        )
+
+    def _remove(self, path: str, found: Found) -> None:
+        """Remove one version; where there are none, the object only as it was found."""
+        query = {"versionId": found.version} if found.version else {}
+        headers = {} if found.version else {"If-Match": f'"{found.facts.etag}"'}
+        key = self._s3.prefix + path
+        self._s3.wire.request("DELETE", key=key, query=query, headers=headers).body()
+
+    def _write_whole(self, path: str, body: bytes, token: str) -> ObjectFacts:
+        digest = sha256(body).hexdigest()
+        facts = self._until_settled(
+            path, size=len(body), digest=digest, send=lambda: self._put(path, body, digest, token)
+        )
+        if self._guarded is None:
+            self._learn(path, body, digest, token)
+        return facts
+
+    def _put(self, path: str, body: bytes, digest: str, token: str) -> ObjectFacts:
+        """Send one object, once."""
+        headers = self._keeping.headers() | {
+            "If-None-Match": "*", "Content-Type": "application/octet-stream", ATTEMPT: token,
+            "x-amz-checksum-sha256": _base64(digest),
+        }  # fmt: skip
+        reply = self._s3.wire.request(
+            "PUT", key=self._s3.prefix + path, headers=headers, body=body, sha256=digest, once=True
+        )
+        reply.body()
+        told = reply.headers.get("x-amz-checksum-sha256")
+        if told and told != _base64(digest):
+            self.set_aside(path, token=token)
+            raise DamagedOnTheWay(path)
+        etag, at = reply.headers.get("ETag", "").strip('"'), reply.server_time() or datetime.now(UTC)
+        return _facts(path, etag, size=len(body), digest=digest, at=at)
+
+    def _write_in_parts(self, path: str, source: Iterator[bytes], size: int, token: str) -> ObjectFacts:
+        headers = self._keeping.headers() | {
+            "Content-Type": "application/octet-stream", ATTEMPT: token, "x-amz-checksum-algorithm": "SHA256",
+        }  # fmt: skip
+        if self._s3.head(path) is not None:
+            raise AlreadyThere(path)
+        whole = sha256()
+        upload = Upload.begin(self._s3.wire, key=self._s3.prefix + path, headers=headers)
+        try:
+            for part in _cut(source, max(PART, -(-size // MOST_PARTS))):
+                whole.update(part)
+                upload.send(part)
+            digest = whole.hexdigest()
+            written = self._until_settled(
+                path,
+                size=size,
+                digest=digest,
+                asking=True,
+                send=lambda: _facts(path, upload.complete(), size=size, digest=digest, at=datetime.now(UTC)),
+            )
+        except BaseException:
+            with suppress(StoreError):  # the sweep does it later
+                upload.abort()
+            raise
+        there = self._s3.head(path)  # some servers tell another ETag at the end of an upload than ever after
+        return replace(written, etag=there.etag) if there else written
+
+    def _until_settled(
+        self, path: str, *, size: int, digest: str, send: Callable[[], ObjectFacts], asking: bool = False
+    ) -> ObjectFacts:
+        """Send until there is an answer. One that is lost is settled by reading what lies there, never by guessing."""
+        lost: StoreError | None = None
+        for attempt in range(1, self._attempts + 1):
+            try:
+                if (asking or lost or not self._guarded) and self._s3.head(path) is not None:
+                    raise AlreadyThere(path)
+                return send()
+            except (Changed, AlreadyThere, NoSuchObject) as error:
+                mine = self._mine(path, size, digest) if lost else None
+                if mine is not None:
+                    return mine
+                if isinstance(error, NoSuchObject):
+                    raise lost or error from error
+                raise AlreadyThere(path) from error
+            except (Unreachable, Throttled) as error:
+                lost = error
+                if attempt < self._attempts:
+                    time.sleep(random.uniform(0.1, 0.4) * 2**attempt)  # noqa: S311 - jitter, not a secret
+        mine = self._mine(path, size, digest)
+        if mine is None:
+            raise lost or Unreachable
+        return mine
+
+    def _mine(self, path: str, size: int, digest: str) -> ObjectFacts | None:
+        """Return the facts of what lies under a path when it is exactly what was sent; else None."""
+        facts = self._s3.head(path)
+        if facts is None or facts.size != size or self.digest(path) != (size, digest):
+            return None
+        return _facts(path, facts.etag, size=size, digest=digest, at=facts.modified_at)
+
+    def _learn(self, path: str, body: bytes, digest: str, token: str) -> None:
+        """Find out whether the server looks at If-None-Match: send the first object again, which it must refuse.
+
+        One that does not look writes the same bytes over themselves, this once.
+        """
+        with self._learning:
+            if self._guarded is not None:
+                return
+            try:
+                self._put(path, body, digest, token)
+                self._guarded = False
+            except Changed:
+                self._guarded = True
+            except StoreError:
+                pass  # not known yet: the next write finds out
+
+
+def _cut(source: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield the bytes in parts of one size, the last one shorter."""
+    part = bytearray()
+    for chunk in source:
+        part += chunk
+        while len(part) >= size:
+            yield bytes(memoryview(part)[:size])
+            del part[:size]
+    if part:
+        yield bytes(part)
+
+
+def _require_plain(path: str) -> None:
+    """Refuse what some servers would change or not take: empty and dotted parts, control characters, more than 1,024 bytes."""
+    if not path or _AWKWARD.search(path) or len(path.encode("utf-8", "surrogatepass")) > 1000:
+        raise BadPath(ascii(path)[:200])
+
+
+def _base64(digest: str) -> str:
+    return base64.b64encode(bytes.fromhex(digest)).decode()
+
+
+def _facts(path: str, etag: str, *, size: int, digest: str, at: datetime) -> ObjectFacts:
+    return ObjectFacts(key=path, size=size, etag=etag, modified_at=at, sha256=digest)
+
+
+@contextmanager
+def _archives_words() -> Iterator[None]:
+    """Let errors speak of the archive where SEA's would speak of CXone."""
+    try:
+        yield
+    except StoreError as error:
+        kind = _IN_ARCHIVES.get(type(error))
+        if kind is None:
+            raise
+        raise kind(error.detail, s3_code=error.s3_code) from error
