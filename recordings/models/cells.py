@@ -8,6 +8,7 @@ from django.db.models import CharField, Func, TextField
 
 BOM = b"\xef\xbb\xbf"  # so that spreadsheets read UTF-8
 CHUNK = 64 * 1024
+CSV = "FORMAT csv, ENCODING 'UTF8'"
 
 
 class Iso(Func):
@@ -24,14 +25,12 @@ class Plain(Func):
     output_field = TextField()
 
 
-def copied(statement: str, params: Any) -> Iterator[bytes]:
+def copied(statement: str, params: Any, *, options: str = CSV) -> Iterator[bytes]:
     """Yield the rows of a SELECT as CSV while PostgreSQL makes them. The query ends when the reader leaves."""
     gathered = bytearray()
     with transaction.atomic(), connection.cursor() as cursor:
         # The driver's own cursor: it quotes a COPY's parameters on this side, which Django's debugging one does not pass on.
-        with cursor.cursor.copy(
-            f"COPY ({statement}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')", params
-        ) as copy:
+        with cursor.cursor.copy(f"COPY ({statement}) TO STDOUT ({options})", params) as copy:
             for block in copy:
                 gathered += block
                 if len(gathered) >= CHUNK:

@@ -6,7 +6,7 @@ The same order of reasons as the gate's checks, under the same names. It only ch
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from recordings.models import Release, ReleasePolicy, Tenant
 from recordings.models.release import policy_of
@@ -16,45 +16,82 @@ RETRY_AFTER = 3600  # seconds until a refused recording is looked at again
 # Why one recording may not be released; null: it may. Each name is that of a check of the gate.
 REASON = """
 CASE
-    WHEN EXISTS (
-        SELECT FROM recordings_hold h WHERE h.tenant_id = r.tenant_id AND h.lifted_at IS NULL
-        AND (h.until IS NULL OR h.until > statement_timestamp())
-        AND (h.recording_id = r.id OR h.recording_id IS NULL AND h.contact_id IN ('', r.contact_id))
-    ) THEN 'is_not_on_hold'
-    WHEN r.saved_at IS NULL OR copy.good IS NULL OR EXISTS (
-        SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'dropped' AND NOT EXISTS (
-            SELECT FROM recordings_copy c
-            WHERE c.recording_id = t.recording_id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
-        )
-    ) THEN 'is_saved_everywhere'
+    WHEN hold.there THEN 'is_not_on_hold'
+    WHEN r.saved_at IS NULL OR copy.verified_at IS NULL OR missing.there THEN 'is_saved_everywhere'
     WHEN NOT copy.whole THEN 'copies_are_whole'
     WHEN NOT copy.same_version THEN 'copies_are_of_this_version'
-    WHEN copy.digests > 1 THEN 'copies_agree'
+    WHEN NOT copy.alike THEN 'copies_agree'
     WHEN job.keeps THEN 'no_job_keeps_it'
     WHEN copy.verified_at + make_interval(days => greatest(%(days)s, coalesce(job.days, 0))) > statement_timestamp()
         THEN 'is_old_enough'
-    WHEN EXISTS (
-        SELECT FROM recordings_release x WHERE x.recording_id = r.id
-        AND (x.finished_at IS NULL OR x.retry_at > statement_timestamp())
-    ) THEN 'tried'
+    WHEN tried.there THEN 'tried'
 END
 """
-FACTS = """
+IN_FORCE = "h.tenant_id = %(tenant)s AND h.lifted_at IS NULL AND (h.until IS NULL OR h.until > statement_timestamp())"
+GOOD = """
+    max(c.verified_at) AS verified_at, min(c.sha256 COLLATE "C") = max(c.sha256 COLLATE "C") AS alike, bool_and(c.size = r.size) AS whole,
+    bool_and(c.etag = r.etag) AS same_version
+"""
+JOBS = "bool_or(j.release_after_days IS NULL) AS keeps, max(j.release_after_days) AS days"
+LACKING = """
+    t.state <> 'dropped' AND NOT EXISTS (
+        SELECT FROM recordings_copy c
+        WHERE c.recording_id = t.recording_id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
+    )
+"""
+TRIED = "(x.finished_at IS NULL OR x.retry_at > statement_timestamp())"
+
+# The facts that it looks at, one recording at a time: for the few that a claim takes. LIMIT keeps the planner from reading
+# whole tables for them.
+ONE_BY_ONE = f"""
 LEFT JOIN LATERAL (
-    SELECT max(c.verified_at) AS verified_at, count(DISTINCT c.sha256) AS digests, bool_and(true) AS good,
-        bool_and(c.size = r.size) AS whole, bool_and(c.etag = r.etag) AS same_version
-    FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL
+    SELECT true AS there FROM recordings_hold h WHERE {IN_FORCE}
+    AND (h.recording_id = r.id OR h.recording_id IS NULL AND h.contact_id IN ('', r.contact_id)) LIMIT 1
+) hold ON true
+LEFT JOIN LATERAL (
+    SELECT {GOOD} FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL
 ) copy ON true
 LEFT JOIN LATERAL (
-    SELECT bool_or(j.release_after_days IS NULL) AS keeps, max(j.release_after_days) AS days
-    FROM recordings_transfer t JOIN recordings_run u ON u.id = t.run_id JOIN recordings_transferjob j ON j.id = u.job_id
+    SELECT true AS there FROM recordings_transfer t WHERE t.recording_id = r.id AND {LACKING} LIMIT 1
+) missing ON true
+LEFT JOIN LATERAL (
+    SELECT {JOBS} FROM recordings_transfer t JOIN recordings_run u ON u.id = t.run_id JOIN recordings_transferjob j ON j.id = u.job_id
     WHERE t.recording_id = r.id
 ) job ON true
+LEFT JOIN LATERAL (
+    SELECT true AS there FROM recordings_release x WHERE x.recording_id = r.id AND {TRIED} LIMIT 1
+) tried ON true
+"""
+# The same facts for all recordings of a tenant at once: each table is read once, and joined by hashing.
+ALL_AT_ONCE = f"""
+LEFT JOIN (
+    SELECT DISTINCT r.id, true AS there FROM recordings_recording r JOIN recordings_hold h
+    ON {IN_FORCE} AND h.recording_id IS NULL AND h.contact_id = r.contact_id AND h.contact_id <> ''
+    WHERE r.tenant_id = %(tenant)s AND r.presence = 'in_sea'
+    UNION SELECT h.recording_id, true FROM recordings_hold h WHERE {IN_FORCE} AND h.recording_id IS NOT NULL
+    UNION SELECT r.id, true FROM recordings_recording r WHERE r.tenant_id = %(tenant)s AND r.presence = 'in_sea'
+        AND (SELECT true FROM recordings_hold h WHERE {IN_FORCE} AND h.recording_id IS NULL AND h.contact_id = '' LIMIT 1)
+) hold ON hold.id = r.id
+LEFT JOIN (
+    SELECT c.recording_id AS id, {GOOD} FROM recordings_copy c JOIN recordings_recording r ON r.id = c.recording_id
+    WHERE c.failed_at IS NULL AND r.tenant_id = %(tenant)s AND r.presence = 'in_sea' GROUP BY c.recording_id
+) copy ON copy.id = r.id
+LEFT JOIN (
+    SELECT DISTINCT t.recording_id AS id, true AS there FROM recordings_transfer t WHERE t.tenant_id = %(tenant)s AND {LACKING}
+) missing ON missing.id = r.id
+LEFT JOIN (
+    SELECT t.recording_id AS id, {JOBS}
+    FROM recordings_transfer t JOIN recordings_run u ON u.id = t.run_id JOIN recordings_transferjob j ON j.id = u.job_id
+    WHERE t.tenant_id = %(tenant)s GROUP BY t.recording_id
+) job ON job.id = r.id
+LEFT JOIN (
+    SELECT DISTINCT x.recording_id AS id, true AS there FROM recordings_release x WHERE x.tenant_id = %(tenant)s AND {TRIED}
+) tried ON tried.id = r.id
 """
 # What nobody holds a lease on, the oldest verification first. A planned row whose worker died has deleted nothing.
 CLAIM = f"""
 WITH chosen AS (
-    SELECT r.id, r.key, r.size, r.etag FROM recordings_recording r {FACTS}
+    SELECT r.id, r.key, r.size, r.etag FROM recordings_recording r {ONE_BY_ONE}
     WHERE r.tenant_id = %(tenant)s AND r.presence = 'in_sea' AND r.saved_at IS NOT NULL
       AND r.saved_at <= statement_timestamp() - make_interval(days => %(days)s) AND {REASON} IS NULL
     ORDER BY r.saved_at, r.id LIMIT %(limit)s FOR NO KEY UPDATE OF r SKIP LOCKED
@@ -78,7 +115,7 @@ REPORT = f"""
 SELECT coalesce(reason, ''), count(*), coalesce(sum(size), 0)::bigint,
     coalesce(sum(size::float8 * greatest(0, extract(epoch FROM expires_at - statement_timestamp()))) / 86400 / 1e9, 0)
 FROM (
-    SELECT r.size, r.expires_at, {REASON} AS reason FROM recordings_recording r {FACTS}
+    SELECT r.size, r.expires_at, {REASON} AS reason FROM recordings_recording r {ALL_AT_ONCE}
     WHERE r.tenant_id = %(tenant)s AND r.presence = 'in_sea'
 ) told GROUP BY 1
 """
@@ -132,7 +169,8 @@ def claim(*, tenant_id: int, owner: str, by: str, limit: int) -> list[Release]:
 
 def dry_run(*, tenant: Tenant) -> list[Line]:
     """Say what would be released now and what is held back by which check, by files. Deletes and writes nothing."""
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '128MB'")  # so that millions of rows are joined in memory
         cursor.execute(REPORT, {"tenant": tenant.pk, "days": policy_of(tenant).min_age_days})
         lines = [Line(*row) for row in cursor.fetchall()]
     return sorted(lines, key=lambda line: (line.reason != "", -line.files))

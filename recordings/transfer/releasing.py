@@ -146,6 +146,8 @@ def _look_again(pair: tuple[Release, tuple[Copy, ...]]) -> Looked:
 def _permit(looked: Looked) -> Permit | Outcome:
     """Ask the whole gate, and commit the intent when nothing refuses. Nothing is deleted before that commit."""
     release = looked.release
+    if looked.error and looked.error.is_files_fault:
+        return receipts.refuse(release, Refusal(looked.error.code, str(looked.error)), (State.PLANNED,))
     if looked.error:
         return receipts.withdraw(release, looked.error)
     if looked.damages:

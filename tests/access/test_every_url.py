@@ -52,6 +52,8 @@ WHO_MAY = {
     "transfers": EVERYBODY,
     "run": EVERYBODY,
     "run_live": EVERYBODY,
+    "manifest_csv": EVERYBODY,
+    "manifest_jsonl": EVERYBODY,
     "run_retry": SAVERS,
     "run_pause": SAVERS,
     "run_resume": SAVERS,
@@ -114,11 +116,14 @@ WHO_MAY = {
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
     "overview", "overview_live", "password", "recordings", "recording", "contact", "media", "download", "export_csv", "transfers",
-    "run", "run_live", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
+    "run", "run_live", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
     "tenant_release", "releases", "release", "holds", "archive_reread",
 }  # fmt: skip
+RUN = (
+    "run", "run_live", "run_retry", "run_pause", "run_resume", "run_cancel", "manifest_csv", "manifest_jsonl",
+)  # fmt: skip
 METADATA = (
     "metadata_import", "metadata_columns", "metadata_live", "metadata_discard", "metadata_missing", "metadata_malformed",
 )  # fmt: skip
@@ -165,7 +170,7 @@ def house(db, tmp_path, settings):
         "person_edit": person,
         **dict.fromkeys(("job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove"), job),
     }
-    ids |= dict.fromkeys(("run", "run_live", "run_retry", "run_pause", "run_resume", "run_cancel"), run)
+    ids |= dict.fromkeys(RUN, run)
     ids |= dict.fromkeys(
         ("tenant", "tenant_live", "take_region", "tenant_edit", "tenant_scan", "scan_now"), tenant
     )
@@ -254,7 +259,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     elsewhere = make_tenant()
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
-    theirs = {"recording", "contact", "media", "download", "run", "run_live", "run_retry", "run_pause", "run_resume", "run_cancel", "tenant", "tenant_live", "take_region",
+    theirs = {"recording", "contact", "media", "download", *RUN, "tenant", "tenant_live", "take_region",
               "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
               "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", *METADATA}  # fmt: skip
     for name in theirs:

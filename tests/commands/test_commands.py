@@ -1,5 +1,6 @@
 """The same jobs without a browser: exit 0 only when all went well, one JSON line last with --json."""
 
+import hashlib
 import io
 import json
 from datetime import timedelta
@@ -98,3 +99,20 @@ def test_release_says_what_it_would_do_and_then_does_it(rclone_s3, tmp_path):
     switch_on(sea.tenant)
     assert json.loads(run("release", "--tenant", "emea-1", "--json").splitlines()[-1])["released"] == 3
     assert set(sea.there) == {"anchor.mp4"}
+
+
+def test_manifest_writes_what_a_run_did_and_never_over_an_old_file(tenant, tmp_path):
+    run("scan")
+    make_job(make_archive(tmp_path / "a"), name="Nightly")
+    number = json.loads(run("transfer", "--job", "Nightly", "--json").splitlines()[-1])["run"]
+    target = tmp_path / "run.jsonl"
+    told = json.loads(run("manifest", "--run", str(number), "--output", str(target), "--json"))
+    written = [json.loads(line) for line in target.read_bytes().splitlines()]
+    assert told["files"] == len(written) == 3 and told["bytes"] == target.stat().st_size
+    for line in written:
+        kept = (tmp_path / "a" / line["archive_path"]).read_bytes()
+        assert line["sha256"] == hashlib.sha256(kept).hexdigest()
+    with pytest.raises(CommandError, match="does not exist yet"):
+        run("manifest", "--run", str(number), "--output", str(target))
+    with pytest.raises(CommandError, match=f"The last one is {number}, Nightly"):
+        run("manifest", "--run", "999999")

@@ -26,22 +26,23 @@ class Sea:
     s3: Any
     tenant: Tenant
     archive: Archive
+    folder: str = FOLDER
     ever: dict[str, set[str]] = field(default_factory=dict)
 
     def put(self, key: str, body: bytes, *, days: float = 3) -> str:
         """Let a file arrive, or be overwritten; return its SHA-256."""
-        self.s3.put(FOLDER + key, body, timezone.now().replace(microsecond=0) - timedelta(days=days))
+        self.s3.put(self.folder + key, body, timezone.now().replace(microsecond=0) - timedelta(days=days))
         digest = hashlib.sha256(body).hexdigest()
         self.ever.setdefault(key, set()).add(digest)
         return digest
 
     def delete(self, key: str) -> None:
-        self.s3.delete(FOLDER + key)
+        self.s3.delete(self.folder + key)
 
     @property
     def there(self) -> dict[str, bytes]:
         """Return what SEA has now, by asking its disk and not its server."""
-        root = self.s3.root / FOLDER
+        root = self.s3.root / self.folder
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
     def scan(self) -> None:

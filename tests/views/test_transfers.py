@@ -327,3 +327,15 @@ def test_one_reason_is_tried_again_and_others_rest(client, saver, archive):
     fail(run, second, "It is short.", "short")
     client.post(reverse("run_retry", args=[run.pk]), {"reason": "short"})
     assert dict(run.transfers.values_list("reason_code", "state")) == {"differs": "failed", "short": "queued"}
+
+
+def test_a_manifest_is_streamed_and_who_took_it_is_kept(client, saver, archive):
+    run = start(archive, make_recording(make_tenant(), size=1000))
+    assert reverse("manifest_csv", args=[run.pk]) in page(client.get(reverse("run", args=[run.pk])))
+    for name, kind in (("manifest_csv", "text/csv"), ("manifest_jsonl", "application/jsonl")):
+        response = client.get(reverse(name, args=[run.pk]))
+        assert response.streaming and response["Content-Type"].startswith(kind)
+        assert f"run-{run.pk}-manifest." in response["Content-Disposition"]
+        assert b"queued" in b"".join(response.streaming_content)
+    kept = AuditEntry.objects.filter(action=Action.EXPORTED)
+    assert {(one.actor, one.object) for one in kept} == {(saver.email, f"manifest of run {run.pk}")}
