@@ -1,19 +1,17 @@
-"""An archive's folder as a person types it: below the allowed roots, and proved to be writable."""
+"""An archive as a person types it: its kind first, then where it is. Nothing is added before a file was written to it."""
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
+from django.db.models.expressions import DatabaseDefault
 
+from recordings.forms.probe_file import Tried, try_out
 from recordings.models import Archive
-from recordings.stores.base import StoreError, WritableStore
-from recordings.stores.folder import FolderStore
-
-SAID = b"SEA Portal wrote this file to test the archive, and removes it again.\n"
+from recordings.stores.layout import DEFAULT, TOKENS, Layout, LayoutRefused
 
 
 class FolderRefused(Exception):
@@ -42,48 +40,95 @@ def allowed_folder(text: str) -> Path:
     )
 
 
-def try_out(store: WritableStore) -> None:
-    """Write a file of our own, read it back, compare, and remove it. Raises StoreError."""
-    token = secrets.token_hex(8)
-    name = f"seaportal-test-{token}.txt"
-    written = store.write(name, [SAID], size=len(SAID), token=token)
-    try:
-        with store.read(name) as stream:
-            same = b"".join(stream.chunks()) == SAID
-    finally:
-        store.remove(name, if_match=written.etag)
-    if not same:
-        raise StoreError("the file that was read back is not the one that was written")
-
-
 class ArchiveForm(forms.ModelForm):
-    """Add an archive, or give one another name. The folder of an archive that holds copies never changes."""
+    """What archives of every kind have. Where the copies of one lie never changes, for copies are known by their place."""
+
+    kind: ClassVar[Archive.Kind]
+    place: ClassVar[tuple[str, ...]]  # fields that say where it is: asked once, when it is added
+    blamed: ClassVar[str]  # the field that a failed test is told at
 
     class Meta:
         model = Archive
-        fields = ["name", "folder"]
-        error_messages = {
-            "name": {"required": "Give the archive a name."},
-            "folder": {"required": "Name the folder that the copies go to."},
+        fields = ["name", "layout", "sidecars"]
+        error_messages = {"name": {"required": "Give the archive a name."}}
+        help_texts = {
+            "name": "Shown where people choose where to save.",
+            "layout": "Folders and name of each copy, made of "
+            + ", ".join(f"{{{name}}}" for name in TOKENS)
+            + ".",
         }
-        help_texts = {"name": "Shown where people choose where to save."}
+        labels = {"layout": "Layout", "sidecars": "Write a JSON file beside each copy"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        typed = {"class": "in", "autocomplete": "off", "spellcheck": "false"}
-        self.fields["name"].widget = forms.TextInput(attrs={**typed, "maxlength": "60"})
+        for name, value in self.initial.items():
+            if isinstance(value, DatabaseDefault):  # of a new row: the database would say that it is empty
+                self.initial[name] = ""
+                setattr(self.instance, name, "")
+        self.tried: Tried | None = None
+        self.was = {name: getattr(self.instance, name) for name in self._meta.fields or ()}
+        self.instance.kind = self.kind
+        self.typed("name", maxlength="60")
+        self.typed("layout", maxlength="300", placeholder=DEFAULT)
+        self.initial["layout"] = self.initial.get("layout") or DEFAULT
+        self.fields["sidecars"].widget.attrs["class"] = "ck"
         if self.instance.pk:
-            del self.fields["folder"]
-            return
-        self.fields["folder"].widget = forms.TextInput(attrs={**typed, "placeholder": "main"})
-        self.fields["folder"].help_text = f"Below {roots_in_words()}. A name alone is taken below the first."
+            for name in self.place:
+                del self.fields[name]
+
+    def typed(self, name: str, **attrs: str) -> None:
+        """Let a field be a line of text that browsers neither fill in nor correct."""
+        self.fields[name].widget = forms.TextInput(
+            attrs={"class": "in", "autocomplete": "off", "spellcheck": "false", **attrs}
+        )
+
+    def clean_layout(self) -> str:
+        """Take a template that can be read; the portal's own is kept as none."""
+        text = str(self.cleaned_data["layout"]).strip()
+        try:
+            return "" if not text or Layout.parse(text).text == DEFAULT else text
+        except LayoutRefused as error:
+            raise forms.ValidationError(str(error)) from None
+
+    @property
+    def changes(self) -> list[str]:
+        """Return the fields whose value is another one now, once the form is valid."""
+        return [name for name, value in self.was.items() if getattr(self.instance, name) != value]
+
+    def prove(self) -> bool:
+        """Write a file to the archive as it is typed, and read it back; when that fails, say why at the field."""
+        self.tried = try_out(self.instance)
+        if not self.tried.works:
+            self.add_error(self.blamed if self.blamed in self.fields else None, self.tried.sentence)
+        return not self.errors
+
+
+class FolderForm(ArchiveForm):
+    """A folder on a disk or a mounted share."""
+
+    kind = Archive.Kind.FOLDER
+    place = ("folder",)
+    blamed = "folder"
+
+    class Meta(ArchiveForm.Meta):
+        fields = ["name", "folder", "layout", "sidecars"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "folder" in self.fields:
+            self.typed("folder", placeholder="main")
+            self.fields["folder"].required = True
+            self.fields["folder"].error_messages["required"] = "Name the folder that the copies go to."
+            self.fields[
+                "folder"
+            ].help_text = f"Below {roots_in_words()}. A name alone is taken below the first."
 
     def clean_folder(self) -> str:
         try:
             folder = allowed_folder(str(self.cleaned_data["folder"]).strip())
         except FolderRefused as error:
             raise forms.ValidationError(str(error)) from None
-        for other in Archive.objects.all():
+        for other in Archive.objects.filter(kind=Archive.Kind.FOLDER):
             theirs = Path(other.folder)
             if theirs != folder and (folder.is_relative_to(theirs) or theirs.is_relative_to(folder)):
                 raise forms.ValidationError(
@@ -91,18 +136,18 @@ class ArchiveForm(forms.ModelForm):
                 )
         return str(folder)
 
-    def prove_folder(self) -> bool:
-        """Make the folder and write to it; when that fails, say why and leave nothing behind."""
-        folder = Path(self.cleaned_data["folder"])
+    def prove(self) -> bool:
+        """Make a new archive's folder and write to it; when that fails, leave nothing behind."""
+        if self.instance.pk:
+            return True  # where it is has not changed
+        folder = Path(self.instance.folder)
         ours = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-            try_out(FolderStore(folder))
-        except StoreError as error:
-            self.add_error("folder", str(error))
         except OSError as error:
             self.add_error("folder", f"The folder could not be made: {error.strerror}. Nothing was added.")
-        if self.errors and ours:
+            return False
+        if not super().prove() and ours:
             with suppress(OSError):
                 folder.rmdir()
         return not self.errors

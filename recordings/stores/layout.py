@@ -123,7 +123,8 @@ class Layout:
         before = _expand(self._last, facts)
         if self._naming == "item_id":  # two recordings may have the same one, so it never stands alone
             dot, extension = _extension(facts.key)
-            shown, before, plain = before.removesuffix(dot + extension) + dot + extension, "", False
+            stem = before.removesuffix(dot + extension) if facts.name else _stem(facts.key)
+            shown, before, plain = stem + dot + extension, "", False
         elif self._naming == "key":
             shown = _bare(facts.key)
             plain = folders_tell and is_canonical(shown)

@@ -39,6 +39,7 @@ class Action(StrEnum):
     TENANT_TESTED = "tested a tenant"
     ARCHIVE_ADDED = "added an archive"
     ARCHIVE_CHANGED = "changed an archive"
+    ARCHIVE_TESTED = "tested an archive"
     JOB_ADDED = "added a transfer job"
     JOB_CHANGED = "changed a transfer job"
     JOB_REMOVED = "removed a transfer job"

@@ -47,6 +47,7 @@ class Stored:
     size: int
     sha256: str  # lower-case hex
     crc32: int
+    beside: str = ""  # where its sidecar lies, or why there is none; empty when the archive has none
 
 
 class AtArchive(Exception):

@@ -77,7 +77,8 @@ def write_verified(verified: Sequence[tuple[Transfer, Stored]]) -> int:
         trail.record_many(
             trail.Entry(
                 actor=row.run.title, action=trail.Action.SAVED, object=row.recording.key, recording_id=row.recording_id,
-                detail={"run": row.run_id, "archive": row.archive.name, "path": stored.path, "sha256": stored.sha256},
+                detail={"run": row.run_id, "archive": row.archive.name, "path": stored.path, "sha256": stored.sha256}
+                | ({"sidecar": stored.beside} if stored.beside else {}),
             )
             for row, stored in mine
         )  # fmt: skip

@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -14,12 +14,14 @@ from django.db import connection
 from django.utils import timezone
 
 from recordings.models import Archive, Transfer
-from recordings.stores.base import StoreError, Throttled
+from recordings.stores.base import StoreError, Throttled, WritableStore
+from recordings.stores.layout import DEFAULT
 from recordings.transfer import queue, runs
 from recordings.transfer.copying import AtArchive, Order, Stored, copy_and_verify
 from recordings.transfer.lanes import ARCHIVE_DOWN, End, pause
 from recordings.transfer.limits import rate_of, reserve
 from recordings.transfer.outcomes import Failure, write_failures, write_verified
+from recordings.transfer.sidecar import Told, sidecar, write_beside
 
 log = logging.getLogger(__name__)
 
@@ -222,13 +224,32 @@ def _ends(row: Transfer) -> tuple[End, End]:
 
 
 def _copy(row: Transfer) -> Stored:
-    recording = row.recording
+    recording, archive = row.recording, row.archive.store()
     order = Order(
         key=recording.key, size=recording.size, etag=recording.etag, tenant=row.tenant.name,
         started_at=recording.started_at, token=f"{row.pk}-{row.epoch}",
-        rate=rate_of(row),
+        rate=rate_of(row), layout=row.archive.layout or DEFAULT,
     )  # fmt: skip
-    return copy_and_verify(source=row.tenant.store(), target=row.archive.store(), order=order)
+    stored = copy_and_verify(source=row.tenant.store(), target=archive, order=order)
+    return replace(stored, beside=_tell_beside(row, stored, archive)) if row.archive.sidecars else stored
+
+
+def _tell_beside(row: Transfer, stored: Stored, archive: WritableStore) -> str:
+    """Write the sidecar of a copy that was verified; return where it lies, or why there is none.
+
+    The copy counts either way. To try the file again could cost the recording: SEA's last day may pass, and a verified
+    copy would lie there that the portal does not know of. The trail says what is missing; `manage sidecars` writes it.
+    """
+    told = Told(
+        path=stored.path, size=stored.size, sha256=stored.sha256, crc32=stored.crc32, tenant=row.tenant.name,
+        archive=row.archive.name, saved_at=timezone.now(), run=row.run_id, saved_by=row.run.title,
+    )  # fmt: skip
+    body = sidecar(row.recording, copy=told)
+    try:
+        return write_beside(archive, body=body, path=stored.path, token=f"{row.pk}-{row.epoch}")
+    except StoreError as error:
+        log.warning("The sidecar of %s in %s is missing: %s", stored.path, row.archive, error)
+        return f"missing: {error}"
 
 
 def _sea_stands(row: Transfer, error: StoreError) -> bool:

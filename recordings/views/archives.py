@@ -9,15 +9,21 @@ from django.db import transaction
 from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from recordings import trail
 from recordings.access import May, allow
-from recordings.forms.archive import ArchiveForm, roots_in_words, try_out
+from recordings.forms.archive import ArchiveForm, FolderForm, roots_in_words
+from recordings.forms.bucket import BucketForm
+from recordings.forms.probe_file import try_out
 from recordings.models import Archive, Copy
-from recordings.stores.base import StoreError
+from recordings.views.layouts import preview
 from recordings.views.shell import forget_figures
 from recordings.views.who import actor_of, address_of
+
+FORMS: dict[str, type[ArchiveForm]] = {form.kind: form for form in (FolderForm, BucketForm)}
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,13 @@ class Room:
     archive: Archive
     copies: int
     bytes: int
-    free: int | None  # None: the folder cannot be reached
-    total: int | None
+    free: int | None = None  # None: the folder cannot be reached, or a bucket, which does not say
+    total: int | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Tell whether its folder is there; of a bucket that is known from saving and testing only."""
+        return self.free is not None or self.archive.kind != Archive.Kind.FOLDER
 
     @property
     def used_percent(self) -> int:
@@ -55,37 +66,42 @@ def archives(request: HttpRequest) -> HttpResponse:
 
 
 @allow(May.SET_UP)
+@sensitive_post_parameters("secret_key")
+@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def archive_new(request: HttpRequest) -> HttpResponse:
-    """Add a folder as an archive; adding makes the folder and proves that it can be written to."""
-    form = ArchiveForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and form.prove_folder():
+    """Add an archive: first its kind is chosen, then where it is; adding proves that it can be written to."""
+    kind = request.POST.get("kind", "folder") if request.method == "POST" else request.GET.get("kind", "")
+    if kind not in FORMS:
+        return render(request, "archives/kinds.html", {"roots": roots_in_words()})
+    form = _bound(request, FORMS[kind], Archive())
+    if form.is_bound and form.is_valid() and form.prove():
         with transaction.atomic():
             archive = form.save()
-            _record(request, trail.Action.ARCHIVE_ADDED, archive, folder=archive.folder)
+            where = {"folder": archive.folder} if kind == Archive.Kind.FOLDER else {"bucket": archive.where}
+            _record(request, trail.Action.ARCHIVE_ADDED, archive, **where)
         forget_figures()
-        messages.success(
-            request, f"{archive} is added. A test file was written to it, read back and removed."
-        )
+        messages.success(request, f"{archive} is added. {form.tried.sentence if form.tried else ''}")
         return redirect("archives")
-    return render(request, "archives/form.html", {"form": form}, status=422 if form.errors else 200)
+    return _form(request, form)
 
 
 @allow(May.SET_UP)
+@sensitive_post_parameters("secret_key")
+@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def archive_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give an archive another name."""
+    """Change an archive, but not where its copies lie; an empty secret keeps the stored one."""
     archive = get_object_or_404(Archive, pk=pk)
-    before = archive.name
-    form = ArchiveForm(request.POST or None, instance=archive)
-    if request.method == "POST" and form.is_valid():
+    called = archive.name
+    form = _bound(request, FORMS[archive.kind], archive)
+    if form.is_bound and form.is_valid() and form.prove():
         with transaction.atomic():
             form.save()
-            _record(request, trail.Action.ARCHIVE_CHANGED, archive, before=before)
-        messages.success(request, f"The archive is called {archive} now.")
+            _record(request, trail.Action.ARCHIVE_CHANGED, archive, before=called, changed=form.changes)
+        messages.success(request, f"{archive} is saved.")
         return redirect("archives")
-    page = {"form": form, "archive": archive}
-    return render(request, "archives/form.html", page, status=422 if form.errors else 200)
+    return _form(request, form)
 
 
 @allow(May.SET_UP)
@@ -93,28 +109,46 @@ def archive_edit(request: HttpRequest, pk: int) -> HttpResponse:
 def archive_test(request: HttpRequest, pk: int) -> HttpResponse:
     """Write a file of our own into the archive, read it back and remove it."""
     archive = get_object_or_404(Archive, pk=pk)
-    try:
-        try_out(archive.store())
-    except StoreError as error:
-        messages.error(request, f"{archive} does not work: {error}")
+    tried = try_out(archive)
+    _record(request, trail.Action.ARCHIVE_TESTED, archive, found=tried.sentence)
+    if tried.works:
+        messages.success(request, f"{archive} works. {tried.sentence}")
     else:
-        messages.success(
-            request, f"{archive} works: a test file was written, read back, found equal and removed."
-        )
+        messages.error(request, f"{archive} does not work. {tried.sentence}")
     return redirect("archives")
 
 
+def _bound(request: HttpRequest, kind: type[ArchiveForm], archive: Archive) -> ArchiveForm:
+    """Return the form as it was sent; as it was typed and not checked when only its paths are asked for."""
+    if request.method != "POST":
+        return kind(instance=archive)
+    if "show" in request.POST:
+        boxes = {name: name in request.POST for name in ("sidecars", "verify_tls")}
+        return kind(initial=request.POST.dict() | boxes, instance=archive)
+    return kind(request.POST, instance=archive)
+
+
+def _form(request: HttpRequest, form: ArchiveForm) -> HttpResponse:
+    layout = str(form["layout"].value() or "")
+    page = {
+        "form": form, "kind": form.kind, "archive": form.instance if form.instance.pk else None, "shown": "show" in request.POST,
+        "preview": preview(layout, request.user),  # type: ignore[arg-type]
+    }  # fmt: skip
+    return render(request, "archives/form.html", page, status=422 if form.errors else 200)
+
+
 def _room(archive: Archive, held: dict[str, Any]) -> Room:
+    if archive.kind != Archive.Kind.FOLDER:
+        return Room(archive, held["copies"], held["bytes"])
     try:
         disk = os.statvfs(archive.folder)
     except OSError:
-        return Room(archive, held["copies"], held["bytes"], None, None)
-    return Room(
-        archive, held["copies"], held["bytes"], disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-    )
+        return Room(archive, held["copies"], held["bytes"])
+    free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    return Room(archive, held["copies"], held["bytes"], free, total)
 
 
-def _record(request: HttpRequest, action: trail.Action, archive: Archive, **detail: str) -> None:
+def _record(request: HttpRequest, action: trail.Action, archive: Archive, **detail: Any) -> None:
     trail.record(
         trail.Entry(
             actor=actor_of(request), address=address_of(request), action=action, object=archive.name, detail=detail

@@ -104,6 +104,7 @@ WHO_MAY = {
     "archives": ADMINS,
     "archive_new": ADMINS,
     "archive_edit": ADMINS,
+    "archive_layout": ADMINS,
     "archive_test": ADMINS,
     "archive_reread": ADMINS,
     "reread_now": ADMINS,

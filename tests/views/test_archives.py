@@ -40,7 +40,7 @@ def test_a_name_alone_is_a_folder_below_the_first_root(client, admin, root):
     said = page(add(client, "main"))
     archive = Archive.objects.get()
     assert archive.folder == str(root / "main") and (root / "main").is_dir()
-    assert "read back and removed" in said
+    assert "read back, found equal and removed" in said
     assert list((root / "main").iterdir()) == []
     assert (root / "main").stat().st_mode & 0o007 == 0, "others can neither read nor write"
     assert AuditEntry.objects.get(action=Action.ARCHIVE_ADDED).detail == {"folder": archive.folder}
@@ -118,7 +118,10 @@ def test_the_name_may_change_and_the_folder_not(client, admin, root):
     client.post(reverse("archive_edit", args=[archive.pk]), {"name": "Vault", "folder": str(root / "other")})
     archive.refresh_from_db()
     assert (archive.name, archive.folder) == ("Vault", str(root / "main"))
-    assert AuditEntry.objects.get(action=Action.ARCHIVE_CHANGED).detail == {"before": "Main"}
+    assert AuditEntry.objects.get(action=Action.ARCHIVE_CHANGED).detail == {
+        "before": "Main",
+        "changed": ["name"],
+    }
 
 
 def test_the_list_says_what_is_kept_and_what_is_wrong(client, admin, root):
