@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from recordings import trail
 from recordings.catalog.scan import scan
-from recordings.models import AuditEntry, Copy, Recording, Transfer
+from recordings.models import Archive, AuditEntry, Copy, Recording, Transfer
 from recordings.stores.base import NotWritable, StoreFull
 from recordings.stores.folder import FolderStore
 from recordings.transfer import queue, runs
@@ -139,6 +139,21 @@ def test_two_versions_with_one_copy_have_a_sidecar_each(tenant, archive, rclone_
     told = {path.name for path in beside(copy).parent.glob("*.json")}
     assert Copy.objects.filter(recording__key=copy.recording.key).count() == 2
     assert told == {f"{copy.recording.key}.json", f"{copy.recording.key}.2.json"}
+
+
+def test_a_bucket_keeps_copies_by_its_layout_with_their_sidecars(tenant, weed_s3):
+    archive = Archive.objects.create(
+        name="Vault", kind="s3", endpoint=weed_s3.endpoint, bucket=weed_s3.bucket, prefix="calls/",
+        access_key=weed_s3.access_key, secret_key=weed_s3.secret_key, layout="{contact_id}/{key}", sidecars=True,
+    )  # fmt: skip
+    save(archive)
+    copy = Copy.objects.get(recording__contact_id="00471")
+    odd = Copy.objects.exclude(pk=copy.pk).get()
+    assert copy.path == f"00471/{copy.recording.key}" and odd.path.startswith("unparsed/odd/n_me~")
+    paths = [f"calls/{one.path}{end}" for one in (copy, odd) for end in ("", ".json")]
+    assert sorted(weed_s3.keys()) == sorted(paths)
+    assert weed_s3.body(f"calls/{copy.path}") == BODY
+    assert json.loads(weed_s3.body(f"calls/{copy.path}.json"))["copy"]["path"] == copy.path
 
 
 def test_copies_from_before_get_their_sidecars_by_a_command(tenant, archive, capsys):

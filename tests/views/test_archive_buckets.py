@@ -8,6 +8,8 @@ from recordings.stores import bucket
 from recordings.stores.base import AccessDenied
 from recordings.trail import Action
 from tests.factories import make_archive, make_recording, make_tenant, make_user
+from tests.services import WeedS3, moto
+from tests.services import client as s3_client
 
 pytestmark = pytest.mark.django_db
 
@@ -171,6 +173,19 @@ def test_a_lock_and_what_goes_with_it_are_kept_only_together(client, admin, weed
     add(client, weed_s3, lock_days="30", kms_key="abc", encryption="")
     archive = Archive.objects.get()
     assert (archive.lock_mode, archive.lock_days, archive.kms_key) == ("", 0, "")
+
+
+def test_a_lock_is_tried_without_locking_the_test_file(client, admin):
+    with moto() as endpoint:
+        server = WeedS3(endpoint, "vault")
+        theirs = s3_client(server)
+        theirs.create_bucket(Bucket="vault", ObjectLockEnabledForBucket=True)
+        told = said_by(add(client, server, lock_mode="COMPLIANCE", lock_days="30"))
+        versions = theirs.list_object_versions(Bucket="vault")
+    assert "found equal and removed" in told
+    assert not versions.get("Versions") and not versions.get("DeleteMarkers")
+    archive = Archive.objects.get()
+    assert (archive.lock_mode, archive.lock_days) == ("COMPLIANCE", 30)
 
 
 def test_testing_a_bucket_writes_reads_and_removes(client, admin, weed_s3):
