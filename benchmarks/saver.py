@@ -9,8 +9,8 @@ from benchmarks.orders import Answer, follow
 TABLES = "recordings_transfer, recordings_lane, recordings_pause, recordings_run, recordings_copy"
 
 
-def _start(*, folder: str) -> Answer:
-    """Forget everything that was saved, and queue all recordings for a new folder."""
+def _start(*, place: Answer) -> Answer:
+    """Forget everything that was saved, and queue all recordings for a new folder or bucket."""
     from django.db import connection
 
     from recordings.models import Archive, Recording
@@ -20,7 +20,7 @@ def _start(*, folder: str) -> Answer:
         cursor.execute(f"TRUNCATE {TABLES} CASCADE")
         cursor.execute("UPDATE recordings_recording SET saved_at = NULL")
         cursor.execute("VACUUM recordings_recording")
-    archive, _ = Archive.objects.update_or_create(name="Bench", defaults={"folder": folder})
+    archive, _ = Archive.objects.update_or_create(name="Bench", defaults=place)
     began = perf_counter()
     run = start_run(recordings=Recording.objects.all(), archives=[archive], actor="Bench", title="Bench")
     return {"total": run.total, "seconds": perf_counter() - began}

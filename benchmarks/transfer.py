@@ -2,7 +2,8 @@
 
 Ours claims from the database, streams with SHA-256 and CRC-32, writes, fsyncs, renames, reads back, compares, and commits
 rows and the trail; two processes do it, as the portal's workers are. The peers are whole processes with as many files in
-flight. All take turns in one run against one server, without and with added latency, into fresh folders.
+flight. All take turns in one run against one server, without and with added latency, into fresh folders, and into fresh
+buckets of another server. s5cmd and the AWS tools speak to one server at a time: to another one they go by way of a folder.
 """
 
 import argparse
@@ -33,6 +34,31 @@ VOICE = 477_000  # bytes: a voice call of four minutes
 LARGE = (50_000_000, 200_000_000)
 SHARED = "shared/"  # the folder of the files that workers share
 ROOM = 10_000_000_000  # bytes that a folder in memory must have free
+
+Used = tuple[float, float, float]  # seconds, CPU seconds, RSS in MB
+Command = tuple[list[str], dict[str, str]]  # its words, and what it finds in its environment
+
+
+@dataclass(frozen=True)
+class Target:
+    """An empty place for copies: a folder, or a bucket of another server with a folder for what is on its way there."""
+
+    folder: Path
+    bucket: weed.Server | None = None
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Return the fields of our archive there."""
+        if self.bucket is None:
+            return {"kind": "folder", "folder": str(self.folder), "bucket": ""}
+        names = ("endpoint", "bucket", "prefix", "access_key", "secret_key")
+        return {"kind": "s3", "folder": "", **{name: getattr(self.bucket, name) for name in names}}
+
+    def count(self) -> int:
+        """Return how many copies lie there."""
+        if self.bucket is not None:
+            return weed.count(self.bucket)
+        return sum(len(files) for _, _, files in os.walk(self.folder))
 
 
 @dataclass
@@ -76,13 +102,20 @@ def main(options: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="seaportal-bench-", dir=where) as target:
             print(f"Copies go to {'memory (tmpfs)' if where else 'the disk'}; {total / 1e9:.2f} GB a round.")
             bench = Bench(scanner, savers, Path(target), wanted)
+            far = stack.enter_context(delay.behind(server.endpoint, milliseconds=wanted.latency))
+            ends = {
+                "SeaweedFS": server,
+                f"SeaweedFS, {wanted.latency} ms added to each request": weed.Server(far),
+            }
             if wanted.files or wanted.large:
-                bench.compare(server, "SeaweedFS")
-            with delay.behind(server.endpoint, milliseconds=wanted.latency) as far:
-                if wanted.files or wanted.large:
-                    bench.compare(weed.Server(far), f"SeaweedFS, {wanted.latency} ms added to each request")
-                if wanted.share:
-                    bench.share(server, weed.Server(far, prefix=SHARED))
+                for title, end in ends.items():
+                    bench.compare(end, f"{title}, to a folder")
+                with weed.running(_made(Path(folder) / "other")) as bench.other:
+                    for title, end in ends.items():
+                        bench.compare(end, f"{title}, to another SeaweedFS")
+                bench.other = None
+            if wanted.share:
+                bench.share(server, weed.Server(far, prefix=SHARED))
     return 0
 
 
@@ -94,27 +127,31 @@ class Bench:
     savers: list[Process]
     target: Path
     wanted: argparse.Namespace
+    other: weed.Server | None = None  # where copies go when not to a folder
 
     def compare(self, server: weed.Server, title: str) -> None:
         """Let each program copy everything, round by round, and print the medians."""
         self._connect(server)
-        programs: dict[str, Callable[[Path], tuple[float, float, float]]] = {
-            "ours": lambda folder: self._ours(folder, []),
-            "s5cmd cp": lambda folder: _peer(_s5cmd(server, folder)),
-            "rclone copy": lambda folder: _peer(_rclone(server, folder)),
+        programs: dict[str, Callable[[Target], Used]] = {
+            "ours": lambda target: self._ours(target, []),
+            "s5cmd cp": lambda target: _peer(*_s5cmd(server, target)),
+            "rclone copy": lambda target: _peer(_rclone(server, target)),
         }
         if not self.wanted.quick:
             programs |= {
-                "ours, no read-back": lambda folder: self._ours(folder, ["read-back"]),
-                "ours, no read-back, no fsync": lambda folder: self._ours(folder, ["read-back", "fsync"]),
-                "aws s3 sync": lambda folder: _peer(_aws(server, folder)),
+                "ours, no read-back": lambda target: self._ours(target, ["read-back"]),
+                "aws s3 sync": lambda target: _peer(*_aws(server, target)),
             }
+        if not self.wanted.quick and self.other is None:
+            programs["ours, no read-back, no fsync"] = lambda target: self._ours(
+                target, ["read-back", "fsync"]
+            )
         told = {name: Series() for name in programs}
         for _ in range(self.wanted.rounds):
             for name, run in programs.items():
-                with self._folder() as folder:
-                    seconds, cpu, rss = run(folder)
-                    _count(folder, self.wanted.files + self.wanted.large, name)
+                with self._empty() as target:
+                    seconds, cpu, rss = run(target)
+                    _require(target, self.wanted.files + self.wanted.large, name)
                 told[name].seconds.append(seconds)
                 told[name].cpu.append(cpu)
                 told[name].rss = max(told[name].rss, rss)
@@ -127,13 +164,13 @@ class Bench:
         print(f"\n{self.wanted.share:,} small files, {self.wanted.latency} ms added to each request\n")
         rates = []
         for workers in (1, 2):
-            with self._folder() as folder:
-                self.savers[0].ask("start", folder=str(folder))
+            with self._empty() as target:
+                self.savers[0].ask("start", place=target.place)
                 clock = time.perf_counter()
                 with ThreadPoolExecutor(workers) as pool:
                     done = list(pool.map(lambda one: one.ask("save", without=[]), self.savers[:workers]))
                 rates.append(self.wanted.share / (time.perf_counter() - clock))
-                _count(folder, self.wanted.share, "ours")
+                _require(target, self.wanted.share, "ours")
             claimed = self.savers[0].ask("claims")
             each = ", ".join(f"{one['verified']:,}" for one in done)
             print(f"{workers} worker(s): {rates[-1]:,.0f} files/s, {rates[-1] / rates[0]:.2f}×; {each} each; "
@@ -147,8 +184,8 @@ class Bench:
         self.scanner.ask("connect", **place)
         self.scanner.ask("scan")
 
-    def _ours(self, folder: Path, without: list[str]) -> tuple[float, float, float]:
-        began = self.savers[0].ask("start", folder=str(folder))["seconds"]
+    def _ours(self, target: Target, without: list[str]) -> Used:
+        began = self.savers[0].ask("start", place=target.place)["seconds"]
         clock = time.perf_counter()
         with ThreadPoolExecutor(len(self.savers)) as pool:
             done = list(pool.map(lambda one: one.ask("save", without=without), self.savers))
@@ -158,11 +195,14 @@ class Bench:
         return seconds, sum(one["cpu"] for one in done), sum(one["rss"] for one in done)
 
     @contextmanager
-    def _folder(self) -> Iterator[Path]:
-        folder = self.target / "copies"
-        folder.mkdir()
+    def _empty(self) -> Iterator[Target]:
+        folder = _made(self.target / "copies")
         try:
-            yield folder
+            if self.other is None:
+                yield Target(folder)
+            else:
+                with weed.bucket(self.other, f"to{time.monotonic_ns()}") as bucket:
+                    yield Target(folder, bucket)
         finally:
             shutil.rmtree(folder)
 
@@ -208,22 +248,27 @@ def _roomy(folder: str) -> bool:
     return os.path.isdir(folder) and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM
 
 
-def _count(folder: Path, expected: int, name: str) -> None:
-    found = sum(len(files) for _, _, files in os.walk(folder))
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _require(target: Target, expected: int, name: str) -> None:
+    found = target.count()
     if found != expected:
         raise SystemExit(f"{name} left {found} files of {expected}.")
 
 
-def _peer(command: tuple[list[str], dict[str, str]]) -> tuple[float, float, float]:
-    """Run a program to its end; return its seconds, CPU seconds and RSS in MB."""
-    words, environment = command
-    clock = time.perf_counter()
-    process = subprocess.Popen(words, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - clock
-    if status:
-        raise SystemExit(f"{words[0]} failed with status {status}.")
-    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+def _peer(*commands: Command) -> Used:
+    """Run programs one after the other; return their seconds, CPU seconds and the most RSS in MB."""
+    clock, cpu, rss = time.perf_counter(), 0.0, 0.0
+    for words, environment in commands:
+        process = subprocess.Popen(words, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"{words[0]} failed with status {status}.")
+        cpu, rss = cpu + used.ru_utime + used.ru_stime, max(rss, used.ru_maxrss / 1024)
+    return time.perf_counter() - clock, cpu, rss
 
 
 def _keys(server: weed.Server) -> dict[str, str]:
@@ -233,32 +278,59 @@ def _keys(server: weed.Server) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _s5cmd(server: weed.Server, folder: Path) -> tuple[list[str], dict[str, str]]:
-    source = f"s3://{server.bucket}/{server.prefix}*"
-    words = [
-        weed.program("s5cmd"), "--endpoint-url", server.endpoint, "--numworkers", str(FLIGHT), "cp", source, f"{folder}/",
-    ]  # fmt: skip
-    return words, _keys(server)
+def _s5cmd(server: weed.Server, target: Target) -> list[Command]:
+    def copy(at: weed.Server, source: str, to: str) -> Command:
+        words = [
+            weed.program("s5cmd"),
+            "--endpoint-url",
+            at.endpoint,
+            "--numworkers",
+            str(FLIGHT),
+            "cp",
+            source,
+            to,
+        ]
+        return words, _keys(at)
+
+    ways = [copy(server, f"s3://{server.bucket}/{server.prefix}*", f"{target.folder}/")]
+    if target.bucket is not None:
+        ways.append(copy(target.bucket, f"{target.folder}/", f"s3://{target.bucket.bucket}/"))
+    return ways
 
 
-def _rclone(server: weed.Server, folder: Path) -> tuple[list[str], dict[str, str]]:
-    remote = (
-        f":s3,provider=Other,list_version=2,no_check_bucket,no_head,access_key_id={server.access_key},"
-        f"secret_access_key={server.secret_key},endpoint='{server.endpoint}':{server.bucket}/{server.prefix}"
-    )
+def _rclone(server: weed.Server, target: Target) -> Command:
     words = [
-        weed.program("rclone"), "copy", remote, str(folder), "--config", os.devnull, "--transfers", str(FLIGHT), "--checkers",
-        str(FLIGHT), "--use-server-modtime",
+        weed.program("rclone"), "copy", _remote(server), _remote(target.bucket) if target.bucket else str(target.folder),
+        "--config", os.devnull, "--transfers", str(FLIGHT), "--checkers", str(FLIGHT), "--use-server-modtime",
     ]  # fmt: skip
     return words, {}
 
 
-def _aws(server: weed.Server, folder: Path) -> tuple[list[str], dict[str, str]]:
-    source = f"s3://{server.bucket}/{server.prefix}"
-    words = [
-        weed.program("aws"), "--endpoint-url", server.endpoint, "s3", "sync", "--only-show-errors", source, str(folder),
-    ]  # fmt: skip
-    return words, _keys(server)
+def _remote(server: weed.Server) -> str:
+    return (
+        f":s3,provider=Other,list_version=2,no_check_bucket,no_head,access_key_id={server.access_key},"
+        f"secret_access_key={server.secret_key},endpoint='{server.endpoint}':{server.bucket}/{server.prefix}"
+    )
+
+
+def _aws(server: weed.Server, target: Target) -> list[Command]:
+    def sync(at: weed.Server, source: str, to: str) -> Command:
+        words = [
+            weed.program("aws"),
+            "--endpoint-url",
+            at.endpoint,
+            "s3",
+            "sync",
+            "--only-show-errors",
+            source,
+            to,
+        ]
+        return words, _keys(at)
+
+    ways = [sync(server, f"s3://{server.bucket}/{server.prefix}", str(target.folder))]
+    if target.bucket is not None:
+        ways.append(sync(target.bucket, str(target.folder), f"s3://{target.bucket.bucket}/"))
+    return ways
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -131,14 +132,34 @@ def _wait_for(endpoint: str, server: "subprocess.Popen[bytes]") -> None:
     raise SystemExit("SeaweedFS did not start within 30 s.")
 
 
-def _make_bucket(endpoint: str) -> None:
-    client = boto3.client(
+@contextmanager
+def bucket(server: Server, name: str) -> Iterator[Server]:
+    """Make a bucket, and remove it with all that was put there."""
+    _make_bucket(server.endpoint, name)
+    try:
+        yield replace(server, bucket=name, prefix="")
+    finally:
+        _client(server.endpoint).delete_bucket(Bucket=name)
+
+
+def count(server: Server) -> int:
+    """Return how many objects a bucket holds."""
+    pages = _client(server.endpoint).get_paginator("list_objects_v2").paginate(Bucket=server.bucket)
+    return sum(page["KeyCount"] for page in pages)
+
+
+def _client(endpoint: str) -> Any:
+    return boto3.client(
         "s3", endpoint_url=endpoint, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1",
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
     )  # fmt: skip
+
+
+def _make_bucket(endpoint: str, name: str = BUCKET) -> None:
+    client = _client(endpoint)
     for attempt in range(60):
         try:
-            client.create_bucket(Bucket=BUCKET)
+            client.create_bucket(Bucket=name)
             return
         except (ClientError, BotoCoreError):
             if attempt == 59:
