@@ -8,7 +8,7 @@ The rooms, in the order in which a recording walks through them. Imports point b
     trail        the audit trail: what happened, chained so that a change shows
     access       who may see and do what, decided in one place
     catalog      a SEA listing becomes rows: scan, merge, reconcile
-    search       rows become answers: criteria, pages, selections, CSV
+    search       rows become answers: criteria, pages, contacts, look-ups, selections, CSV
     transfer     SEA becomes archive: queue, copying, verifying
     delivery     bytes reach people: playback and download with ranges
     oversight    what is watched: the overview and its figures

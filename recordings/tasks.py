@@ -11,6 +11,7 @@ from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
+from recordings.search.lookup import answering
 from recordings.transfer import auditing, due, jobs, media, queue, releasing, saving
 
 
@@ -130,9 +131,10 @@ def media_work() -> None:
 
 @shared_task
 def clear_leftovers() -> None:
-    """Remove the temporary files of killed workers, and uploads that nobody went on with."""
+    """Remove the temporary files of killed workers, uploads that nobody went on with, and look-ups whose day is over."""
     saving.clear_leftovers()
     uploading.clear_uploads()
+    answering.clear()
 
 
 @worker_ready.connect

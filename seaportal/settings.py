@@ -234,7 +234,7 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024  # 100,000 pasted file names
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
 LOGGING = {

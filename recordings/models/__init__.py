@@ -7,6 +7,7 @@ from recordings.models.hold import Hold
 from recordings.models.interaction import Interaction, Term
 from recordings.models.job import TransferJob
 from recordings.models.lane import Lane, Pause
+from recordings.models.lookup import Lookup, LookupRow
 from recordings.models.loss import LossNote
 from recordings.models.media import Media
 from recordings.models.metadata import ColumnMapping, MalformedLine, MetadataGap, MetadataImport
@@ -29,6 +30,8 @@ __all__ = [
     "Interaction",
     "Kind",
     "Lane",
+    "Lookup",
+    "LookupRow",
     "LossNote",
     "MalformedLine",
     "Media",

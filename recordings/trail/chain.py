@@ -55,6 +55,7 @@ class Action(StrEnum):
     PLAYED = "played"
     DOWNLOADED = "downloaded"
     EXPORTED = "exported CSV"
+    LOOKED_UP = "looked up a list"
     GONE = "found gone from SEA"
     RELEASED = "released from SEA"
     RELEASE_CHANGED = "changed release"

@@ -23,9 +23,11 @@ from recordings.search.criteria import VIEWS, Criteria
 WORK = (
     ("overview", "Overview", "overview", May.SEE),
     ("recordings", "Recordings", "rec", May.SEE),
+    ("look_up", "Look up IDs", "lookup", May.SEE),
     ("transfers", "Transfers", "transfer", May.SEE),
     ("alerts", "Alerts", "alert", May.SEE),
 )
+TUCKED = {"look_up"}
 WATCH = (
     ("lost", "Lost", "fail", May.SEE),
     ("unparsed", "Unparsed names", "file", May.SEE),
@@ -50,6 +52,7 @@ class Item:
     href: str
     current: bool
     count: str = ""
+    tucked: bool = False  # on a phone it stands behind More: the bar holds five
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class Shell:
                 continue
             href = reverse(name)
             current = here == href if href == "/" else here.startswith(href)
-            items.append(Item(label, icon, href, current, counts.get(name, "")))
+            items.append(Item(label, icon, href, current, counts.get(name, ""), name in TUCKED))
         return items
 
     @cached_property

@@ -15,6 +15,8 @@ from django.utils import timezone
 from recordings.access import May
 from recordings.access.gate import MARK, PUBLIC
 from recordings.models import Alert, Hold, Kind, MetadataImport, Presence, Role, Run, Transfer
+from recordings.search.lookup.answering import ask
+from recordings.search.lookup.reading import read_text
 from recordings.trail.alerts import raise_alert
 from recordings.views.urls import urlpatterns as real_urls
 from tests.factories import (
@@ -44,6 +46,11 @@ WHO_MAY = {
     "recordings": EVERYBODY,
     "recording": EVERYBODY,
     "contact": EVERYBODY,
+    "look_up": EVERYBODY,
+    "look_up_answer": EVERYBODY,
+    "look_up_again": EVERYBODY,
+    "look_up_forget": EVERYBODY,
+    "look_up_csv": EVERYBODY,
     "media": EVERYBODY,
     "download": SAVERS,
     "export_csv": EVERYBODY,
@@ -116,7 +123,7 @@ WHO_MAY = {
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
-    "overview", "overview_live", "password", "recordings", "recording", "contact", "media", "download", "export_csv", "transfers",
+    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "transfers",
     "run", "run_live", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
@@ -128,6 +135,8 @@ RUN = (
 METADATA = (
     "metadata_import", "metadata_columns", "metadata_live", "metadata_discard", "metadata_missing", "metadata_malformed",
 )  # fmt: skip
+# Lists that belong to one person: whoever else may look up lists finds nothing there.
+OWN = ("look_up_answer", "look_up_again", "look_up_forget", "look_up_csv")
 REFUSED = 403
 
 
@@ -185,6 +194,7 @@ def house(db, tmp_path, settings):
         tenant=tenant, file_name="calls.csv", by="x", state="done", finished_at=timezone.now()
     )
     ids |= dict.fromkeys(METADATA, imported)
+    ids |= dict.fromkeys(OWN, ask(read_text("12345678903"), user=admin))
     ids |= dict.fromkeys(("archive_edit", "archive_test", "archive_reread", "reread_now"), archive)
     return {name: {"pk": thing.pk} for name, thing in ids.items()} | {
         "contact": {"contact_id": recording.contact_id}
@@ -238,6 +248,8 @@ def test_each_role_gets_what_the_table_says(role, method, house):
         response = getattr(client, method)(reverse(name, kwargs=house.get(name)))
         if role not in who:
             assert response.status_code == REFUSED, f"{role} {method} {name}"
+        elif name in OWN:
+            assert response.status_code in (404, 405), f"{role} {method} {name}: {response.status_code}"
         elif method == "get" and name in SHOWN:
             assert response.status_code == 200, f"{role} {name}: {response.status_code}"
             b"".join(response.streaming_content) if response.streaming else response.content
@@ -262,7 +274,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
     theirs = {"recording", "contact", "media", "download", *RUN, "tenant", "tenant_live", "take_region",
               "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
-              "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", *METADATA}  # fmt: skip
+              "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", *METADATA, *OWN}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):
             status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code

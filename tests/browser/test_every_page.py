@@ -10,6 +10,7 @@ from django.utils import timezone
 from recordings.models import (
     Archive,
     Hold,
+    Lookup,
     MetadataImport,
     Recording,
     Release,
@@ -19,6 +20,8 @@ from recordings.models import (
     Tenant,
     TransferJob,
 )
+from recordings.search.lookup.answering import ask
+from recordings.search.lookup.reading import read_text
 from recordings.transfer.allowing import set_policy
 from recordings.transfer.runs import start_run
 from tests.factories import (
@@ -43,6 +46,11 @@ PAGES = {
     ),
     "recording": lambda: reverse("recording", args=[Recording.objects.order_by("id").first().pk]),
     "a contact": lambda: reverse("contact", args=[Recording.objects.order_by("id").first().contact_id]),
+    "look-up": lambda: reverse("look_up"),
+    "a list looked up": lambda: reverse("look_up_answer", args=[Lookup.objects.first().pk]),
+    "what of a list was malformed": lambda: (
+        reverse("look_up_answer", args=[Lookup.objects.first().pk]) + "?list=malformed"
+    ),
     "transfers": lambda: reverse("transfers"),
     "run": lambda: reverse("run", args=[Run.objects.first().pk]),
     "new job": lambda: reverse("job_new"),
@@ -145,7 +153,12 @@ def test_pages_of_the_house(visit, house, look):
     )
     some_metadata(house["tenant"])
     some_releases(house["tenant"])
-    page = visit(Role.ADMIN, **LOOKS[look])
+    admin = make_user(Role.ADMIN)
+    ask(
+        read_text(" ".join(row.name for row in house["rows"][:70]) + "\n10000000001 7 soon " + "x" * 99),
+        user=admin,
+    )
+    page = visit(Role.ADMIN, user=admin, **LOOKS[look])
     for name, path in PAGES.items():
         page.goto(path())
         assert not serious(page), f"{name}, {look}"

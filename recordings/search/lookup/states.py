@@ -1,0 +1,64 @@
+"""What the answers of a look-up mean. The query and the page both take them from here.
+
+A recording is *held* while its file is in SEA or a verified copy of it is saved. A saved copy counts whatever became of the
+file in SEA.
+"""
+
+from dataclasses import dataclass
+
+from recordings.models import LookupRow
+
+State = LookupRow.State
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """One answer: what it means, how it is decided, and what to do about it."""
+
+    state: LookupRow.State
+    means: str  # a sentence
+    when: str  # SQL over the recordings of one entry: total, held, gone_by_expiry
+    look: str  # of its tag
+    symbol: str
+    to_do: str = ""
+
+
+HELD = "(r.presence = 'in_sea' OR r.saved_at IS NOT NULL)"
+# In this order: the first that holds is the answer.
+MEANINGS = (
+    Meaning(
+        State.MISSING,
+        "No recording of it was ever seen, in the tenants that you see.",
+        "total = 0", "", "minus",
+        "Look for it in CXone. Once it is copied to SEA, the next scan finds it.",
+    ),
+    Meaning(
+        State.FOUND,
+        "Every recording of it that was ever seen is still held: it is in SEA, or a verified copy is saved.",
+        "held = total", "good", "ok",
+    ),
+    Meaning(
+        State.PARTLY,
+        "Some of its recordings are still held, others are gone from SEA and were never saved.",
+        "held > 0", "warn", "alert",
+        "Its page shows which are left. What is gone cannot be put into SEA again.",
+    ),
+    Meaning(
+        State.EXPIRED,
+        "None is held: all left SEA when their 30 days were over, and none was saved. That is a loss too.",
+        "gone_by_expiry = total", "risk-s", "fail",
+        "Ask CXone whether it still has it in its own storage. It cannot be put into SEA again.",
+    ),
+    Meaning(
+        State.LOST,
+        "None is held, and at least one left SEA before its 30 days were over, or lost its only copy after a release.",
+        "TRUE", "risk-s", "fail",
+        "“Lost recordings” says why. Ask CXone whether it still has it in its own storage.",
+    ),
+)  # fmt: skip
+BY_STATE = {meaning.state: meaning for meaning in MEANINGS}
+# As the page lists them; then what was no question.
+ANSWERS = (State.FOUND, State.PARTLY, State.MISSING, State.EXPIRED, State.LOST)
+REFUSED = (State.REPEATED, State.MALFORMED)
+# SQL that decides.
+CASE = "CASE " + " ".join(f"WHEN {one.when} THEN '{one.state.value}'" for one in MEANINGS) + " END"
