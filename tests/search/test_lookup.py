@@ -113,10 +113,10 @@ def test_any_text_is_read_or_refused(text):
 
 # --- workbooks --------------------------------------------------------------------------------------
 
-openpyxl = pytest.importorskip("openpyxl")
-
 
 def book(*rows, sheets=1):
+    import openpyxl
+
     made = openpyxl.Workbook()
     for _ in range(sheets - 1):
         made.create_sheet("more")

@@ -72,7 +72,8 @@ def test_partly_expired_and_lost_are_told_apart(client, sign_in, tenant):
 def test_a_file_is_looked_up(client, sign_in, some, kind):
     sign_in()
     if kind == "xlsx":
-        openpyxl = pytest.importorskip("openpyxl")
+        import openpyxl
+
         book, kept = openpyxl.Workbook(), io.BytesIO()
         for row in (["Agent", "Contact ID"], ["Ann", 10000000001], ["Bob", "77777"]):
             book.active.append(row)
