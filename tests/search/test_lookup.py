@@ -343,3 +343,12 @@ def test_a_hundred_thousand_are_answered_from_their_indexes(tenant):
     assert time.monotonic() - began < 60
     told = answering.tallies(lookup)
     assert (told["found"].entries, told["missing"].entries) == (50_000, 50_000)
+    with connection.cursor() as cursor:
+        for known in ("", "ANALYZE recordings_recording, recordings_lookuprow"):
+            cursor.execute(known or "SELECT 1")
+            asked = {"lookup": lookup.pk, "tenants": [tenant.pk], "risk": timedelta(days=7)}
+            cursor.execute(f"EXPLAIN {answering.ANSWER}", asked)
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert plan.count("recording_contact") == 2 and "Seq Scan on recordings_recording" not in plan, (
+                plan
+            )

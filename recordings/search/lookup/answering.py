@@ -28,7 +28,7 @@ _COLUMNS = (
 )  # fmt: skip
 # Each entry is looked up by index: contact (and start) for IDs and names of the pattern, tenant and key for other names.
 # A set for each kind of index; the kind of the entry decides which of them is asked at all.
-_ANSWER = f"""
+ANSWER = f"""
 UPDATE recordings_lookuprow q SET (recordings, held, at_risk, bytes, first_at, deadline, gone_at, state) = (
     SELECT total, held, at_risk, bytes, first_at, deadline, gone_at, {CASE}
     FROM (
@@ -106,7 +106,8 @@ def answer(lookup: Lookup, *, user: User) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         # Planned for one entry and run for all: compiling it costs more than it saves.
         cursor.execute("SET LOCAL jit = off")
-        cursor.execute(_ANSWER, {"lookup": lookup.pk, "tenants": tenants, "risk": AT_RISK})
+        asked: dict[str, Any] = {"lookup": lookup.pk, "tenants": tenants, "risk": AT_RISK}
+        cursor.execute(ANSWER, asked)
         Lookup.objects.filter(pk=lookup.pk).update(answered_at=Now(), tenants=tenants)
     lookup.refresh_from_db()
 
