@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Prefetch, Q
 
 from recordings import trail
-from recordings.models import AuditEntry, Copy, Interaction, Recording, User
+from recordings.models import AuditEntry, Copy, Interaction, Recording, Tenant, User
 from recordings.search.calls import MOST_LINES
 from recordings.search.results import mark_states, with_work
 
@@ -106,6 +106,31 @@ def _calls(contact_id: str, tenants: set[int]) -> list[Interaction]:
     either = Q(contact_id=contact_id) | Q(master_id=contact_id)
     rows = Interaction.objects.filter(either, tenant__in=tenants).order_by("started_at", "id")
     return list(rows.select_related("tenant", "agent", "team", "skill", "dnis", "disposition")[:MOST_LINES])
+
+
+def other_ids(contact_ids: Sequence[str], *, user: User) -> dict[str, list[str]]:
+    """Return, for IDs without a file of their own, the IDs under which CXone named the files of the same call.
+
+    Call metadata tells of a contact by two IDs, and its files carry one of them (facts, "File names").
+    """
+    tenants = list(Tenant.objects.for_user(user).values_list("id", flat=True))
+    either = Q(contact_id__in=contact_ids) | Q(master_id__in=contact_ids)
+    told = Interaction.objects.filter(either, tenant__in=tenants).exclude(master_id="")
+    pairs = set(told.values_list("contact_id", "master_id").distinct()[: MOST_LINES * len(contact_ids)])
+    pairs |= {(master, contact) for contact, master in pairs}
+    asked = set(contact_ids)
+    others = {other for one, other in pairs if one in asked and other != one}
+    real = set(
+        Recording.objects.for_user(user)
+        .filter(contact_id__in=others)
+        .exclude(contact_id="")
+        .values_list("contact_id", flat=True)
+    )
+    found: dict[str, list[str]] = {}
+    for one, other in sorted(pairs):
+        if one in asked and other in real and other != one:
+            found.setdefault(one, []).append(other)
+    return found
 
 
 def seconds_of(row: Recording) -> float | None:

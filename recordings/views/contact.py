@@ -32,7 +32,7 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
     found = contacts.find(contact_id, user=user)
     if found is None:
-        return render(request, "contacts/unknown.html", {"contact_id": contact_id[:100]}, status=404)
+        return _unknown(request, contact_id.replace("\x00", "")[:100])
     looks = contacts.looks(found, user=user) if may(user, May.AUDIT) else []
     if request.method == "GET":
         _tell(request, found)
@@ -55,6 +55,12 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
         "looks": [(entry, _said(entry)) for entry in looks],
     }
     return render(request, "contacts/page.html", page)
+
+
+def _unknown(request: HttpRequest, contact_id: str) -> HttpResponse:
+    others = contacts.other_ids([contact_id], user=request.user)  # type: ignore[arg-type]
+    page = {"contact_id": contact_id, "others": others.get(contact_id, [])}
+    return render(request, "contacts/unknown.html", page, status=404)
 
 
 def _standing(found: contacts.Contact) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from recordings import trail
 from recordings.access import May, allow, may
 from recordings.forms.lookup import ListRefused, LookupForm
 from recordings.models import Lookup, LookupRow
+from recordings.search.contact import other_ids
 from recordings.search.criteria import Criteria
 from recordings.search.lookup import answering
 from recordings.search.lookup.states import ANSWERS, BY_STATE, MEANINGS, REFUSED
@@ -69,6 +70,7 @@ def look_up_answer(request: HttpRequest, pk: int) -> HttpResponse:
     if state not in told:
         state = next((one.value for one in _ORDER if told[one].entries), LookupRow.State.FOUND.value)
     page = answering.page(lookup, state, after=_number(request.GET.get("after", "")))
+    elsewhere = _elsewhere(request, page.rows)
     at_risk, first_deadline = answering.risk(lookup)
     context = {
         "lookup": lookup,
@@ -87,6 +89,8 @@ def look_up_answer(request: HttpRequest, pk: int) -> HttpResponse:
         "first_deadline": first_deadline,
         "page": page,
         "search": _search(page.rows),
+        "elsewhere": elsewhere,
+        "entries": [(row, elsewhere.get(row.text, [])) for row in page.rows],
         "meanings": _meanings(),
         "may_export": may(request.user, May.EXPORT),
     }
@@ -95,6 +99,16 @@ def look_up_answer(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _number(told: str) -> int:
     return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else 0
+
+
+def _elsewhere(request: HttpRequest, rows: list[LookupRow]) -> dict[str, list[str]]:
+    """Return the other IDs of missing contacts under which there are files."""
+    ids = [
+        row.text
+        for row in rows
+        if row.state == LookupRow.State.MISSING and row.kind == LookupRow.Kind.CONTACT
+    ]
+    return other_ids(ids, user=request.user) if ids else {}  # type: ignore[arg-type]
 
 
 def _search(rows: list[LookupRow]) -> str:

@@ -104,6 +104,26 @@ def test_an_unknown_contact_is_a_404_that_says_so(client, sign_in, tenant):
     assert not AuditEntry.objects.filter(action="opened a contact").exists()
 
 
+BOTH_IDS = (
+    "Contact ID,Master Contact ID,Start Date,Agent\n"
+    "70000000001,10000000001,2026-11-03 07:49:13,Ann Miller\n70000000002,10000000009,2026-11-03 07:49:13,Bob\n"
+)
+
+
+def test_a_contact_whose_files_carry_its_other_id_leads_to_them(client, sign_in, tenant):
+    sign_in()
+    make_metadata(tenant, BOTH_IDS)
+    piece(tenant, 0)
+    page = text(client.get("/contacts/70000000001/"), 404)
+    assert "under another ID" in page and 'href="/contacts/10000000001/"' in page
+    assert "under another ID" not in text(client.get("/contacts/70000000002/"), 404), (
+        "that one has no file either"
+    )
+    assert "Ann Miller" in text(client.get("/contacts/10000000001/"))
+    client.force_login(make_user(tenants=[make_tenant()]))
+    assert "under another ID" not in text(client.get("/contacts/70000000001/"), 404)
+
+
 def test_nobody_sees_the_recordings_of_another_tenant(client, sign_in, tenant):
     other = make_tenant(name="Other")
     sign_in(tenants=[other])

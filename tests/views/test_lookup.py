@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from recordings.models import AuditEntry, Lookup, LookupRow, Presence, Role
 from recordings.tasks import clear_leftovers
-from tests.factories import make_recording, make_user, name_of
+from tests.factories import make_metadata, make_recording, make_user, name_of
+from tests.views.test_contact import BOTH_IDS
 
 pytestmark = pytest.mark.django_db
 IDS = "10000000001\n10000000002, 10000000003\n10000000001\n77777\nnonsense"
@@ -168,6 +169,16 @@ def test_a_long_list_has_pages(client, sign_in, tenant):
     assert "10 of 60" in page and ">1050<" in page and ">First</a>" in page
     for odd in ("after=x", "list=nonsense", "after=99999999999999999999"):
         text(client.get(f"{where}?{odd}"))
+
+
+def test_a_missing_contact_whose_files_carry_its_other_id_is_told(client, sign_in, some, tenant):
+    sign_in()
+    make_metadata(tenant, BOTH_IDS)
+    page = text(client.get(f"{asked(client, '70000000001 70000000002')}?list=missing"))
+    assert (
+        page.count("by which its files are named") == 1
+        and 'href="/contacts/10000000001/">10000000001</a>' in page
+    )
 
 
 def test_entries_are_shown_as_text(client, sign_in, tenant):
