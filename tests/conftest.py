@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
-from tests.services import RcloneS3, WeedS3, new_bucket, weed
+from tests.services import RcloneS3, WeedS3, azurite, new_bucket, weed
 
 hypothesis_settings.register_profile("portal", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("portal")
@@ -37,6 +37,17 @@ def rclone_s3(tmp_path):
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def azure_emulator():
+    """Azure's own emulator of its Blob Storage."""
+    try:
+        running = azurite()
+        with running as server:
+            yield server
+    except LookupError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,8 @@
 """Real S3 servers for tests: rclone (whose LastModified is the file's own time) and SeaweedFS."""
 
+import base64
+import hashlib
+import hmac
 import json
 import os
 import shutil
@@ -11,10 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import boto3
@@ -172,6 +176,51 @@ def moto() -> Iterator[str]:
         endpoint = f"http://127.0.0.1:{port}"
         wait_for(endpoint, server)
         yield endpoint
+    finally:
+        server.kill()
+        server.wait()
+
+
+@dataclass(frozen=True)
+class Azurite:
+    """Azure's own emulator, running: it knows one account, whose key everybody knows."""
+
+    endpoint: str  # with the account behind the address
+    account: str = "devstoreaccount1"
+    key: str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+    def new_container(self) -> str:
+        """Make a container, with a request of our own: obstore makes none."""
+        name = f"c{uuid4().hex[:20]}"
+        headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+        told = "".join(f"{header}:{headers[header]}\n" for header in sorted(headers))
+        text = "PUT" + "\n" * 12 + told + f"/{self.account}/{self.account}/{name}\nrestype:container"
+        signature = hmac.new(base64.b64decode(self.key), text.encode(), hashlib.sha256).digest()
+        headers |= {
+            "Authorization": f"SharedKey {self.account}:{base64.b64encode(signature).decode()}",
+            "Content-Length": "0",
+        }
+        request = Request(f"{self.endpoint}/{name}?restype=container", method="PUT", headers=headers)
+        urlopen(request, timeout=10).close()
+        return name
+
+
+@contextmanager
+def azurite() -> Iterator[Azurite]:
+    """Run the emulator with its blobs in memory. Raises LookupError where it is not installed (.ci/run installs it)."""
+    ours = Path(__file__).parents[1] / "var" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
+    found = str(ours) if ours.exists() else shutil.which("azurite-blob")
+    if found is None:
+        raise LookupError("azurite is not installed")
+    port = free_port()
+    server = subprocess.Popen(
+        [found, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--blobPort", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}", server)
+        yield Azurite(f"http://127.0.0.1:{port}/devstoreaccount1")
     finally:
         server.kill()
         server.wait()

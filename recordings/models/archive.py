@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Greatest, Lower
 
 from recordings.models.fields import SecretField, SecretUnreadable, Unreadable
+from recordings.stores.azure import BlobStore
 from recordings.stores.base import WritableStore
 from recordings.stores.bucket import BucketStore, Keeping
 from recordings.stores.folder import FolderStore
@@ -32,12 +33,18 @@ def _bucket(
     return BucketStore(s3, keeping=keeping)
 
 
+@lru_cache(maxsize=64)
+def _container(endpoint: str, container: str, prefix: str, account: str, key: str) -> BlobStore:
+    return BlobStore(endpoint=endpoint, container=container, prefix=prefix, account=account, key=key)
+
+
 class Archive(models.Model):
-    """A place that the company owns, where copies are kept: a folder, or a bucket of any S3-compatible server."""
+    """A place that the company owns, where copies are kept: a folder, an S3-compatible bucket, or an Azure container."""
 
     class Kind(models.TextChoices):
         FOLDER = "folder", "Folder"
         S3 = "s3", "S3 bucket"
+        AZURE = "azure", "Azure container"
 
     class Lock(models.TextChoices):
         """How long nobody can remove a copy: in governance mode some of the company's own people still can."""
@@ -56,7 +63,8 @@ class Archive(models.Model):
     name = models.CharField(max_length=60)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.FOLDER, db_default=Kind.FOLDER)
     folder = models.TextField(blank=True)  # absolute, below one of SEAPORTAL_ARCHIVE_ROOTS; of a folder only
-    # Of a bucket only: where it is, the key that opens it, and how it keeps what is written.
+    # Of a bucket only: where it is, the key that opens it, and how it keeps what is written. Of a container as well, whose
+    # account and its key stand in access_key and secret_key.
     endpoint = models.CharField(max_length=255, blank=True, db_default="")
     bucket = models.CharField(max_length=255, blank=True, db_default="")
     prefix = models.TextField(blank=True, db_default="")  # ends with "/", or empty for the whole bucket
@@ -118,7 +126,9 @@ class Archive(models.Model):
     @property
     def where(self) -> str:
         """Say where the copies lie: the folder, or the bucket and prefix as S3 tools write them."""
-        return self.folder if self.kind == self.Kind.FOLDER else f"s3://{self.bucket}/{self.prefix}"
+        if self.kind == self.Kind.FOLDER:
+            return self.folder
+        return f"{'az' if self.kind == self.Kind.AZURE else 's3'}://{self.bucket}/{self.prefix}"
 
     def store(self) -> WritableStore:
         """Return the door to the archive. Raises SecretUnreadable when FIELD_KEYS do not open the stored secret."""
@@ -126,6 +136,8 @@ class Archive(models.Model):
             return FolderStore(Path(self.folder))
         if isinstance(self.secret_key, Unreadable):
             raise SecretUnreadable
+        if self.kind == self.Kind.AZURE:
+            return _container(self.endpoint, self.bucket, self.prefix, self.access_key, self.secret_key)
         keeping = Keeping(
             lock_mode=self.lock_mode,
             lock_days=self.lock_days,

@@ -140,7 +140,7 @@ class BucketStore(WritableStore):
         One request up to 16 MiB, else an upload in parts, which is given up as a whole when anything fails. The SHA-256
         of every request goes with it, and the server compares it with what came.
         """
-        _require_plain(path)
+        require_plain(path)
         if not _TOKEN.match(token):
             raise BadPath("the token of a write has letters, digits and hyphens")
         source = counted(chunks, size=size, what=path)
@@ -336,7 +336,7 @@ def _cut(source: Iterator[bytes], size: int) -> Iterator[bytes]:
         yield bytes(part)
 
 
-def _require_plain(path: str) -> None:
+def require_plain(path: str) -> None:
     """Refuse what some servers would change or not take: empty and dotted parts, control characters, more than 1,024 bytes."""
     if not path or _AWKWARD.search(path) or len(path.encode("utf-8", "surrogatepass")) > 1000:
         raise BadPath(ascii(path)[:200])

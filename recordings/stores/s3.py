@@ -145,7 +145,7 @@ class S3Store(Store):
         Only a read that is pinned to a version takes the fast way: obstore follows redirects, and what a redirect leads to
         must not pass for the file.
         """
-        if not if_match or _AWKWARD.search(self.prefix + key) or not _fast_reads_work_here():
+        if not if_match or _AWKWARD.search(self.prefix + key) or not obstore_works_here():
             return self._read_over_wire(key, if_match=if_match)
         options: GetOptions = {"if_match": f'"{if_match}"'}
         try:
@@ -235,7 +235,7 @@ class S3Store(Store):
         )
 
 
-def _fast_reads_work_here() -> bool:
+def obstore_works_here() -> bool:
     """Tell whether obstore may be used in this process.
 
     Its threads start once for the whole process and do not live through a fork: used before and after one, it waits for

@@ -17,13 +17,15 @@ from recordings import trail
 from recordings.access import May, allow
 from recordings.forms.archive import ArchiveForm, FolderForm, roots_in_words
 from recordings.forms.bucket import BucketForm
+from recordings.forms.container import ContainerForm
 from recordings.forms.probe_file import try_out
 from recordings.models import Archive, Copy
 from recordings.views.layouts import preview
 from recordings.views.shell import forget_figures
 from recordings.views.who import actor_of, address_of
 
-FORMS: dict[str, type[ArchiveForm]] = {form.kind: form for form in (FolderForm, BucketForm)}
+GOOGLE = {"endpoint": "https://storage.googleapis.com", "region": "auto"}  # which speaks S3 with HMAC keys
+FORMS: dict[str, type[ArchiveForm]] = {form.kind: form for form in (FolderForm, BucketForm, ContainerForm)}
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def archive_test(request: HttpRequest, pk: int) -> HttpResponse:
 def _bound(request: HttpRequest, kind: type[ArchiveForm], archive: Archive) -> ArchiveForm:
     """Return the form as it was sent; as it was typed and not checked when only its paths are asked for."""
     if request.method != "POST":
-        return kind(instance=archive)
+        known = GOOGLE if request.GET.get("server") == "google" else {}
+        return kind(instance=archive, initial=known)
     if "show" in request.POST:
         boxes = {name: name in request.POST for name in ("sidecars", "verify_tls")}
         return kind(initial=request.POST.dict() | boxes, instance=archive)
