@@ -1,0 +1,154 @@
+"""What surrounds a worker fails: its disk is full, its clock is wrong. Nothing half-done stays, no try is burnt, all is saved."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from recordings import trail
+from recordings.catalog.scan import scan
+from recordings.models import Copy, Pause, Recording, Transfer
+from recordings.transfer import queue, runs
+from recordings.transfer.saving import save_waiting
+from tests.factories import archive_of, make_archive, make_tenant, name_of
+from tests.faults.test_killed_worker import database_url
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FILES = 12
+SIZE = 200_000
+# A worker whose archive is a file system of its own, which holds half of the files; then it is made larger.
+ON_A_SMALL_DISK = """
+import hashlib, json, os, subprocess, sys
+from pathlib import Path
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
+django.setup()
+from django.db.models.functions import Now
+from recordings.models import Pause, Transfer
+from recordings.transfer import queue
+from recordings.transfer.saving import save_waiting
+
+folder = Path(sys.argv[1])
+
+def files():
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*") if path.is_file()}
+
+def work():
+    for _ in range(30):
+        save_waiting(owner=queue.me())
+        if not queue.has_work():
+            return
+
+work()
+full = {"files": files(), "pauses": list(Pause.objects.values_list("code", "archive_id", "tenant_id")),
+        "tries": sum(Transfer.objects.values_list("attempts", flat=True)),
+        "states": sorted(Transfer.objects.values_list("state", flat=True))}
+subprocess.run(["mount", "-o", "remount,size=40m", str(folder)], check=True)
+Pause.objects.update(until=Now())
+Transfer.objects.filter(state="queued").update(next_try_at=Now())
+work()
+print(json.dumps({"full": full, "files": files()}))
+"""
+WORK = """
+import os, time
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
+django.setup()
+from recordings.transfer import queue
+from recordings.transfer.saving import save_waiting
+save_waiting(owner=queue.me())
+print(time.time())
+"""
+
+
+@pytest.fixture
+def run(rclone_s3, tmp_path):
+    for number in range(FILES):
+        key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}')}"
+        rclone_s3.put(key, os.urandom(SIZE + number), timezone.now() - timedelta(days=3))
+    scan(tenant=make_tenant(s3=rclone_s3), actor="test")
+    archive = make_archive(tmp_path / "archive")
+    return runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="t", title="T")
+
+
+def in_process(script, *words, before=(), **environment):
+    env = {**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_TRANSFER_THREADS": "4", **environment}
+    return subprocess.run(
+        [*before, sys.executable, "-c", script, *words],
+        env=env, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def namespace_of_its_own():
+    """Return the words that give a program mounts of its own, which need no root where the kernel allows it to anybody."""
+    words = ["unshare", "--user", "--map-root-user", "--mount"]
+    try:
+        subprocess.run([*words, "mount", "-t", "tmpfs", "none", "/mnt"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"this machine gives programs no mounts of their own: {error}")
+    return words
+
+
+def test_a_full_disk_pauses_its_archive_and_the_rest_follows_when_there_is_room(rclone_s3, run):
+    folder = archive_of(run).folder
+    small = [
+        *namespace_of_its_own(),
+        "sh",
+        "-c",
+        'mount -t tmpfs -o size=1300k none "$0" && exec "$@"',
+        folder,
+    ]
+    done = in_process(ON_A_SMALL_DISK, folder, before=small)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in rclone_s3.root.rglob("*.mp4")}
+    full = told["full"]
+    assert 0 < len(full["files"]) < FILES and set(full["files"].values()) < digests, "no half file has a name"
+    assert full["pauses"] == [["store_full", archive_of(run).pk, None]]
+    assert full["tries"] == 0, "the disk's fault is no file's"
+    assert set(full["states"]) == {"queued", "verified"}
+    assert len(told["files"]) == FILES and set(told["files"].values()) == digests
+    assert runs.progress(run).verified == FILES == Copy.objects.count()
+    assert not Pause.objects.exists()
+    assert trail.verify().intact
+
+
+def fake_time():
+    """Return the library that shows a process another time."""
+    spec = importlib.util.find_spec("libfaketime")
+    beside = Path(spec.origin).parent if spec and spec.origin else Path("/nonexistent")
+    places = [*beside.rglob("libfaketime.so.1"), *Path("/usr/lib").glob("*/faketime/libfaketime.so.1")]
+    if not places:
+        pytest.skip("libfaketime is not installed")
+    return str(places[0])
+
+
+@pytest.mark.parametrize("wrong", ["+1h", "-1h", "+40d", "-40d"])
+def test_a_worker_with_a_wrong_clock_does_no_harm(rclone_s3, run, wrong):
+    done = in_process(WORK, LD_PRELOAD=fake_time(), FAKETIME=wrong, FAKETIME_DONT_FAKE_MONOTONIC="1")
+    assert done.returncode == 0, done.stderr
+    now = timezone.now()
+    assert abs(float(done.stdout) - now.timestamp()) > 3000, "its clock was right"
+    told = Copy.objects.values_list("verified_at", flat=True)
+    assert all(abs(now - at) < timedelta(minutes=5) for at in told), "the times are the database's"
+    assert sum(Transfer.objects.values_list("attempts", flat=True)) == 0
+    assert not Transfer.objects.filter(state__in=["failed", "gone", "copying"]).exists()
+    assert Recording.objects.in_sea().count() == FILES
+    Pause.objects.update(until=now)  # of a server that refused the clock
+    Transfer.objects.filter(state="queued").update(next_try_at=now)
+    while save_waiting(owner=queue.me()).claimed:
+        pass
+    assert runs.progress(run).verified == FILES == Copy.objects.count()
+    for copy in Copy.objects.select_related("recording"):
+        body = (Path(archive_of(run).folder) / copy.path).read_bytes()
+        assert body == (rclone_s3.root / "recordings" / copy.recording.key).read_bytes()
+    assert trail.verify().intact
