@@ -30,6 +30,9 @@ GROUP = 200  # outcomes written in one transaction, at most
 GROUP_WAIT = 0.4  # seconds that an outcome waits for others to be written with
 CLAIM = 200  # files claimed at once, at least: they wait in hand, with a lease
 BREATH = 5  # seconds until a file is tried again whose server asked to slow down; others may go meanwhile
+PATIENT_CLAIMS = (
+    20  # of one file, each a breath apart, before its own server is asked whether it slows others down too
+)
 FIRST_PACE = 8  # files in flight to begin with
 
 
@@ -256,9 +259,9 @@ def _sea_stands(row: Transfer, error: StoreError) -> bool:
     """Tell whether an error is the connection's and not just this file's: SEA that lists is there.
 
     Without asking, one file that is always refused would stop its whole tenant again and again, being the first to
-    expire. Throttling is never a file's fault.
+    expire. To be asked to slow down is no file's fault, unless it is asked of one file only, again and again.
     """
-    if isinstance(error, Throttled):
+    if isinstance(error, Throttled) and row.epoch < PATIENT_CLAIMS:
         return True
     try:
         next(iter(row.tenant.store().list()), None)
@@ -269,7 +272,7 @@ def _sea_stands(row: Transfer, error: StoreError) -> bool:
 
 def _archive_stands(row: Transfer, error: StoreError) -> bool:
     """Tell whether it is the archive that takes nothing, and not just this file."""
-    if isinstance(error, (*ARCHIVE_DOWN, Throttled)):
+    if isinstance(error, ARCHIVE_DOWN) or (isinstance(error, Throttled) and row.epoch < PATIENT_CLAIMS):
         return True
     try:
         row.archive.store().check()

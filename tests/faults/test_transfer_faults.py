@@ -14,7 +14,7 @@ from recordings.catalog.scan import scan
 from recordings.models import Copy, Pause, Recording, Transfer
 from recordings.stores.s3 import S3Store
 from recordings.transfer import queue, runs
-from recordings.transfer.saving import save_waiting
+from recordings.transfer.saving import PATIENT_CLAIMS, save_waiting
 from tests.factories import archive_of, make_archive, make_tenant, name_of
 from tests.faults.proxy import Proxy, answer, cut, drop, edit, stall
 
@@ -207,3 +207,30 @@ def test_slow_down_shrinks_the_flight_and_never_stops_it(sea, proxy, run):
     work(rounds=60)
     all_are_saved(sea, run)
     assert not Transfer.objects.exclude(attempts=0).exists()
+
+
+@pytest.mark.parametrize("fault", ["SlowDown", "an internal error"])
+def test_a_file_that_is_only_ever_slowed_down_is_told_in_the_end(sea, proxy, run, fault):
+    first = Recording.objects.order_by("expires_at", "pk").first()
+    proxy.on(FAULTS[fault], method="GET", path=first.key)
+    work(rounds=5)
+    row = Transfer.objects.get(recording=first)
+    assert (row.state, row.attempts) == ("queued", 0), "patience first: the server may be busy"
+    work(rounds=PATIENT_CLAIMS)
+    row.refresh_from_db()
+    assert (row.state, row.reason_code) == ("failed", "throttled")
+    assert runs.progress(run).verified == FILES - 1
+    proxy.heal()
+    runs.retry(run=run, actor="test")
+    work()
+    all_are_saved(sea, run)
+
+
+def test_a_server_that_slows_everybody_down_is_no_files_fault_however_long(sea, proxy, run):
+    proxy.on(answer(503, "SlowDown"), method="GET")  # listings too
+    Transfer.objects.update(epoch=PATIENT_CLAIMS)
+    work(rounds=6)
+    assert not Transfer.objects.exclude(attempts=0, state="queued").exists()
+    proxy.heal()
+    work()
+    all_are_saved(sea, run)
