@@ -1,8 +1,10 @@
 """The nouns of the product, one file each."""
 
 from recordings.models.alert import Alert, Kind, Severity
+from recordings.models.api_token import ApiToken
 from recordings.models.archive import Archive, Copy
 from recordings.models.audit import AuditEntry
+from recordings.models.export import Export, ExportChoice
 from recordings.models.hold import Hold
 from recordings.models.interaction import Interaction, Term
 from recordings.models.job import TransferJob
@@ -22,10 +24,13 @@ from recordings.models.user import Role, User
 
 __all__ = [
     "Alert",
+    "ApiToken",
     "Archive",
     "AuditEntry",
     "ColumnMapping",
     "Copy",
+    "Export",
+    "ExportChoice",
     "Hold",
     "Interaction",
     "Kind",

@@ -1,6 +1,7 @@
 """CSV as PostgreSQL makes it: cells that a spreadsheet takes for what they are, and the stream of them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
@@ -25,15 +26,28 @@ class Plain(Func):
     output_field = TextField()
 
 
-def copied(statement: str, params: Any, *, options: str = CSV) -> Iterator[bytes]:
+@dataclass
+class Tally:
+    """How many rows have been handed over so far."""
+
+    rows: int = 0
+
+
+def copied(statement: str, params: Any, *, options: str = CSV, tally: Tally | None = None) -> Iterator[bytes]:
     """Yield the rows of a SELECT as CSV while PostgreSQL makes them. The query ends when the reader leaves."""
     gathered = bytearray()
+    rows = 0
     with transaction.atomic(), connection.cursor() as cursor:
         # The driver's own cursor: it quotes a COPY's parameters on this side, which Django's debugging one does not pass on.
         with cursor.cursor.copy(f"COPY ({statement}) TO STDOUT ({options})", params) as copy:
-            for block in copy:
+            for block in copy:  # PostgreSQL sends each row in a message of its own
+                rows += 1
                 gathered += block
                 if len(gathered) >= CHUNK:
                     yield bytes(gathered)
                     gathered.clear()
+                    if tally:
+                        tally.rows = rows
     yield bytes(gathered)
+    if tally:
+        tally.rows = rows

@@ -3,74 +3,112 @@
 Cells that a spreadsheet would run as a formula are neutralised in the query itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.models import CharField, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
 
 from recordings.models import Copy
-from recordings.models.cells import BOM, Iso, Plain, copied
+from recordings.models.cells import BOM, Iso, Plain, Tally, copied
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.calls import WORDS, cells
 from recordings.search.results import ORDER
 
 CALL = "call"  # stands for a column per word
 
+# The columns as they are headed, in their order, and how they are called on screen.
+COLUMNS = {
+    "recording_id": "Number in the portal",
+    "tenant": "Tenant",
+    "contact_id": "Contact ID",
+    "media_type": "Media",
+    "item_id": "Item ID",
+    "started_utc": "Started",
+    "arrived_utc": "Arrived in SEA",
+    "expires_utc": "Expires",
+    "size_bytes": "Size in bytes",
+    "presence": "Presence in SEA",
+    "gone_utc": "Gone from SEA",
+    "saved_utc": "Saved",
+    "archive": "Archive",
+    "archive_path": "Path in the archive",
+    "sha256": "SHA-256",
+    **WORDS,
+    "file_name": "File name in SEA",
+    "source_etag": "ETag in SEA",
+}
 
-def _columns() -> dict[str, Any]:
+
+def _expressions() -> dict[str, Any]:
     copy = Copy.objects.filter(recording=OuterRef("pk")).order_by("id")
     return {
-        "recording": Cast("id", CharField()),
-        "tenant_name": Plain(F("tenant__name")),
-        "contact": Plain(F("contact_id")),
-        "media": Plain(F("media_type")),
-        "item": Plain(F("item_id")),
+        "recording_id": Cast("id", CharField()),
+        "tenant": Plain(F("tenant__name")),
+        "contact_id": Plain(F("contact_id")),
+        "media_type": Plain(F("media_type")),
+        "item_id": Plain(F("item_id")),
         "started_utc": Iso("started_at"),
         "arrived_utc": Iso("arrived_at"),
         "expires_utc": Iso("expires_at"),
         "size_bytes": F("size"),
-        "where": F("presence"),
+        "presence": F("presence"),
         "gone_utc": Iso("gone_at"),
         "saved_utc": Iso("saved_at"),
-        "archive_name": Plain(Subquery(copy.values("archive__name")[:1])),
+        "archive": Plain(Subquery(copy.values("archive__name")[:1])),
         "archive_path": Plain(Subquery(copy.values("path")[:1])),
         "sha256": Subquery(copy.values("sha256")[:1]),
         CALL: cells(),
-        "file": Plain(F("key")),
+        "file_name": Plain(F("key")),
         "source_etag": Plain(F("etag")),
     }
 
 
-HEADINGS = {
-    "recording": "recording_id", "tenant_name": "tenant", "contact": "contact_id", "media": "media_type",
-    "item": "item_id", CALL: ",".join(WORDS), "where": "presence", "archive_name": "archive", "file": "file_name",
-}  # fmt: skip
+def chosen(columns: Sequence[str]) -> list[str]:
+    """Return those of the columns that there are, in the order of COLUMNS; all of them when there are none."""
+    return [name for name in COLUMNS if name in columns] or list(COLUMNS)
+
+
+def select(
+    recordings: RecordingQuerySet,
+    *,
+    sort: str = "newest",
+    columns: Sequence[str] = (),
+    more: Mapping[str, Any] | None = None,
+) -> tuple[str, tuple[Any, ...], list[str]]:
+    """Return the one statement that makes the rows, its parameters, and the headings."""
+    column, descending = ORDER[sort]
+    sign = "-" if descending else ""
+    headings = chosen(columns)
+    known = _expressions()
+    # A field of the table may be called like a heading, which Django forbids: inside, each has a name of its own.
+    inner = {heading: CALL if heading in WORDS else f"c_{heading}" for heading in headings}
+    wanted = {inner[name]: known[CALL if name in WORDS else name] for name in headings} | dict(more or {})
+    rows: QuerySet[Any, Any] = (
+        recordings.order_by(f"{sign}{column}", f"{sign}id").annotate(**wanted).values_list(*wanted)
+    )
+    statement, params = rows.query.sql_with_params()
+    # What is told of the call is looked up once per recording, and becomes a cell for each word only here.
+    words = list(WORDS)
+    cell = {name: f'"{CALL}"[{words.index(name) + 1}]' if name in WORDS else f'"{inner[name]}"' for name in headings}  # fmt: skip
+    cell |= {name: f'"{name}"' for name in more or {}}
+    return f"SELECT {', '.join(cell.values())} FROM ({statement}) found", params, list(cell)
 
 
 def stream(
     recordings: RecordingQuerySet,
     *,
     sort: str = "newest",
+    columns: Sequence[str] = (),
     bom: bool = True,
     more: Mapping[str, Any] | None = None,
+    tally: Tally | None = None,
 ) -> Iterator[bytes]:
     """Yield the CSV of these recordings in the order of a sort, as it is made. The query ends when the reader leaves.
 
-    `more` are columns to add, as expressions under their headings; text that anybody wrote goes through Plain.
+    The headings come before PostgreSQL is asked, so nobody waits for the first byte. `more` are columns to add, as
+    expressions under their headings; text that anybody wrote goes through Plain. `tally` counts the rows.
     """
-    column, descending = ORDER[sort]
-    sign = "-" if descending else ""
-    columns = {**_columns(), **(more or {})}
-    rows: QuerySet[Any, Any] = (
-        recordings.order_by(f"{sign}{column}", f"{sign}id").annotate(**columns).values_list(*columns)
-    )
-    if bom:
-        yield BOM
-    yield (",".join(HEADINGS.get(name, name) for name in columns) + "\n").encode()
-    statement, params = rows.query.sql_with_params()
-    # What is told of the call is looked up once per recording, and becomes a cell for each word only here.
-    told = ", ".join(f'"{CALL}"[{number}]' for number in range(1, len(WORDS) + 1))
-    named = ", ".join(told if name == CALL else f'"{name}"' for name in columns)
-    statement = f"SELECT {named} FROM ({statement}) found"
-    yield from copied(statement, params)
+    statement, params, headings = select(recordings, sort=sort, columns=columns, more=more)
+    yield (BOM if bom else b"") + (",".join(headings) + "\n").encode()
+    yield from copied(statement, params, tally=tally)

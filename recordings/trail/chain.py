@@ -55,6 +55,15 @@ class Action(StrEnum):
     PLAYED = "played"
     DOWNLOADED = "downloaded"
     EXPORTED = "exported CSV"
+    EXPORT_SENT = "sent an export"
+    EXPORT_BROKEN = "export broken off"
+    EXPORT_ASKED = "asked for an export"
+    EXPORT_MADE = "made an export"
+    EXPORT_FETCHED = "fetched an export"
+    EXPORT_REMOVED = "removed an export"
+    API_READ = "read through the API"
+    TOKEN_MADE = "made an API token"  # noqa: S105
+    TOKEN_REVOKED = "revoked an API token"  # noqa: S105
     LOOKED_UP = "looked up a list"
     GONE = "found gone from SEA"
     RELEASED = "released from SEA"

@@ -53,6 +53,8 @@ WHO_MAY = {
     "look_up_csv": EVERYBODY,
     "media": EVERYBODY,
     "download": SAVERS,
+    "export_new": EVERYBODY,
+    "export_xlsx": EVERYBODY,
     "export_csv": EVERYBODY,
     "export_selected": EVERYBODY,
     "save": SAVERS,
@@ -123,7 +125,7 @@ WHO_MAY = {
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
-    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "transfers",
+    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "transfers",
     "run", "run_live", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",

@@ -1,0 +1,96 @@
+"""Whoever leaves a download frees its query, in a real web server: while rows flow, and while none comes."""
+
+import http.client
+import time
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+
+from recordings.models import AuditEntry, Role
+from tests.delivery.gunicorn import serving
+from tests.factories import make_recording, make_tenant, make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATIENCE = 5.0  # seconds
+FILL = """
+INSERT INTO recordings_recording (tenant_id, key, size, etag, arrived_at, contact_id, media_type, media_raw, item_id, presence, missed_scans)
+SELECT %s, repeat('long name ', 80) || n, n, md5(n::text), now(), '', '', '', '', 'in_sea', 0 FROM generate_series(1, 60000) n
+"""
+BUSY = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query ILIKE 'COPY (%%'"
+
+
+@pytest.fixture
+def cookie():
+    client = Client()
+    client.force_login(make_user(Role.SUPERVISOR))
+    return f"sessionid={client.cookies['sessionid'].value}"
+
+
+def ask(port, cookie):
+    wire = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    wire.request("GET", "/recordings/export.csv", headers={"Cookie": cookie})
+    return wire, wire.getresponse()
+
+
+def busy():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_stat_clear_snapshot()"
+        )  # a transaction sees the activity of its first look otherwise
+        cursor.execute(BUSY)
+        return cursor.fetchone()[0]
+
+
+def until(true, seconds=PATIENCE):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.05)
+
+
+def broken():
+    return AuditEntry.objects.filter(action="export broken off").first()
+
+
+def test_who_leaves_in_the_middle_frees_the_query_and_the_trail_tells_how_far_it_came(cookie):
+    tenant = make_tenant()
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, [tenant.pk])
+    with serving() as port:
+        wire, answer = ask(port, cookie)
+        assert answer.read(100_000)
+        until(busy)
+        answer.close()
+        wire.close()
+        until(lambda: not busy() and broken())
+        assert 0 < broken().detail["rows"] < 60_000
+
+
+def test_who_leaves_before_the_first_row_frees_the_query_too(cookie):
+    make_recording(make_tenant())
+    with serving() as port:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE recordings_copy IN ACCESS EXCLUSIVE MODE")  # so no row can come
+            begun = time.monotonic()
+            wire, answer = ask(port, cookie)
+            assert answer.read(20).startswith(b"\xef\xbb\xbfrecording_id")
+            assert time.monotonic() - begun < 2, "the headings wait for nobody"
+            until(busy)
+            answer.close()
+            wire.close()
+            until(lambda: not busy())
+        until(broken)
+        assert broken().detail == {"rows": 0}
+
+
+def test_the_whole_of_it_is_told_with_its_rows(cookie):
+    tenant = make_tenant()
+    for _ in range(3):
+        make_recording(tenant)
+    with serving() as port:
+        wire, answer = ask(port, cookie)
+        assert answer.read().count(b"\n") == 4
+        wire.close()
+        until(lambda: AuditEntry.objects.filter(action="sent an export").exists())
+    assert AuditEntry.objects.get(action="sent an export").detail == {"rows": 3}
