@@ -193,6 +193,13 @@ class WritableStore(Store):
         nothing under the final path. The token names the attempt: leftovers of the same token are cleared first.
         """
 
+    def leftover(self, path: str, *, token: str) -> Iterator[bytes]:
+        """Yield the first bytes of a write that an earlier attempt left unfinished, proved to be as they were given to it.
+
+        Attempts of one write have tokens that differ only behind the last hyphen. Nothing, where a store keeps nothing.
+        """
+        return iter(())
+
     @abstractmethod
     def make_durable(self, path: str) -> None:
         """Wait until the medium has a file and its name, for one that somebody else's write left behind."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from recordings.stores import leftovers
 from recordings.stores.base import (
     CHUNK,
     AlreadyThere,
@@ -113,9 +114,12 @@ class FolderStore(WritableStore):
                 os.unlink(part, dir_fd=parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(part, flags, 0o640, dir_fd=parent)
+            source = counted(chunks, size=size, what=path)
+            if size >= leftovers.LARGE:
+                source = leftovers.noted(source, directory=parent, part=part)
             try:
                 try:
-                    digest = _pour(fd, counted(chunks, size=size, what=path))
+                    digest = _pour(fd, source)
                 finally:
                     os.close(fd)
                 if not rename_if_free(part, name, parent):
@@ -124,9 +128,24 @@ class FolderStore(WritableStore):
                 with suppress(OSError):
                     os.unlink(part, dir_fd=parent)
                 raise
+            finally:
+                if size >= leftovers.LARGE:
+                    leftovers.forget(directory=parent, part=part)
             os.fsync(parent)
             facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
         return _facts(path, facts, digest=digest)
+
+    def leftover(self, path: str, *, token: str) -> Iterator[bytes]:
+        """Yield what former attempts left of a large file (see WritableStore.leftover)."""
+        parts = _parts(path)
+        with suppress(FileNotFoundError), self._parent(parts) as parent, _named(path):
+            for former in leftovers.former_tokens(token):
+                came = False
+                for piece in leftovers.proved(directory=parent, part=_part_name(parts[-1], former)):
+                    came = True
+                    yield piece
+                if came:
+                    return
 
     def digest(self, path: str) -> tuple[int, str]:
         """Read a file through a new handle (see WritableStore.digest), into one buffer that stays in the processor's cache."""

@@ -1,7 +1,7 @@
 """Stream one recording from SEA into an archive. Knows bytes and files; the database is the caller's business."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -56,10 +56,14 @@ class AtArchive(Exception):
 
 @dataclass
 class Incoming:
-    """One recording's bytes on their way from SEA: a broken connection is taken up where it broke, in the same version."""
+    """One recording's bytes on their way from SEA: a broken connection is taken up where it broke, in the same version.
+
+    What a killed worker had of the same version already comes first, from the archive.
+    """
 
     source: Store
     order: Order
+    begun: Iterable[bytes] = ()
     size: int = 0  # bytes that came
     crc32: int = 0
     failed: StoreError | None = None  # why SEA gave no more; tells SEA's failures from the archive's
@@ -67,20 +71,27 @@ class Incoming:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes. Raises Changed, ShortRead and the errors of SEA."""
+        for chunk in self.begun:
+            yield self._came(chunk)
+        if self.size and self.size == self.order.size:
+            return
         for left in range(BREAKS, -1, -1):
             began = self.size
             try:
                 with self._open() as stream:
                     for chunk in paced(stream.chunks(), self.order.rate):
-                        self.size += len(chunk)
-                        self.crc32 = crc32(chunk, self.crc32)
-                        yield chunk
+                        yield self._came(chunk)
                 return
             except StoreError as error:
                 broke = isinstance(error, (ShortRead, Unreachable)) and began < self.size < self.order.size
                 if not (broke and left):
                     self.failed = error
                     raise
+
+    def _came(self, chunk: bytes) -> bytes:
+        self.size += len(chunk)
+        self.crc32 = crc32(chunk, self.crc32)
+        return chunk
 
     def _open(self) -> ReadStream:
         order = self.order
@@ -107,7 +118,7 @@ def copy_and_verify(*, source: Store, target: WritableStore, order: Order) -> St
     layout = read_layout(order.layout)
     for version in range(1, MOST_VERSIONS + 1):
         path = layout.path(tenant=order.tenant, started_at=order.started_at, key=order.key, version=version)
-        incoming = Incoming(source, order)
+        incoming = Incoming(source, order, target.leftover(path, token=order.token))
         try:
             return _write(incoming, target, path)
         except AlreadyThere:

@@ -103,7 +103,7 @@ def test_a_killed_write_leaves_no_final_name_and_the_next_attempt_clears_up(stor
     code = (
         "import sys, time\nfrom recordings.stores.folder import FolderStore\n"
         "def slow():\n    yield b'half'\n    print('writing', flush=True)\n    time.sleep(60)\n"
-        "FolderStore(sys.argv[1]).write('sub/a.mp4', slow(), size=10**9, token='5-1')\n"
+        "FolderStore(sys.argv[1]).write('sub/a.mp4', slow(), size=10**6, token='5-1')\n"
     )
     command = [sys.executable, "-c", code, str(store.root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as child:
