@@ -9,6 +9,7 @@ from celery.signals import worker_ready
 from recordings.catalog import names, schedule
 from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
+from recordings.delivery import exporting
 from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
 from recordings.search.lookup import answering
@@ -62,6 +63,14 @@ def watch() -> None:
         read_names.apply_async((reading.pk,))
     for source in importing.forgotten():
         import_metadata.apply_async((source.pk,))
+    for export_id in exporting.forgotten():
+        export_work.apply_async((export_id,))
+
+
+@shared_task
+def export_work(export_id: int) -> None:
+    """Make one export, unless another worker is making it."""
+    exporting.make(export_id=export_id)
 
 
 @shared_task
@@ -131,10 +140,11 @@ def media_work() -> None:
 
 @shared_task
 def clear_leftovers() -> None:
-    """Remove the temporary files of killed workers, uploads that nobody went on with, and look-ups whose day is over."""
+    """Remove the temporary files of killed workers, uploads that nobody went on with, look-ups whose day is over, and expired exports."""
     saving.clear_leftovers()
     uploading.clear_uploads()
     answering.clear()
+    exporting.clear()
 
 
 @worker_ready.connect

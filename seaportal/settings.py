@@ -69,6 +69,7 @@ SCAN_SHARDS = number("SEAPORTAL_SCAN_SHARDS", 16, low=1, high=64)
 SCAN_EVERY_MINUTES = number("SEAPORTAL_SCAN_EVERY_MINUTES", 30, low=5, high=1440)  # of a new tenant
 LEASE_SECONDS = number("SEAPORTAL_LEASE_SECONDS", 90, low=5, high=3600)
 METADATA_MEGABYTES = number("SEAPORTAL_METADATA_MB", 1000, low=1, high=100_000)
+EXPORT_DAYS = number("SEAPORTAL_EXPORT_DAYS", 7, low=1, high=90)  # that a file made in the background is kept
 TRANSFER_THREADS = number("SEAPORTAL_TRANSFER_THREADS", 32, low=1, high=64)
 
 # --- the Django application ---------------------------------------------------------------------
@@ -147,6 +148,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.watch": {"queue": "scan"},
     "recordings.tasks.read_names": {"queue": "scan"},
     "recordings.tasks.import_metadata": {"queue": "export"},
+    "recordings.tasks.export_work": {"queue": "export"},
     "recordings.tasks.reread_*": {"queue": "media"},
     "recordings.tasks.clear_leftovers": {"queue": "media"},
 }

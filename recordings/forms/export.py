@@ -12,6 +12,11 @@ CSV, XLSX, JOB = "csv", "xlsx", "job"
 FORMS = (
     (CSV, "CSV, now", "Downloads at once, however many rows there are."),
     (XLSX, "Excel workbook, now", "Up to 100,000 rows."),
+    (
+        JOB,
+        "Compressed CSV, in the background",
+        "For millions of rows. The portal makes it while you go on working, and keeps it for some days under Exports.",
+    ),
 )
 
 

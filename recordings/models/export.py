@@ -1,9 +1,12 @@
 """Exports: what a person last chose for them, and those that a worker makes."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 if TYPE_CHECKING:
     from recordings.models.user import User
@@ -52,6 +55,7 @@ class Export(models.Model):
     query = models.TextField(blank=True)  # of search.criteria; empty for every recording
     columns = models.JSONField(default=list)
     bom = models.BooleanField(default=True)
+    tenants = models.JSONField(null=True)  # whose recordings may be in it; null: of every tenant
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     asked_at = models.DateTimeField(db_default=Now())
     beat_at = models.DateTimeField(db_default=Now())  # the last sign of life
@@ -86,3 +90,31 @@ class Export(models.Model):
     def percent(self) -> int:
         """Return how far it is; 99 at most before it is ready, for what is expected is an estimate."""
         return min(99, 100 * self.rows // self.expected) if self.expected else 0
+
+    @property
+    def file(self) -> Path:
+        """Return where the file lies when it is ready. Each turn has a name of its own: two workers never write one file."""
+        return exports_folder() / f"{self.pk}-{self.tries}.csv.gz"
+
+    @property
+    def to_fetch(self) -> bool:
+        return (
+            self.state == self.State.READY
+            and self.expires_at is not None
+            and self.expires_at > timezone.now()
+        )
+
+    def covered_by(self, user: "User") -> bool:
+        """Tell whether a person may see, now, every tenant that may be in the file."""
+        if user.all_tenants:
+            return True
+        return self.tenants is not None and set(self.tenants) <= set(
+            user.tenants.values_list("id", flat=True)
+        )
+
+
+def exports_folder() -> Path:
+    """Return the folder of exports, which nobody but the portal's own user may open."""
+    folder = Path(settings.VAR) / "exports"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

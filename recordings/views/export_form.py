@@ -7,13 +7,18 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from recordings.access import May, allow
+from recordings.delivery import exporting
 from recordings.delivery.choices import Choice
-from recordings.forms.export import ExportForm
+from recordings.forms.export import CSV, JOB, XLSX, ExportForm
 from recordings.models import Tenant
 from recordings.search.criteria import Criteria
+from recordings.search.estimate import estimated
 from recordings.search.results import count, found
+from recordings.views.wake import wake_exporter
+from recordings.views.who import address_of
 
-ADDRESSES = {"csv": "export_csv", "xlsx": "export_xlsx"}
+ADDRESSES = {CSV: "export_csv", XLSX: "export_xlsx"}
+MANY = 1_000_000  # rows; of more, the background is offered first
 
 
 @allow(May.EXPORT)
@@ -28,7 +33,8 @@ def export_new(request: HttpRequest) -> HttpResponse:
             form.choice.remember(request.user)  # type: ignore[arg-type]
             return _begin(request, criteria, form)
     else:
-        form = ExportForm.showing(Choice.last(request.user), many=False)  # type: ignore[arg-type]
+        number = estimated(found(criteria, request.user))  # type: ignore[arg-type]
+        form = ExportForm.showing(Choice.last(request.user), many=number > MANY)  # type: ignore[arg-type]
     names = dict(Tenant.objects.for_user(request.user).values_list("id", "name"))  # type: ignore[arg-type]
     page = {
         "form": form,
@@ -41,7 +47,16 @@ def export_new(request: HttpRequest) -> HttpResponse:
 
 
 def _begin(request: HttpRequest, criteria: Criteria, form: ExportForm) -> HttpResponse:
-    """Send the browser to the file: the page stays, and the download begins."""
+    """Send the browser to the file, so that the page stays and the download begins; or ask a worker for it."""
+    if form.cleaned_data["form"] == JOB:
+        export = exporting.ask(
+            user=request.user,  # type: ignore[arg-type]
+            criteria=criteria,
+            choice=form.choice,
+            address=address_of(request),
+        )
+        wake_exporter(export.pk, request)
+        return redirect("exports")
     address = reverse(ADDRESSES[form.cleaned_data["form"]])
     parts = [part for part in (criteria.querystring(), form.choice.querystring()) if part]
     return redirect(f"{address}?{'&'.join(parts)}")

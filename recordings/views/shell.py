@@ -13,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
 from recordings.access import May, may
-from recordings.models import Alert, Archive, Run, User
+from recordings.models import Alert, Archive, Export, Run, User
 from recordings.oversight import words
 from recordings.oversight.charts import tide
 from recordings.oversight.overview import Figures, figures
@@ -33,6 +33,7 @@ WATCH = (
     ("unparsed", "Unparsed names", "file", May.SEE),
     ("releases", "Releases", "out", May.SEE),
     ("holds", "Holds", "lock", May.HOLD),
+    ("exports", "Exports", "table", May.EXPORT),
 )
 SETUP = (
     ("tenants", "Tenants", "source", May.SET_UP),
@@ -139,7 +140,9 @@ class Shell:
     @cached_property
     def watch(self) -> list[Item]:
         open_ = self.known.figures.lost_open
-        return self._items(WATCH, {"lost": words.compact(open_) if open_ else ""})
+        made = Export.objects.unseen_by(self.request.user).count()  # type: ignore[arg-type]
+        counts = {"lost": words.compact(open_) if open_ else "", "exports": f"{made} new" if made else ""}
+        return self._items(WATCH, counts)
 
     @cached_property
     def setup(self) -> list[Item]:

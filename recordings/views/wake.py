@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from kombu.exceptions import OperationalError
 
 from recordings.tasks import (
+    export_work,
     import_metadata,
     read_names,
     release_work,
@@ -27,6 +28,11 @@ NO_BROKER = (
 def wake_savers(request: HttpRequest | None = None) -> None:
     """Send the message after commit; when the broker is down, the sweeper starts the work within a minute."""
     transaction.on_commit(lambda: _send(request, transfer_work))
+
+
+def wake_exporter(export_id: int, request: HttpRequest | None = None) -> None:
+    """Send the message after commit; when the broker is down, beat asks within minutes."""
+    transaction.on_commit(lambda: _send(request, export_work, export_id))
 
 
 def wake_releasers(tenant_id: int, request: HttpRequest | None = None) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from recordings.access import May
 from recordings.access.gate import MARK, PUBLIC
-from recordings.models import Alert, Hold, Kind, MetadataImport, Presence, Role, Run, Transfer
+from recordings.models import Alert, Export, Hold, Kind, MetadataImport, Presence, Role, Run, Transfer
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
 from recordings.trail.alerts import raise_alert
@@ -54,6 +54,10 @@ WHO_MAY = {
     "media": EVERYBODY,
     "download": SAVERS,
     "export_new": EVERYBODY,
+    "exports": EVERYBODY,
+    "exports_live": EVERYBODY,
+    "export_file": EVERYBODY,
+    "export_remove": EVERYBODY,
     "export_xlsx": EVERYBODY,
     "export_csv": EVERYBODY,
     "export_selected": EVERYBODY,
@@ -125,7 +129,7 @@ WHO_MAY = {
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
-    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "transfers",
+    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "exports", "exports_live", "transfers",
     "run", "run_live", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
@@ -139,6 +143,7 @@ METADATA = (
 )  # fmt: skip
 # Lists that belong to one person: whoever else may look up lists finds nothing there.
 OWN = ("look_up_answer", "look_up_again", "look_up_forget", "look_up_csv")
+FILES = ("export_file", "export_remove")  # the same, but for admins, who see everybody's
 REFUSED = 403
 
 
@@ -196,6 +201,10 @@ def house(db, tmp_path, settings):
         tenant=tenant, file_name="calls.csv", by="x", state="done", finished_at=timezone.now()
     )
     ids |= dict.fromkeys(METADATA, imported)
+    ids |= dict.fromkeys(
+        ("export_file", "export_remove"),
+        Export.objects.create(by=make_user(Role.SUPERVISOR, tenants=[make_tenant()])),
+    )
     ids |= dict.fromkeys(OWN, ask(read_text("12345678903"), user=admin))
     ids |= dict.fromkeys(("archive_edit", "archive_test", "archive_reread", "reread_now"), archive)
     return {name: {"pk": thing.pk} for name, thing in ids.items()} | {
@@ -250,8 +259,8 @@ def test_each_role_gets_what_the_table_says(role, method, house):
         response = getattr(client, method)(reverse(name, kwargs=house.get(name)))
         if role not in who:
             assert response.status_code == REFUSED, f"{role} {method} {name}"
-        elif name in OWN:
-            assert response.status_code in (404, 405), f"{role} {method} {name}: {response.status_code}"
+        elif name in OWN or name in FILES:
+            assert response.status_code in (302, 404, 405), f"{role} {method} {name}: {response.status_code}"
         elif method == "get" and name in SHOWN:
             assert response.status_code == 200, f"{role} {name}: {response.status_code}"
             b"".join(response.streaming_content) if response.streaming else response.content
@@ -276,7 +285,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
     theirs = {"recording", "contact", "media", "download", *RUN, "tenant", "tenant_live", "take_region",
               "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
-              "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", *METADATA, *OWN}  # fmt: skip
+              "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", *METADATA, *OWN, *FILES}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):
             status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code

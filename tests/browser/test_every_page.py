@@ -47,6 +47,7 @@ PAGES = {
     "recording": lambda: reverse("recording", args=[Recording.objects.order_by("id").first().pk]),
     "a contact": lambda: reverse("contact", args=[Recording.objects.order_by("id").first().contact_id]),
     "export": lambda: reverse("export_new") + "?saved=no",
+    "exports": lambda: reverse("exports"),
     "look-up": lambda: reverse("look_up"),
     "a list looked up": lambda: reverse("look_up_answer", args=[Lookup.objects.first().pk]),
     "what of a list was malformed": lambda: (

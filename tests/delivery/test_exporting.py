@@ -1,0 +1,181 @@
+"""Exports in the background: whole or not at all, taken up after a killed worker, told, fetched by the right people, swept."""
+
+import gzip
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection, connections, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from recordings.delivery import exporting
+from recordings.delivery.choices import Choice
+from recordings.models import AuditEntry, Export, Role
+from recordings.models.export import exports_folder
+from recordings.search.criteria import Criteria
+from recordings.tasks import clear_leftovers
+from tests.factories import make_recording, make_tenant, make_user
+from tests.faults.test_killed_worker import database_url
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def var(tmp_path, settings):
+    settings.VAR = tmp_path
+    return tmp_path
+
+
+def asked(user=None, query="", **choice):
+    return exporting.ask(
+        user=user or make_user(Role.SUPERVISOR), criteria=Criteria.parse(query), choice=Choice(**choice)
+    )
+
+
+def made(*args, **more):
+    export = asked(*args, **more)
+    exporting.make(export_id=export.pk)
+    export.refresh_from_db()
+    return export
+
+
+def test_the_file_holds_the_search_as_its_owner_sees_it_and_the_trail_tells_of_it():
+    mine, other = make_tenant(), make_tenant()
+    recording, _ = make_recording(mine), make_recording(other)
+    make_recording(mine, saved=True)
+    export = made(make_user(tenants=[mine]), "saved=no", columns=("recording_id",), bom=False)
+    assert gzip.decompress(export.file.read_bytes()) == b"recording_id\n%d\n" % recording.pk
+    assert (export.state, export.rows, export.tenants) == ("ready", 1, [mine.pk])
+    assert export.sha256 == hashlib.sha256(export.file.read_bytes()).hexdigest()
+    assert export.size == export.file.stat().st_size and export.file.stat().st_mode & 0o77 == 0
+    told = AuditEntry.objects.get(action="made an export")
+    assert told.object == "saved=no" and told.detail["rows"] == 1
+    exporting.make(export_id=export.pk)  # a doubled message
+    assert AuditEntry.objects.filter(action="made an export").count() == 1
+
+
+def test_a_killed_worker_leaves_no_file_and_the_export_is_taken_up_again(var):
+    make_recording(make_tenant())
+    export = asked()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE recordings_copy IN ACCESS EXCLUSIVE MODE")  # so it cannot end
+        env = {**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_VAR": str(var)}
+        code = f"from recordings.tasks import export_work; export_work({export.pk})"
+        worker = subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "-c", code], env=env, cwd=Path(__file__).parents[2]
+        )
+        until = time.monotonic() + 30
+        while not list(exports_folder().glob("*.part")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+    assert exporting.forgotten() == [], "nobody knows yet that it is dead"
+    Export.objects.update(beat_at=F("beat_at") - timedelta(minutes=3))
+    assert exporting.forgotten() == [export.pk]
+    exporting.make(export_id=export.pk)
+    export.refresh_from_db()
+    assert (export.state, export.tries, export.rows) == ("ready", 2, 1)
+    assert list(exports_folder().iterdir()) == [export.file]
+
+
+def test_an_export_that_is_removed_while_it_is_made_ends_with_nothing_left():
+    make_recording(make_tenant())
+    export = asked()
+
+    def work():
+        exporting.make(export_id=export.pk)
+        connections.close_all()
+
+    with psycopg.connect(database_url()) as elsewhere:
+        elsewhere.execute("LOCK TABLE recordings_copy IN ACCESS EXCLUSIVE MODE")  # so it cannot end
+        worker = threading.Thread(target=work)
+        worker.start()
+        until = time.monotonic() + 10
+        while not list(exports_folder().glob("*.part")):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        exporting.remove(export=export, actor="x")
+        worker.join(5)
+        assert not worker.is_alive(), "it goes on although nobody wants it"
+        elsewhere.rollback()
+    assert not list(exports_folder().iterdir()) and not Export.objects.exists()
+    assert not AuditEntry.objects.filter(action="export broken off").exists()
+
+
+def test_who_may_not_export_any_more_gets_a_sentence():
+    user = make_user(Role.SUPERVISOR)
+    export = asked(user)
+    user.groups.clear()
+    exporting.make(export_id=export.pk)
+    export.refresh_from_db()
+    assert export.state == "failed" and "may not export" in export.problem
+    assert not list(exports_folder().iterdir())
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(monkeypatch):
+    make_recording(make_tenant())
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    export = made()
+    assert export.state == "failed" and "No space left" in export.problem
+    assert not list(exports_folder().iterdir())
+
+
+def test_expired_files_are_swept_and_others_stay():
+    old, new = made(), made()
+    Export.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    (exports_folder() / "99-1.csv.part").write_bytes(b"left behind")
+    clear_leftovers()
+    old.refresh_from_db()
+    assert old.state == "expired" and list(exports_folder().iterdir()) == [new.file]
+
+
+def test_its_owner_and_admins_fetch_it_nobody_else(client):
+    tenant = make_tenant()
+    make_recording(tenant)
+    owner = make_user(Role.SUPERVISOR)
+    export = made(owner)
+    where = f"/exports/{export.pk}/file"
+    for user, status in (
+        (owner, 200), (make_user(Role.ADMIN), 200), (make_user(Role.COMPLIANCE), 404), (make_user(Role.ADMIN, tenants=[tenant]), 404),
+    ):  # fmt: skip
+        client.force_login(user)
+        answer = client.get(where)
+        assert answer.status_code == status, user
+        if status == 200:
+            assert gzip.decompress(b"".join(answer.streaming_content)).count(b"\n") == 2
+    assert AuditEntry.objects.filter(action="fetched an export").count() == 2
+    owner.all_tenants = False
+    owner.save()
+    client.force_login(owner)
+    assert client.get(where).status_code == 404, "it holds tenants that its owner may not see any more"
+
+
+def test_it_is_asked_for_on_the_page_told_in_the_menu_and_removed(client):
+    user = make_user(Role.SUPERVISOR)
+    client.force_login(user)
+    answer = client.post("/recordings/export/?saved=no", {"form": "job", "columns": ["tenant"]})
+    assert answer["Location"] == "/exports/"
+    export = Export.objects.get()
+    page = client.get("/exports/").content.decode()
+    assert "Waiting" in page and "every 2s" in page
+    exporting.make(export_id=export.pk)
+    assert "1 new" in client.get("/").content.decode()
+    page = client.get("/exports/").content.decode()
+    assert "Ready" in page and f"/exports/{export.pk}/file" in page and "every 2s" not in page
+    assert "1 new" not in client.get("/").content.decode()
+    client.post(f"/exports/{export.pk}/remove/")
+    assert not Export.objects.exists() and not list(exports_folder().iterdir())
