@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("catalog", "transfer")
+NAMES = ("catalog", "transfer", "queue")
 
 
 def main() -> int:

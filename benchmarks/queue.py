@@ -1,0 +1,44 @@
+"""A long queue: 100,000 transfers are queued, claimed and written, and the run's page is asked for meanwhile.
+
+No file moves: what is measured is PostgreSQL and Django, at several depths of the queue. Claiming should stay under 20 ms
+for a batch, and the whole response of the page under 150 ms, however long the queue is.
+"""
+
+import argparse
+import sys
+
+from benchmarks.orders import Process
+
+
+def main(options: list[str]) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="./portal bench queue", description=__doc__)
+    parser.add_argument("--files", type=int, default=100_000)
+    wanted = parser.parse_args(options)
+    with Process("benchmarks.queuer") as queuer:
+        began = queuer.ask("queue", files=wanted.files)
+        print(
+            f"{wanted.files:,} transfers queued in {began['seconds']:.2f} s ({wanted.files / began['seconds']:,.0f}/s)\n"
+        )
+        print(
+            f"{'verified so far':>16}{'claim of 200':>24}{'group of 200 written':>24}{'run page':>20}{'its live part':>20}"
+        )
+        print(
+            f"{'':16}{'ms p50':>14}{'p95':>10}{'ms p50':>14}{'p95':>10}{'ms p50':>10}{'p95':>10}{'ms p50':>10}{'p95':>10}"
+        )
+        while True:
+            told = queuer.ask("work", batches=25)
+            if not told["claim"]:
+                return 0
+            figures = (*told["claim"], *told["write"], *told["page"], *told["live"])
+            widths = (14, 10, 14, 10, 10, 10, 10, 10)
+            row = "".join(f"{figure:{width}.1f}" for figure, width in zip(figures, widths, strict=True))
+            print(f"{told['verified']:16,}{row}", flush=True)
+            if told["verified"] < wanted.files // 2:
+                queuer.ask("skip", until=wanted.files // 2)
+            elif told["verified"] < wanted.files * 9 // 10:
+                queuer.ask("skip", until=wanted.files * 9 // 10)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
