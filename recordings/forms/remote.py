@@ -123,13 +123,13 @@ class RemoteForm(ArchiveForm):
         bucket, prefix = at["bucket"], at["prefix"]
         blamed = "prefix" if "prefix" in self.fields else "endpoint"
         for tenant in Tenant.objects.filter(bucket=bucket):
-            if _meet(prefix, tenant.prefix):
+            if meet(prefix, tenant.prefix):
                 self.add_error(
                     blamed, f"This is where SEA is read for {tenant}. Copies belong in a bucket of your own."
                 )
         others = Archive.objects.filter(kind=self.kind, endpoint=at["endpoint"], bucket=bucket)
         for other in others.exclude(pk=self.instance.pk):
-            if _meet(prefix, other.prefix):
+            if meet(prefix, other.prefix):
                 self.add_error(
                     blamed,
                     f"The archive {other} is at {other.where}. Choose a folder that is not in it nor around it.",
@@ -157,5 +157,6 @@ class RemoteForm(ArchiveForm):
         return super().prove()
 
 
-def _meet(one: str, other: str) -> bool:
+def meet(one: str, other: str) -> bool:
+    """Tell whether one folder of a bucket lies in the other, or is it."""
     return one.startswith(other) or other.startswith(one)

@@ -7,7 +7,8 @@ from zoneinfo import available_timezones
 from django import forms
 from django.conf import settings
 
-from recordings.models import Recording, Tenant
+from recordings.forms.remote import meet
+from recordings.models import Archive, Recording, Tenant
 from recordings.sea.location import Location, LocationError, parse_location
 from recordings.stores.base import StoreError, Unreachable
 from recordings.stores.endpoint import check_endpoint
@@ -140,6 +141,12 @@ class TenantForm(forms.ModelForm):
         same = Tenant.objects.filter(endpoint=place.endpoint, bucket=place.bucket, prefix=place.prefix)
         if same.exclude(pk=mine.pk).exists():
             self.add_error("location", "This SEA folder is connected already.")
+        # What is read as SEA may be released, which deletes it: never where copies are kept.
+        for archive in Archive.objects.filter(bucket=place.bucket):
+            if meet(place.prefix, archive.prefix):
+                self.add_error(
+                    "location", f"This is where copies are kept in the archive {archive}, and not SEA."
+                )
         moved = (place.bucket, place.prefix) != (self.before["bucket"], self.before["prefix"])
         if mine.pk and moved and Recording.objects.filter(tenant=mine.pk).exists():
             self.add_error(

@@ -12,7 +12,7 @@ from redis import Redis
 
 from recordings.catalog.scan import scan
 from recordings.forms.tenant import TenantForm
-from recordings.models import AuditEntry, Recording, Role, Scan, Tenant
+from recordings.models import Archive, AuditEntry, Recording, Role, Scan, Tenant
 from recordings.stores.s3 import regional
 from recordings.trail import Action
 from seaportal.celery import app
@@ -296,3 +296,13 @@ def test_a_region_cannot_lead_to_another_host(client, admin, region):
     assert response.status_code == 422 and "A region looks like us-east-1" in page(response)
     assert not Tenant.objects.exists()
     assert regional("https://s3.amazonaws.com", region) == "https://s3.amazonaws.com"
+
+
+@pytest.mark.parametrize("prefix", ["", "recordings/", "recordings/old/"])
+def test_where_copies_are_kept_is_never_taken_for_sea(client, admin, rclone_s3, prefix):
+    Archive.objects.create(
+        name="Vault", kind="s3", endpoint="https://elsewhere", bucket=rclone_s3.bucket, prefix=prefix
+    )
+    said = page(client.post(reverse("tenant_new"), typed(rclone_s3), follow=True))
+    assert "This is where copies are kept in the archive Vault" in said
+    assert not Tenant.objects.exists()
