@@ -31,7 +31,8 @@ STATES = {
 }
 FILES_OR_ARCHIVES = {
     errors.NoSuchObject, errors.Changed, errors.ShortRead, errors.RangeRefused, errors.BadPath, errors.AlreadyThere,
-    errors.StoreFull, errors.NotWritable,
+    errors.StoreFull, errors.NotWritable, errors.DamagedOnTheWay, errors.ArchiveRefuses, errors.ArchiveKeyRejected,
+    errors.ArchiveSecretRejected, errors.NoSuchArchiveBucket, errors.ArchiveChanged,
 }  # fmt: skip
 
 
