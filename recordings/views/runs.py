@@ -1,5 +1,7 @@
 """One run: how far it is, what failed and why, its manifest, and what people do with it."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -25,31 +27,18 @@ STATE = Transfer.State
 @require_safe
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one run: how far it is, what failed and why, who started it."""
-    one = _run(request, pk)
-    reason = request.GET.get("reason", "")
-    failed = runs.failures(one)
-    groups = (
-        failed.order_by().values("reason_code").annotate(number=Count("pk"), first=Min("expires_at"), said=Min("reason"))
-    )  # fmt: skip
-    rows = failed.filter(reason_code=reason) if reason else failed
-    page = {
-        "live": live(one),
-        "groups": [{**group, "said": _plain(group["said"])} for group in groups.order_by("first")],
-        "failures": rows[:FAILURES],
-        "reason": reason,
-        "chips": chips(one.query, request.user),  # type: ignore[arg-type]
-        "retryable": failed.filter(state=STATE.FAILED, recording__presence="in_sea").count(),
-        "may_export": may(request.user, May.EXPORT),
-        **rights(request),
-    }
-    return render(request, "transfers/run.html", page)
+    return render(request, "transfers/run.html", _page(request, _run(request, pk)))
 
 
 @allow(May.SEE)
 @require_safe
 def run_live(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show how far a run is: fetched every 2 seconds until it ends."""
-    return render(request, "transfers/_live.html", {"live": live(_run(request, pk))})
+    """Show how far a run is: fetched every 2 seconds until it ends; then with all that its end changes on the page."""
+    one = _run(request, pk)
+    told = live(one)
+    if told.done.finished:
+        return render(request, "transfers/_ended.html", _page(request, one))
+    return render(request, "transfers/_live.html", {"live": told})
 
 
 @allow(May.EXPORT)
@@ -126,6 +115,26 @@ def _run(request: HttpRequest, pk: int) -> Run:
     return get_object_or_404(
         Run.objects.for_user(request.user).select_related("job").prefetch_related("lanes__archive"), pk=pk
     )  # type: ignore[arg-type]
+
+
+def _page(request: HttpRequest, one: Run) -> dict[str, Any]:
+    """Collect what the page of a run shows."""
+    reason = request.GET.get("reason", "")
+    failed = runs.failures(one)
+    groups = (
+        failed.order_by().values("reason_code").annotate(number=Count("pk"), first=Min("expires_at"), said=Min("reason"))
+    )  # fmt: skip
+    rows = failed.filter(reason_code=reason) if reason else failed
+    return {
+        "live": live(one),
+        "groups": [{**group, "said": _plain(group["said"])} for group in groups.order_by("first")],
+        "failures": rows[:FAILURES],
+        "reason": reason,
+        "chips": chips(one.query, request.user),  # type: ignore[arg-type]
+        "retryable": failed.filter(state=STATE.FAILED, recording__presence="in_sea").count(),
+        "may_export": may(request.user, May.EXPORT),
+        **rights(request),
+    }
 
 
 def _plain(reason: str) -> str:

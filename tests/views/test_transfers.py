@@ -339,3 +339,15 @@ def test_a_manifest_is_streamed_and_who_took_it_is_kept(client, saver, archive):
         assert b"queued" in b"".join(response.streaming_content)
     kept = AuditEntry.objects.filter(action=Action.EXPORTED)
     assert {(one.actor, one.object) for one in kept} == {(saver.email, f"manifest of run {run.pk}")}
+
+
+def test_the_last_answer_of_a_run_brings_all_that_its_end_changes(client, saver, archive):
+    run = start(archive, make_recording(make_tenant()))
+    assert "hx-swap-oob" not in page(client.get(reverse("run_live", args=[run.pk])))
+    settle(run, "failed", reason="The disk is full.", reason_code="store_full")
+    ended = page(client.get(reverse("run_live", args=[run.pk])))
+    for part in ("run-actions", "run-manifest", "run-outcome"):
+        assert f'id="{part}" hx-swap-oob="true"' in ended
+    assert "Pause" not in ended and "The disk is full." in ended and "Retry" in ended
+    whole = page(client.get(reverse("run", args=[run.pk])))
+    assert "hx-swap-oob" not in whole and whole.count('id="run-outcome"') == 1
