@@ -4,6 +4,8 @@ from django.urls import path
 
 from recordings.views import (
     alerts,
+    api,
+    api_tokens,
     archives,
     audit,
     contact,
@@ -122,6 +124,11 @@ urlpatterns = [
     path("archives/<int:pk>/test/", archives.archive_test, name="archive_test"),
     path("archives/<int:pk>/reread/", rereads.archive_reread, name="archive_reread"),
     path("archives/<int:pk>/reread/now/", rereads.reread_now, name="reread_now"),
+    path("api/", api.docs, name="api_docs"),
+    path("api/v1/openapi.json", api.openapi, name="api_openapi"),
+    path("api/tokens/", api_tokens.tokens, name="api_tokens"),
+    path("api/tokens/<int:pk>/revoke/", api_tokens.token_revoke, name="api_token_revoke"),
+    *api.patterns(),
     path("people/", people.people, name="people"),
     path("people/add/", people.person_new, name="person_new"),
     path("people/<int:pk>/", people.person_edit, name="person_edit"),

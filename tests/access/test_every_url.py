@@ -14,7 +14,18 @@ from django.utils import timezone
 
 from recordings.access import May
 from recordings.access.gate import MARK, PUBLIC
-from recordings.models import Alert, Export, Hold, Kind, MetadataImport, Presence, Role, Run, Transfer
+from recordings.models import (
+    Alert,
+    ApiToken,
+    Export,
+    Hold,
+    Kind,
+    MetadataImport,
+    Presence,
+    Role,
+    Run,
+    Transfer,
+)
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
 from recordings.trail.alerts import raise_alert
@@ -121,6 +132,14 @@ WHO_MAY = {
     "archive_test": ADMINS,
     "archive_reread": ADMINS,
     "reread_now": ADMINS,
+    "api_docs": EVERYBODY,
+    "api_openapi": EVERYBODY,
+    "api_tokens": EVERYBODY,
+    "api_token_revoke": EVERYBODY,
+    "api_recordings": OPEN,  # to the gate; a token says who asks
+    "api_contact": OPEN,
+    "api_lookup": OPEN,
+    "api_unknown": OPEN,
     "people": ADMINS,
     "person_new": ADMINS,
     "person_edit": ADMINS,
@@ -129,7 +148,7 @@ WHO_MAY = {
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
-    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "exports", "exports_live", "transfers",
+    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "exports", "exports_live", "api_docs", "api_openapi", "api_tokens", "transfers",
     "run", "run_live", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
@@ -143,6 +162,7 @@ METADATA = (
 )  # fmt: skip
 # Lists that belong to one person: whoever else may look up lists finds nothing there.
 OWN = ("look_up_answer", "look_up_again", "look_up_forget", "look_up_csv")
+OWN = (*OWN, "api_token_revoke")
 FILES = ("export_file", "export_remove")  # the same, but for admins, who see everybody's
 REFUSED = 403
 
@@ -206,9 +226,11 @@ def house(db, tmp_path, settings):
         Export.objects.create(by=make_user(Role.SUPERVISOR, tenants=[make_tenant()])),
     )
     ids |= dict.fromkeys(OWN, ask(read_text("12345678903"), user=admin))
+    ids["api_token_revoke"] = ApiToken.make(user=admin, name="x", role=Role.ADMIN)[0]
     ids |= dict.fromkeys(("archive_edit", "archive_test", "archive_reread", "reread_now"), archive)
     return {name: {"pk": thing.pk} for name, thing in ids.items()} | {
-        "contact": {"contact_id": recording.contact_id}
+        "contact": {"contact_id": recording.contact_id},
+        "api_contact": {"contact_id": recording.contact_id},
     }
 
 

@@ -48,6 +48,8 @@ PAGES = {
     "a contact": lambda: reverse("contact", args=[Recording.objects.order_by("id").first().contact_id]),
     "export": lambda: reverse("export_new") + "?saved=no",
     "exports": lambda: reverse("exports"),
+    "API": lambda: reverse("api_docs"),
+    "API tokens": lambda: reverse("api_tokens"),
     "look-up": lambda: reverse("look_up"),
     "a list looked up": lambda: reverse("look_up_answer", args=[Lookup.objects.first().pk]),
     "what of a list was malformed": lambda: (
