@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("catalog", "transfer", "queue")
+NAMES = ("catalog", "transfer", "queue", "export")
 
 
 def main() -> int:
