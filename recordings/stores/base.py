@@ -176,8 +176,11 @@ class Store(ABC):
 class WritableStore(Store):
     """Keep copies too: what an archive is. Copies are added and never replaced."""
 
-    def digest(self, path: str) -> tuple[int, str]:
-        """Read a file through a new handle and return its size in bytes and its SHA-256 (lower-case hex)."""
+    def digest(self, path: str, *, etag: str = "") -> tuple[int, str]:
+        """Read a file through a new handle and return its size in bytes and its SHA-256 (lower-case hex).
+
+        The ETag that it had when it was written is a hint for stores that read one known version faster.
+        """
         sha, size = sha256(), 0
         with self.read(path) as stream:
             for chunk in stream.chunks():

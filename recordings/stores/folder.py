@@ -147,7 +147,7 @@ class FolderStore(WritableStore):
                 if came:
                     return
 
-    def digest(self, path: str) -> tuple[int, str]:
+    def digest(self, path: str, *, etag: str = "") -> tuple[int, str]:
         """Read a file through a new handle (see WritableStore.digest), into one buffer that stays in the processor's cache."""
         fd, _ = self._open(path, None)
         digest, size, buffer = sha256(), 0, bytearray(CHUNK)

@@ -140,7 +140,7 @@ def _write(incoming: Incoming, target: WritableStore, path: str) -> Stored:
     if written.sha256 is None:
         raise CopyDiffers
     try:
-        read_back(target, path, size=order.size, sha256=written.sha256)
+        read_back(target, path, size=order.size, sha256=written.sha256, etag=written.etag)
     except StoreError:
         target.set_aside(path, token=order.token)
         raise

@@ -17,9 +17,9 @@ class CopyDiffers(StoreError):
     is_files_fault = True
 
 
-def read_back(store: WritableStore, path: str, *, size: int, sha256: str) -> None:
+def read_back(store: WritableStore, path: str, *, size: int, sha256: str, etag: str = "") -> None:
     """Raise CopyDiffers unless the archive's bytes are exactly those expected."""
-    if store.digest(path) != (size, sha256):
+    if store.digest(path, etag=etag) != (size, sha256):
         raise CopyDiffers
 
 

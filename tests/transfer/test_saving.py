@@ -120,7 +120,7 @@ class FlippingStore(FolderStore):
         stream.chunks = flipped
         return stream
 
-    def digest(self, path):
+    def digest(self, path, *, etag=""):
         return WritableStore.digest(self, path)
 
 
