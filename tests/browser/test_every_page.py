@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from recordings.models import (
     Archive,
@@ -181,11 +182,11 @@ def test_the_door_and_the_first_steps(visit, live_server, settings, watch, look)
         page.goto(path)
         assert not serious(page), f"{path}, {look}"
     page = visit(Role.ADMIN, **LOOKS[look])
-    assert page.get_by_role("heading", name="Nothing is connected yet").is_visible()
+    expect(page.get_by_role("heading", name="Nothing is connected yet")).to_be_visible()
     assert not serious(page)
     watch.allow("404")
     page.goto("/nothing-here/")
-    assert page.get_by_role("heading", name="There is nothing here").is_visible()
+    expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
 
 
 def test_open_filters_menus_and_messages(visit, house):
@@ -198,7 +199,7 @@ def test_open_filters_menus_and_messages(visit, house):
     assert page.locator("details[open]").count() == 1
     page.get_by_label("Contact IDs or file names").fill(" ".join(str(30_000_000_000 + n) for n in range(900)))
     page.get_by_role("button", name="Find them").click()
-    assert page.get_by_text("of the 900 that you pasted").is_visible()
+    expect(page.get_by_text("of the 900 that you pasted")).to_be_visible()
     assert not serious(page)
     assert Run.objects.count() == 0
 

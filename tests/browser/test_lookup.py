@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from recordings.models import AuditEntry, Media, Presence, Recording, Role
 from tests.browser.test_every_page import LOOKS, serious
@@ -47,7 +48,7 @@ def test_a_list_is_pasted_read_exported_and_leads_to_a_contact(visit, pieces, sc
     page.get_by_label("Contact IDs or file names").fill(LIST)
     page.get_by_role("button", name="Look them up").press("Enter")
     page.wait_for_url("**/look-up/*/")
-    assert page.get_by_role("heading", name="2 found").is_visible()
+    expect(page.get_by_role("heading", name="2 found")).to_be_visible()
     for answer, entry in (
         ("Partly", "556"),
         ("Missing", "77777"),
@@ -55,17 +56,17 @@ def test_a_list_is_pasted_read_exported_and_leads_to_a_contact(visit, pieces, sc
         ("Malformed", "nonsense"),
     ):
         page.get_by_role("navigation", name="Answers").get_by_role("link", name=answer).press("Enter")
-        assert page.get_by_role("rowheader", name=entry).is_visible(), answer
+        expect(page.get_by_role("rowheader", name=entry), answer).to_be_visible()
     page.get_by_role("navigation", name="Answers").get_by_role("link", name="Found").click()
     with page.expect_download() as export:
         page.get_by_role("link", name="Export 2").click()
     assert b"10000000004,found" in export.value.path().read_bytes()
     page.get_by_role("link", name="These in the search").click()
-    assert page.get_by_role("link", name="10000000004").first.is_visible()
+    expect(page.get_by_role("link", name="10000000004").first).to_be_visible()
     page.go_back()
     page.get_by_role("link", name="10000000002", exact=True).click()
-    assert page.get_by_role("heading", name="Contact 10000000002").is_visible()
-    assert page.locator("p", has_text="Recordings of one kind overlap for 2 min 18 s").is_visible()
+    expect(page.get_by_role("heading", name="Contact 10000000002")).to_be_visible()
+    expect(page.locator("p", has_text="Recordings of one kind overlap for 2 min 18 s")).to_be_visible()
     page.get_by_role("link", name="Play the first").click()
     assert page.url.endswith("?q=10000000002&sort=oldest")
 
@@ -75,14 +76,14 @@ def test_a_file_is_chosen_and_a_slip_is_said_beside_it(visit, pieces, watch, tmp
     page = visit(Role.COMPLIANCE, script=False)
     page.goto("/look-up/")
     page.get_by_role("button", name="Look them up").click()
-    assert page.get_by_text("Paste contact IDs or file names, or choose a file").is_visible()
+    expect(page.get_by_text("Paste contact IDs or file names, or choose a file")).to_be_visible()
     (tmp_path / "by friday.csv").write_text("Agent,Contact ID\nAnn,10000000002\nBob,555\n")
     page.get_by_label("Or a file").set_input_files(tmp_path / "by friday.csv")
     page.get_by_role("button", name="Look them up").click()
-    assert page.get_by_role("heading", name="by friday.csv").is_visible()
-    assert page.get_by_text("looked up in column 2, “Contact ID”").is_visible()
+    expect(page.get_by_role("heading", name="by friday.csv")).to_be_visible()
+    expect(page.get_by_text("looked up in column 2, “Contact ID”")).to_be_visible()
     page.get_by_role("button", name="Remove the list").click()
-    assert page.get_by_text("The list was removed.").is_visible()
+    expect(page.get_by_text("The list was removed.")).to_be_visible()
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -91,14 +92,14 @@ def test_a_contact_of_many_pieces_and_an_unknown_one(visit, pieces, watch, look)
     page.goto("/contacts/10000000002/")
     page.reload()
     assert AuditEntry.objects.filter(action="opened a contact").count() == 1
-    assert page.get_by_text("opened this contact").is_visible()
+    expect(page.get_by_text("opened this contact")).to_be_visible()
     for path in ("/contacts/10000000002/", "/contacts/404/"):
         if "404" in path:
             watch.allow("404")
         page.goto(path)
         assert not serious(page), f"{path}, {look}"
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], path
-    assert page.get_by_role("heading", name="No recording of contact 404").is_visible()
+    expect(page.get_by_role("heading", name="No recording of contact 404")).to_be_visible()
 
 
 def test_on_a_phone_the_look_up_stands_behind_more(visit, pieces):
@@ -106,4 +107,4 @@ def test_on_a_phone_the_look_up_stands_behind_more(visit, pieces):
     assert page.locator("nav[aria-label=Work] > a:visible").count() == 4
     page.locator("summary", has_text="More").click()
     page.get_by_role("link", name="Look up IDs").click()
-    assert page.get_by_role("heading", name="Look up IDs").is_visible()
+    expect(page.get_by_role("heading", name="Look up IDs")).to_be_visible()

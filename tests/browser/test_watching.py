@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from recordings.models import Alert, Kind, NameReading, Presence, Recording, Role
 from recordings.trail.alerts import acknowledge, raise_alert
@@ -60,10 +61,10 @@ def test_losses_are_acknowledged_and_the_warning_ends(visit, trouble, script):
     page.get_by_label("Select 20000000000").check()
     page.get_by_label("What happened, and what was done about it").fill("The folder was emptied by mistake.")
     page.get_by_role("button", name="Acknowledge the ticked ones").click()
-    assert page.get_by_text("1 loss acknowledged.").is_visible()
+    expect(page.get_by_text("1 loss acknowledged.")).to_be_visible()
     page.get_by_label("What happened, and what was done about it").fill("All of them the same.")
     page.get_by_role("button", name="Acknowledge all 59").click()
-    assert page.get_by_text("59 losses acknowledged.").is_visible()
+    expect(page.get_by_text("59 losses acknowledged.")).to_be_visible()
     assert not Recording.objects.lost().unacknowledged().exists()
     assert page.locator(".risk").get_attribute("data-level") != "lost"
 
@@ -73,13 +74,13 @@ def test_an_alert_is_acknowledged_in_place(visit, trouble):
     page.goto("/alerts/")
     page.get_by_label("Note to EMEA-1: 30 recordings").fill("Restored from the tape.")
     page.get_by_role("button", name="Acknowledge EMEA-1: 30 recordings").click()
-    assert page.get_by_text("Restored from the tape.").is_visible()
+    expect(page.get_by_text("Restored from the tape.")).to_be_visible()
 
 
 def test_how_parsing_again_stands_is_fetched_until_it_ends(visit, trouble):
     page = visit(Role.ADMIN)
     page.goto("/unparsed/")
-    assert page.get_by_text("12,000 so far").is_visible()
+    expect(page.get_by_text("12,000 so far")).to_be_visible()
     NameReading.objects.update(finished_at=timezone.now(), read=14_000)
     page.get_by_text("14,000 names read again").wait_for()
     assert page.locator("#readings[hx-trigger]").count() == 0
