@@ -30,9 +30,8 @@ GROUP = 200  # outcomes written in one transaction, at most
 GROUP_WAIT = 0.4  # seconds that an outcome waits for others to be written with
 CLAIM = 200  # files claimed at once, at least: they wait in hand, with a lease
 BREATH = 5  # seconds until a file is tried again whose server asked to slow down; others may go meanwhile
-PATIENT_CLAIMS = (
-    20  # of one file, each a breath apart, before its own server is asked whether it slows others down too
-)
+# Claims of one file, each a breath apart, before its own server is asked whether it slows others down too.
+PATIENT_CLAIMS = 20
 FIRST_PACE = 8  # files in flight to begin with
 
 
@@ -78,9 +77,8 @@ def save_waiting(*, owner: str, seconds: float = 60.0, more: Callable[[], None] 
 
     Calls `more` once, when there is more than this worker has in hand. Returns with nothing left claimed.
     """
-    with (
-        connection.cursor() as cursor
-    ):  # a worker that is stopped while it writes must not hold its rows for ever
+    # A worker that is stopped while it writes must not hold its rows for ever.
+    with connection.cursor() as cursor:
         cursor.execute("SET idle_in_transaction_session_timeout = %s", [f"{settings.LEASE_SECONDS}s"])
     with ThreadPoolExecutor(settings.TRANSFER_THREADS, thread_name_prefix="save") as pool:
         return _Saver(owner=owner, until=monotonic() + seconds, more=more, pool=pool).run()
