@@ -20,7 +20,13 @@ class Media(models.Model):
 
     class Meta:
         verbose_name_plural = "media"
-        indexes = [models.Index("recording", name="media_problem", condition=~models.Q(problem=""))]
+        indexes = [
+            models.Index("recording", name="media_problem", condition=~models.Q(problem="")),
+            # Lists by length, and what is longer or shorter than asked.
+            models.Index(
+                "duration", "recording", name="media_duration", condition=models.Q(duration__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return (

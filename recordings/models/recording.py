@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.contrib.postgres.indexes import OpClass
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models.functions import Coalesce, Now
 
@@ -135,6 +135,19 @@ class Recording(models.Model):
                 name="recording_contact",
                 condition=~models.Q(contact_id=""),
             ),
+            # Part of a contact ID, from its middle too.
+            GinIndex(
+                OpClass("contact_id", "gin_trgm_ops"),
+                name="recording_contact_part",
+                condition=~models.Q(contact_id=""),
+            ),
+            # The beginning of an item ID, from part of a file name.
+            models.Index(
+                OpClass("item_id", "text_pattern_ops"), name="recording_item", condition=~models.Q(item_id="")
+            ),
+            # Lists by arrival, and by expiry of what is not only in SEA; lists by size.
+            models.Index("arrived_at", "id", name="recording_arrived"),
+            models.Index("size", "id", name="recording_size"),
             # A key that comes back, and rows that the last complete scan did not list.
             models.Index("tenant", "key", name="recording_gone_key", condition=~models.Q(presence="in_sea")),
             models.Index("tenant", name="recording_missed", condition=models.Q(missed_scans__gt=0)),

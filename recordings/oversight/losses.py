@@ -17,7 +17,7 @@ from recordings import trail
 from recordings.models import Kind, LossNote, Recording, Tenant, User
 from recordings.models.cells import Iso, Plain
 from recordings.models.recording import RecordingQuerySet
-from recordings.search.results import beyond, read_cursor, write_cursor
+from recordings.search.order import ORDERS, read_cursor, write_cursor
 from recordings.trail.alerts import resolve
 
 PAGE = 50
@@ -109,11 +109,12 @@ def told() -> dict[str, RawSQL]:
 
 def page(lost: RecordingQuerySet, *, after: str = "") -> Page:
     """Return one page in one statement. A cursor that cannot be read starts at the beginning."""
-    if start := read_cursor(after):
-        lost = lost.filter(beyond("gone_at", start, larger=False))
+    order = ORDERS["gone"]
+    if start := read_cursor(after, order):
+        lost = lost.filter(order.beyond(start))
     ordered = lost.select_related("tenant", "loss__by").annotate(**told()).order_by("-gone_at", "-id")
     rows = list(ordered[: PAGE + 1])
-    return Page(rows[:PAGE], write_cursor(rows[PAGE - 1], "gone_at") if len(rows) > PAGE else None)
+    return Page(rows[:PAGE], write_cursor(order.place(rows[PAGE - 1])) if len(rows) > PAGE else None)
 
 
 def csv_columns() -> Mapping[str, Any]:

@@ -38,6 +38,13 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def length(seconds: float) -> str:
+    """Say how long something plays: 9:28 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def span(seconds: float, *, parts: int = 2) -> str:
     """Return a length of time in words: 9 h 4 min, 3 days, 2 min 43 s."""
     if 0 < seconds < 1:

@@ -26,9 +26,6 @@ WORDS = {
 }
 MOST_LINES = 20  # shown of one contact
 MOST_TERMS = 1000  # named one by one in a statement; of more, PostgreSQL need not know which
-_WORD = re.compile(
-    rf'(?<!\S)({"|".join(WORDS)}|skills):(?:["“”„]([^"“”„]+)["“”]?|([^\s"“”„]\S*))(?=\s|$)', re.IGNORECASE
-)
 _FILE = re.compile(r"[\d_/.]")
 _SIGNS = re.compile(r"[^0-9a-z]")
 
@@ -64,15 +61,6 @@ class _OfRecording(Func):
         for name, column in columns.items():
             sql = sql.replace(f"{{{name}}}", column)
         return sql, list(self.given)
-
-
-def split(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Return the search box without its words such as agent:Ann or team:"Back office", and those words."""
-    found = tuple(
-        (one[1].lower().replace("skills", "skill"), (one[2] or one[3]).strip())
-        for one in _WORD.finditer(text)
-    )
-    return " ".join(_WORD.sub(" ", text).split()) if found else text, tuple(pair for pair in found if pair[1])
 
 
 def condition(calls: Sequence[tuple[str, str]]) -> Q:

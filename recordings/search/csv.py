@@ -13,7 +13,7 @@ from recordings.models import Copy
 from recordings.models.cells import BOM, Iso, Plain, Tally, copied
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.calls import WORDS, cells
-from recordings.search.results import ORDER
+from recordings.search.order import ORDERS
 
 CALL = "call"  # stands for a column per word
 
@@ -77,15 +77,13 @@ def select(
     more: Mapping[str, Any] | None = None,
 ) -> tuple[str, tuple[Any, ...], list[str]]:
     """Return the one statement that makes the rows, its parameters, and the headings."""
-    column, descending = ORDER[sort]
-    sign = "-" if descending else ""
     headings = chosen(columns)
     known = _expressions()
     # A field of the table may be called like a heading, which Django forbids: inside, each has a name of its own.
     inner = {heading: CALL if heading in WORDS else f"c_{heading}" for heading in headings}
     wanted = {inner[name]: known[CALL if name in WORDS else name] for name in headings} | dict(more or {})
     rows: QuerySet[Any, Any] = (
-        recordings.order_by(f"{sign}{column}", f"{sign}id").annotate(**wanted).values_list(*wanted)
+        recordings.order_by(*ORDERS[sort].terms()).annotate(**wanted).values_list(*wanted)
     )
     statement, params = rows.query.sql_with_params()
     # What is told of the call is looked up once per recording, and becomes a cell for each word only here.

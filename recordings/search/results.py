@@ -1,23 +1,17 @@
-"""Pages of answers. Paging is by key (time and id), so page one thousand costs what page one does."""
+"""Pages of answers. Paging is by key (a value and an id), so page one thousand costs what page one does."""
 
-import base64
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Subquery
 
-from recordings.models import Recording, Transfer, User
+from recordings.models import Presence, Recording, Transfer, User
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.criteria import VIEWS, Criteria
+from recordings.search.order import ORDERS, Order, Place, read_cursor, write_cursor
 
 PAGE_SIZE = 50
 COUNT_LIMIT = 10_000
-# The order of each sort: the column, and whether the largest value comes first.
-ORDER = {"newest": ("sort_at", True), "oldest": ("sort_at", False), "expiry": ("expires_at", False)}
-ORDER["gone"] = ("gone_at", True)  # of the lost page; no search asks for it
 
 
 @dataclass(frozen=True)
@@ -56,17 +50,22 @@ def found(criteria: Criteria, user: User) -> RecordingQuerySet:
     return criteria.apply(Recording.objects.for_user(user))
 
 
+def order_of(criteria: Criteria) -> Order:
+    """Return a search's order. Of what is not only in SEA, expiry is read from the index of arrivals, 30 days earlier (facts F5)."""
+    order = ORDERS[criteria.sort]
+    only_in_sea = criteria.expires is not None or criteria.presence == (Presence.IN_SEA,)
+    if order.column == "expires_at" and not only_in_sea:
+        return replace(order, column="arrived_at")
+    return order
+
+
 def page(criteria: Criteria, *, user: User, after: str = "", before: str = "", size: int = PAGE_SIZE) -> Page:
     """Return one page of a search. A cursor that cannot be read starts at the beginning."""
-    column, descending = ORDER[criteria.sort]
-    start = read_cursor(before) or read_cursor(after)
-    backwards = bool(before) and start is not None
-    recordings = found(criteria, user)
-    if start:
-        recordings = recordings.filter(beyond(column, start, larger=descending == backwards))
-    sign = "-" if descending != backwards else ""
-    ordered = with_work(recordings).select_related("tenant").order_by(f"{sign}{column}", f"{sign}id")
-    rows = list(ordered[: size + 1])
+    order = order_of(criteria)
+    backwards = bool(before) and read_cursor(before, order) is not None
+    start = read_cursor(before if backwards else after, order)
+    recordings = with_work(found(criteria, user)).select_related("tenant", "media_facts")
+    rows = _past(order, recordings, start, size=size + 1, backwards=backwards)
     more, rows = len(rows) > size, rows[:size]
     if backwards:
         rows.reverse()
@@ -75,22 +74,29 @@ def page(criteria: Criteria, *, user: User, after: str = "", before: str = "", s
     at_end = not backwards and not more
     return Page(
         rows=rows,
-        previous=None if at_start or not rows else write_cursor(rows[0], column),
-        next=None if at_end or not rows else write_cursor(rows[-1], column),
+        previous=None if at_start or not rows else write_cursor(order.place(rows[0])),
+        next=None if at_end or not rows else write_cursor(order.place(rows[-1])),
     )
 
 
 def neighbours(criteria: Criteria, *, user: User, recording: Recording) -> tuple[int | None, int | None]:
     """Return the ids before and after a recording in a search's order."""
-    column, descending = ORDER[criteria.sort]
-    here = (getattr(recording, column), recording.pk)
-    ids = found(criteria, user)
-    up, down = (f"{column}", "id"), (f"-{column}", "-id")
-    larger = ids.filter(beyond(column, here, larger=True)).order_by(*up).values_list("id", flat=True).first()
-    smaller = (
-        ids.filter(beyond(column, here, larger=False)).order_by(*down).values_list("id", flat=True).first()
-    )
-    return (larger, smaller) if descending else (smaller, larger)
+    order, ids = order_of(criteria), found(criteria, user).only("pk")
+    here = order.place(recording)
+    before, after = (_past(order, ids, here, size=1, backwards=way) for way in (True, False))
+    return before[0].pk if before else None, after[0].pk if after else None
+
+
+def _past(
+    order: Order, recordings: RecordingQuerySet, start: Place | None, *, size: int, backwards: bool
+) -> list[Recording]:
+    """Return so many rows past a place, nearest first."""
+    rows = list[Recording]()
+    for some in order.walk(recordings, start, backwards=backwards):
+        rows += some[: size - len(rows)]
+        if len(rows) >= size:
+            break
+    return rows
 
 
 def count(recordings: RecordingQuerySet) -> Count:
@@ -130,26 +136,3 @@ def _state(row: Recording, work: str | None) -> str:
     if work in Transfer.OPEN:
         return "saving"
     return "failed" if work == Transfer.State.FAILED else "unsaved"
-
-
-def beyond(column: str, start: tuple[datetime, int], *, larger: bool) -> Q:
-    """Ask for the rows past a place in (column, id) order."""
-    word = "gt" if larger else "lt"
-    value, pk = start
-    return Q(**{f"{column}__{word}e": value}) & (Q(**{f"{column}__{word}": value}) | Q(**{f"id__{word}": pk}))
-
-
-def write_cursor(row: Recording, column: str) -> str:
-    """Return a row's place in (column, id) order, for an address."""
-    place = json.dumps([getattr(row, column).isoformat(), row.pk]).encode()
-    return base64.urlsafe_b64encode(place).decode().rstrip("=")
-
-
-def read_cursor(cursor: str) -> tuple[datetime, int] | None:
-    """Return the place that a cursor names, or None when it cannot be read."""
-    try:
-        place: Any = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        when, pk = datetime.fromisoformat(place[0]), int(place[1])
-        return (when, pk) if when.tzinfo and 0 <= pk < 2**63 else None
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError):
-        return None

@@ -1,5 +1,6 @@
 """Template words, built in everywhere: sizes, times, icons and states as the product writes them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +41,18 @@ def icon(name: str, variant: str = "") -> SafeString:
 def split_words(text: str) -> list[str]:
     """Split a template literal into a list to loop over."""
     return text.split()
+
+
+@register.filter
+def entry(table: Mapping[str, Any], name: str) -> Any:
+    """Return what a table holds under a name, or nothing."""
+    return table.get(name)
+
+
+@register.filter
+def playtime(seconds: float | str | None) -> str:
+    """Say how long a recording lasts, as players do: 9:28."""
+    return "" if seconds in (None, "") else words.length(float(seconds))
 
 
 @register.filter

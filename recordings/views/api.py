@@ -20,7 +20,8 @@ from recordings.search.criteria import Criteria
 from recordings.search.lookup import answering
 from recordings.search.lookup.entries import ListRefused
 from recordings.search.lookup.reading import Cells
-from recordings.search.results import page, read_cursor
+from recordings.search.order import read_cursor
+from recordings.search.results import order_of, page
 from recordings.views.api_access import Problem, Token, person, tell
 from recordings.views.api_shapes import (
     PROBLEMS,
@@ -57,8 +58,11 @@ def recordings(
     for name in ("cursor", "limit"):
         asked.pop(name, None)
     criteria = _understood(asked)
-    if cursor and read_cursor(cursor) is None:
-        raise Problem(400, "The cursor cannot be read. Send `next` of an earlier page as it is, or none.")
+    if cursor and read_cursor(cursor, order_of(criteria)) is None:
+        raise Problem(
+            400,
+            "The cursor cannot be read. Send `next` of an earlier page of the same search as it is, or none.",
+        )
     found = page(criteria, user=user, after=cursor, size=limit)
     tell(request, trail.Action.API_READ, criteria.querystring() or "every recording", rows=len(found.rows))
     return {"recordings": [RecordingOut.of(row) for row in found.rows], "next": found.next}

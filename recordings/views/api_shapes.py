@@ -43,7 +43,23 @@ class SearchIn(Schema):
     dnis: Words = Field([], description="Called number")
     disposition: Words = []
     shape: str = Field("", max_length=200, description="Of unparsed names")
-    sort: Literal["newest", "oldest", "expiry"] = "newest"
+    size: str = Field("", max_length=60, description="For example >50mb, <1gb or 10mb..50mb")
+    duration: str = Field(
+        "", max_length=60, description="For example >10m, <90s or 4:30..10:00; known of what was looked into"
+    )
+    hold: YesNo | None = None
+    sort: Literal[
+        "newest",
+        "oldest",
+        "arrived",
+        "arrived_first",
+        "expiry",
+        "expiry_last",
+        "largest",
+        "smallest",
+        "longest",
+        "shortest",
+    ] = "newest"
 
 
 class RecordingOut(Schema):

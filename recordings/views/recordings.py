@@ -16,12 +16,24 @@ from django.views.decorators.http import require_http_methods
 from recordings.access import May, allow, may
 from recordings.models import Presence, Recording, Tenant, User
 from recordings.search.calls import WORDS
-from recordings.search.criteria import UNPARSED, Criteria
+from recordings.search.criteria import SORTS, UNPARSED, Criteria
+from recordings.search.order import ORDERS
 from recordings.search.results import count, found, mark_states, page, tabs, with_work
 from recordings.views.recording import panel
 
 MEDIA = (("VOICE", "Voice"), ("SCREEN", "Screen"), ("STATEMENT", "Statement"), (UNPARSED, "Unparsed name"))
 EXPIRES = ((1, "24 hours"), (3, "3 days"), (7, "7 days"), (14, "14 days"))
+HEADS = (
+    ("started", "newest", "oldest"),
+    ("arrived", "arrived", "arrived_first"),
+    ("length", "longest", "shortest"),
+    ("size", "largest", "smallest"),
+    ("expires", "expiry", "expiry_last"),
+)
+SPANS = (
+    ("size", "Size", "10mb, 1.5gb; a bare number is megabytes"),
+    ("duration", "Length", "90s, 10m, 4:30; a bare number is minutes"),
+)
 MOST_IN_ADDRESS = 6000  # characters of a search that an address can hold, with room for the rest of it
 
 
@@ -61,7 +73,7 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
     views = tabs(criteria, user)
     current = next((tab for tab in views if tab.current), None)
     tenants = list(Tenant.objects.for_user(user))
-    chips = {chip.label: chip for chip in criteria.chips({tenant.pk: tenant.name for tenant in tenants})}
+    chips = {chip.label: chip for chip in criteria.filters({tenant.pk: tenant.name for tenant in tenants})}
     query = criteria.querystring()
     return {
         "criteria": criteria,
@@ -73,6 +85,7 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         "tabs": views,
         "count": current.count if current else count(found(criteria, user)),
         "chips": chips,
+        "said": criteria.said(),
         "kept": _kept(criteria),
         "media": [(*word, word[0] in criteria.media) for word in _media_words(criteria)],
         "presence": [(value, label, value in criteria.presence) for value, label in Presence.choices],
@@ -83,7 +96,8 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         ],
         "any_call": criteria.querystring(**dict.fromkeys(WORDS)),
         "tenants": [(tenant, tenant.pk in criteria.tenant) for tenant in tenants],
-        "sorts": {name: criteria.querystring(sort=name) for name in ("newest", "oldest", "expiry")},
+        "heads": _heads(criteria),
+        "spans": _spans(criteria),
         "ranges": _ranges(criteria),
         "open_id": _open_id(request),
         "may": _rights(user),
@@ -105,6 +119,7 @@ def _kept(criteria: Criteria) -> dict[str, list[tuple[str, str]]]:
     """Return, for each form, the parameters that it must carry along because it does not ask for them itself."""
     asked = {"search": {"q"}, "started": {"from", "to"}, "media": {"media"}, "expires": {"expires"}}
     asked |= {"tenant": {"tenant"}, "presence": {"presence"}, "call": set(WORDS)}
+    asked |= {"size": {"size"}, "duration": {"duration"}}
     params = criteria.params()
     return {
         form: [(name, value) for name, values in params.items() if name not in own for value in values]
@@ -129,6 +144,32 @@ def _ranges(criteria: Criteria) -> list[tuple[str, str]]:
         )
         for label, back in firsts
     ]
+
+
+def _heads(criteria: Criteria) -> dict[str, dict[str, str]]:
+    """Return, for each column that a list can be sorted by, where its head leads and how it is sorted now."""
+    told = {}
+    for column, first, second in HEADS:
+        to = second if criteria.sort == first else first
+        now = ORDERS[criteria.sort].descending if criteria.sort in (first, second) else None
+        told[column] = {
+            "to": criteria.querystring(sort=to),
+            "says": SORTS[to],
+            "now": "" if now is None else "descending" if now else "ascending",
+        }
+    return told
+
+
+def _spans(criteria: Criteria) -> list[dict[str, str]]:
+    """Return the filters that have two ends, as their fields show them."""
+    told = []
+    for name, label, hint in SPANS:
+        value = str(getattr(criteria, name))
+        first, dots, last = value.partition("..")
+        if not dots:
+            first, last = (value.lstrip(">= "), "") if value.startswith(">") else ("", value.lstrip("<= "))
+        told.append({"name": name, "label": label, "hint": hint, "first": first, "last": last})
+    return told
 
 
 def _open_id(request: HttpRequest) -> int | None:

@@ -1,12 +1,16 @@
 """Pages by key: every row once, in order, forwards and backwards, whatever the sort."""
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from recordings.models import Transfer
+from recordings.models import Media, Recording, Tenant, Transfer, User
 from recordings.search import results
-from recordings.search.criteria import Criteria
+from recordings.search.criteria import SORTS, Criteria
+from recordings.search.order import ORDERS
 from recordings.transfer import runs
 from tests.factories import make_archive, make_recording, make_tenant, make_user, name_of
 
@@ -20,7 +24,7 @@ def many():
     return [make_recording(tenant, key=name_of(contact=f"{n:011d}"), days_left=1 + n % 3) for n in range(23)]
 
 
-@pytest.mark.parametrize("sort", results.ORDER)
+@pytest.mark.parametrize("sort", SORTS)
 def test_walking_forwards_and_back_meets_every_row_once(many, sort):
     user, criteria = make_user(), Criteria.parse(f"sort={sort}")
     forwards, pages, cursor = [], [], ""
@@ -53,6 +57,49 @@ def test_walking_forwards_and_back_meets_every_row_once(many, sort):
 def test_a_cursor_that_cannot_be_read_starts_at_the_beginning(many, cursor):
     page = results.page(Criteria(), user=make_user(), after=cursor, size=5)
     assert len(page.rows) == 5 and page.previous is None
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    facts=st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from([None, 0, 1.5, 1.5, 60])), max_size=14
+    ),
+    sort=st.sampled_from(list(SORTS)),
+    size=st.integers(1, 5),
+)
+def test_forwards_and_backwards_show_the_same_rows_each_once(db, facts, sort, size):
+    Recording.objects.all()._raw_delete("default")
+    tenant = Tenant.objects.first() or make_tenant()
+    user = User.objects.first() or make_user()
+    for number, (started, bytes_, seconds) in enumerate(facts):
+        at = datetime(2026, 11, 3, started, tzinfo=UTC)
+        row = make_recording(
+            tenant, key=name_of(started=at, item=f"n-{number}"), size=bytes_, days_left=1 + started
+        )
+        if seconds is not None:
+            Media.objects.create(recording=row, duration=seconds, read_at=at)
+    criteria, cursor, forwards, pages = Criteria.parse(f"sort={sort}"), "", [], []
+    while cursor is not None:
+        one = results.page(criteria, user=user, after=cursor, size=size)
+        pages.append([row.pk for row in one.rows])
+        forwards += pages[-1]
+        cursor = one.next
+    assert len(forwards) == len(set(forwards)) == len(facts)
+    whole = Recording.objects.order_by(*ORDERS[sort].terms()).values_list("pk", flat=True)
+    assert forwards == list(whole), "the order of the CSV"
+    back, cursor = [pages[-1]], one.previous
+    while cursor is not None:
+        one = results.page(criteria, user=user, before=cursor, size=size)
+        back.append([row.pk for row in one.rows])
+        cursor = one.previous
+    assert [pk for rows in reversed(back) for pk in rows] == forwards
+    Media.objects.all().delete()
+
+
+def test_a_cursor_of_another_order_starts_at_the_beginning(many):
+    user = make_user()
+    after = results.page(Criteria.parse("sort=largest"), user=user, size=5).next
+    assert results.page(Criteria(), user=user, after=after, size=5).previous is None
 
 
 def test_neighbours_follow_the_order_of_the_search(many):

@@ -58,7 +58,7 @@ def test_it_finds_what_the_page_finds(reader, tenant):
 
 
 def test_the_parameters_are_the_words_of_the_criteria():
-    everything = "q=1&from=2026-01-01&to=2026-01-02&media=x&presence=in_sea&saved=no&playable=no&expires=3&tenant=1&shape=x&sort=expiry"
+    everything = "q=1&from=2026-01-01&to=2026-01-02&media=x&presence=in_sea&saved=no&playable=no&expires=3&tenant=1&shape=x&sort=expiry&hold=yes&size=%3E1mb&duration=%3C9m"
     words = "&agent=a&team=a&skill=a&ani=1&dnis=1&disposition=a"
     assert set(Criteria.parse(everything + words).params()) == PARAMETERS
 

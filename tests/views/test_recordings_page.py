@@ -6,12 +6,21 @@ from html import unescape
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from recordings.models import Presence, Role
+from recordings.search.criteria import Criteria
 from tests.factories import make_recording, make_tenant, name_of
+from tests.search.test_words import TEXTS
 
 pytestmark = pytest.mark.django_db
 HERE = "/recordings/"
+EVERYTHING = (
+    "q=1&from=2026-01-01&to=2026-01-02&media=x&presence=in_sea&saved=no&playable=no&expires=3&tenant=1&shape=x&sort=expiry"
+    "&hold=yes&size=%3E1mb&duration=%3C9m&agent=a&team=a&skill=a&ani=1&dnis=1&disposition=a"
+)
 
 
 def text(client, path=HERE, **headers):
@@ -69,9 +78,9 @@ def test_tabs_count_within_the_search(client, sign_in, some):
     sign_in()
     page = text(client)
     counts = dict(re.findall(r'id="tab-(\w+)".*?class="n">([^<]+)<', page))
-    assert counts == {"all": "4", "at_risk": "2", "unsaved": "3", "saved": "1", "lost": "0"}
+    assert counts == {"all": "4", "at_risk": "2", "unsaved": "3", "saved": "1", "held": "0", "lost": "0"}
     counts = dict(re.findall(r'id="tab-(\w+)".*?class="n">([^<]+)<', text(client, f"{HERE}?q=10000000004")))
-    assert counts == {"all": "1", "at_risk": "0", "unsaved": "0", "saved": "1", "lost": "0"}
+    assert counts == {"all": "1", "at_risk": "0", "unsaved": "0", "saved": "1", "held": "0", "lost": "0"}
 
 
 def test_following_a_tab_shows_what_it_counted(client, sign_in, some):
@@ -104,6 +113,44 @@ def test_a_chip_says_its_filter_and_how_to_drop_it(client, sign_in, some):
     assert "Media: <b>Screen</b>" in page and "Expires: <b>within 7 days</b>" in page
     assert links(page, "Any media") == ["/recordings/?expires=7"]
     assert listed(page) == [str(some["hours"].pk)]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from([*Criteria.parse(EVERYTHING).params(), "after", "before", "open"]),
+        TEXTS | st.text(max_size=8),
+    )
+)
+def test_every_query_string_is_answered(client, sign_in, some, params):
+    if "_auth_user_id" not in client.session:
+        sign_in()
+    page = client.get(HERE, params)
+    assert page.status_code == 200
+    problems = Criteria.parse(params).problems
+    assert all(escape(problem) in page.content.decode() for problem in problems)
+
+
+def test_what_was_understood_in_the_box_is_shown_with_a_way_to_take_it_out(client, sign_in, some):
+    sign_in()
+    page = text(client, f"{HERE}?q=media:voice+size:%3E1kb+10000000004&saved=yes")
+    assert (
+        "Media: <b>Voice</b>" in page and "Size: <b>over 1kb</b>" in page and "with 10000000004 in it" in page
+    )
+    assert links(page, "Media: <b>Voice</b>") == [f"{HERE}?q=size%3A%3E1kb+10000000004&saved=yes"]
+
+
+@pytest.mark.parametrize(("head", "first", "second"), [
+    ("Started", "newest", "oldest"), ("Length", "longest", "shortest"), ("Size", "largest", "smallest"), ("Expires", "expiry", "expiry_last"),
+])  # fmt: skip
+def test_a_head_sorts_by_its_column_and_then_the_other_way_round(client, sign_in, some, head, first, second):
+    sign_in()
+    tidy = "" if first == "newest" else f"sort={first}"
+    (href,) = links(text(client, f"{HERE}?sort={second}"), head)
+    assert href == f"{HERE}?sort={first}"
+    page = text(client, f"{HERE}?{tidy}")
+    assert links(page, head) == [f"{HERE}?sort={second}"]
+    assert page.count("aria-sort=") == 1
 
 
 def test_what_was_not_understood_is_told(client, sign_in, some):

@@ -1,0 +1,290 @@
+"""The words of the search box, such as `media:voice` or `size:>50mb`: how each is read, and what it keeps.
+
+What is written into the box stays there as it was typed, so that what is relative stays relative. To teach the search
+another word, write a function that reads its value and add it to WORDS.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from recordings.models import Hold, Media, Presence, Tenant
+from recordings.search import amounts, calls, days
+from recordings.search.amounts import NotUnderstood, Span
+
+UNPARSED = "unparsed"  # as a media type: names that follow no pattern
+_YES = dict.fromkeys(("yes", "y", "true"), True) | dict.fromkeys(("no", "n", "false"), False)
+_PRESENCE = {"sea": Presence.IN_SEA} | {value.lower(): Presence(value) for value in Presence.values}
+_FIELD = re.compile(
+    r"(?<!\S)([A-Za-z_]{2,20}):(?:[\"“”„]([^\"“”„]*)[\"“”]?(?=\s|$)|([^\s\"“”„]\S*)|(?=\s|$))", re.IGNORECASE
+)
+_QUOTED = re.compile(r"[\"“”„][^\"“”„]*[\"“”]")
+_LIST = re.compile(r"\s*,\s*")
+Condition = Callable[[], Q]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One thing that the box was understood to ask."""
+
+    label: str
+    value: str  # in words
+    begin: int  # where it stands in the text
+    end: int
+    condition: Condition | None  # None: a word of calls, which are asked together
+    call: tuple[str, str] | None = None
+    any: str = ""  # of several with the same, one has to be true; empty: each has to be
+
+
+@dataclass(frozen=True)
+class Box:
+    """What the search box says: things with a meaning of their own, and the rest, which is IDs or part of a name."""
+
+    asked: tuple[Asked, ...]
+    rest: str
+    problems: tuple[str, ...]
+
+    @property
+    def calls(self) -> tuple[tuple[str, str], ...]:
+        return tuple(one.call for one in self.asked if one.call)
+
+    def condition(self) -> Q:
+        """Return what keeps the recordings of which all of this is true, the rest and the calls left out."""
+        kept, either = Q(), dict[str, Q]()
+        for one in self.asked:
+            if one.condition and one.any:
+                either[one.any] = either.get(one.any, Q()) | one.condition()
+            elif one.condition:
+                kept &= one.condition()
+        for several in either.values():
+            kept &= several
+        return kept
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word that takes a value after its colon."""
+
+    label: str
+    example: str
+    read: Callable[
+        [str], tuple[str, Condition]
+    ]  # the value in words, and what it keeps; raises NotUnderstood
+    any: bool = False  # whether media:voice media:screen asks for either
+
+
+def read(text: str) -> Box:
+    """Read the search box. Never raises: what is not understood is told, and is looked for in names: that finds too little
+    rather than too much, for people act on all that a search finds.
+    """
+    asked, problems, taken = list[Asked](), list[str](), list[tuple[int, int]]()
+    for found in _FIELD.finditer(text):
+        name, value = found[1].lower(), (found[2] if found[2] is not None else found[3] or "").strip()
+        try:
+            one = _asked(name, value, found.span())
+        except NotUnderstood as error:
+            problems.append(str(error))
+            continue
+        if one is None:
+            if name not in ("http", "https", "s3"):
+                problems.append(_unknown(found[1]))
+            continue
+        asked.append(one)
+        taken.append(found.span())
+    plain = text
+    for begin, end in taken:
+        plain = f"{plain[:begin]}{' ' * (end - begin)}{plain[end:]}"
+    quoted = [found.span() for found in _QUOTED.finditer(plain)]
+    for found in days.PHRASE.finditer(plain):
+        if any(begin < found.end() and found.start() < end for begin, end in (*taken, *quoted)):
+            continue
+        try:
+            asked.append(_started(found[0], found.span()))
+            taken.append(found.span())
+        except NotUnderstood as error:
+            problems.append(str(error))
+    rest = text if not taken else without(text, taken)
+    return Box(tuple(sorted(asked, key=lambda one: one.begin)), rest, tuple(problems))
+
+
+def without(text: str, spans: list[tuple[int, int]]) -> str:
+    """Return the text without these parts of it."""
+    for begin, end in sorted(spans, reverse=True):
+        text = f"{text[:begin]} {text[end:]}"
+    return " ".join(text.split())
+
+
+def _asked(name: str, value: str, span: tuple[int, int]) -> Asked | None:
+    name = _ALIASES.get(name, name)
+    if name in calls.WORDS:
+        if not value:
+            raise NotUnderstood(f'{name}: says nothing; write it as {name}:Ann or {name}:"Back office".')
+        return Asked(calls.WORDS[name], value, *span, None, (name, value[:200]))
+    word = WORDS.get(name)
+    if word is None:
+        return None
+    if not value:
+        raise NotUnderstood(f"{name}: says nothing; write it as {name}:{word.example}.")
+    told, condition = word.read(value)
+    return Asked(word.label, told, *span, condition, any=name if word.any else "")
+
+
+def _unknown(name: str) -> str:
+    known = ", ".join(f"{word}:" for word in (*calls.WORDS, *WORDS))
+    return f"“{name[:20]}:” is no word of the search, so it was looked for in names. The words are {known[:-1]}:."
+
+
+def _started(text: str, span: tuple[int, int]) -> Asked:
+    told, condition = _days("sort_at")(text)
+    return Asked("Started", told, *span, condition)
+
+
+def _days(field: str) -> Callable[[str], tuple[str, Condition]]:
+    def read_days(value: str) -> tuple[str, Condition]:
+        span = days.read(value)
+        phrase = " ".join(value.lower().split())
+        told = (
+            str(span)
+            if phrase[:1].isdigit() or phrase.startswith(("..", "since", "until", "before"))
+            else f"{phrase} ({span})"
+        )
+        return told, lambda: Q(**span.lookups(field))
+
+    return read_days
+
+
+def _yes(value: str) -> bool:
+    told = _YES.get(value.lower())
+    if told is None:
+        raise NotUnderstood(f"“{value[:40]}” is neither yes nor no.")
+    return told
+
+
+def _saved(value: str) -> tuple[str, Condition]:
+    yes = _yes(value)
+    return "yes" if yes else "no", lambda: Q(saved_at__isnull=not yes)
+
+
+def _held(value: str) -> tuple[str, Condition]:
+    yes = _yes(value)
+    return "yes" if yes else "no", lambda: is_held(yes)
+
+
+def is_held(yes: bool) -> Q:
+    """Return what keeps the recordings that a hold covers at this moment, or that none does."""
+    held = Exists(Hold.objects.in_force().covering_each())
+    return Q(held) if yes else ~Q(held)
+
+
+def _playable(value: str) -> tuple[str, Condition]:
+    yes = _yes(value)
+    return "yes" if yes else "no", lambda: plays(yes)
+
+
+def plays(yes: bool) -> Q:
+    """Return what keeps the recordings that somebody looked into, and that can be played or cannot."""
+    if yes:
+        return Q(Exists(Media.objects.filter(recording=OuterRef("pk"), problem="")))
+    return Q(pk__in=Media.objects.exclude(problem="").values("recording"))
+
+
+def _media(value: str) -> tuple[str, Condition]:
+    named = [one for one in _LIST.split(value) if one]
+    told = ", ".join(media_in_words(one) for one in named)
+    return told, lambda: of_media([UNPARSED if one.lower() == UNPARSED else one.upper() for one in named])
+
+
+def media_in_words(media: str) -> str:
+    """Return a media type as people read it."""
+    return media.capitalize()
+
+
+def of_media(media: list[str]) -> Q:
+    """Return what keeps the recordings of these media types; `unparsed` stands for names that follow no pattern."""
+    words = [word for word in media if word != UNPARSED]
+    kept = Q(media_type__in=words) if words else Q(pk__in=[])
+    return kept | Q(started_at=None) if UNPARSED in media else kept
+
+
+def _presence(value: str) -> tuple[str, Condition]:
+    named = [one.lower().replace(" ", "_") for one in _LIST.split(value) if one]
+    unknown = [one for one in named if one not in _PRESENCE]
+    if unknown or not named:
+        raise NotUnderstood(f"“{value[:40]}” is no presence; write one of {', '.join(_PRESENCE)}.")
+    kept = [_PRESENCE[one] for one in named]
+    return ", ".join(str(one.label) for one in kept), lambda: Q(presence__in=kept)
+
+
+def _tenant(value: str) -> tuple[str, Condition]:
+    return value, lambda: Q(tenant__in=Tenant.objects.filter(name__icontains=value).values("pk"))
+
+
+def _contact(value: str) -> tuple[str, Condition]:
+    return value, lambda: Q(contact_id=value)
+
+
+def _expires(value: str) -> tuple[str, Condition]:
+    span = amounts.LEFT.span(value)
+    told = {name: timedelta(seconds=seconds) for name, seconds in span.lookups("expires_at").items()}
+    return in_words(value), lambda: Q(
+        presence=Presence.IN_SEA, **{name: Now() + left for name, left in told.items()}
+    )
+
+
+def _size(value: str) -> tuple[str, Condition]:
+    span = amounts.SIZES.span(value)
+    return in_words(value), lambda: Q(**span.lookups("size"))
+
+
+def _length(value: str) -> tuple[str, Condition]:
+    span = amounts.LENGTHS.span(value)
+    return in_words(value), lambda: of_length(span)
+
+
+def of_length(span: Span) -> Q:
+    """Return what keeps the recordings that are known to be this long, in seconds."""
+    return Q(
+        Exists(
+            Media.objects.filter(recording=OuterRef("pk"), duration__isnull=False, **span.lookups("duration"))
+        )
+    )
+
+
+def in_words(value: str) -> str:
+    """Return a comparison as people read it."""
+    told = value.strip().lower()
+    for sign, said in (("<=", "at most "), (">=", "at least "), ("<", "under "), (">", "over ")):
+        if told.startswith(sign):
+            return said + told.removeprefix(sign).strip()
+    first, dots, last = told.partition("..")
+    if not dots:
+        return f"within {told}"
+    return f"{first} to {last}" if first and last else f"from {first}" if first else f"up to {last}"
+
+
+WORDS: Mapping[str, Word] = {
+    "started": Word("Started", "2026-11-03", _days("sort_at")),
+    "arrived": Word("Arrived", "2026-11-03", _days("arrived_at")),
+    "media": Word("Media", "voice", _media, any=True),
+    "tenant": Word("Tenant", '"EMEA 1"', _tenant, any=True),
+    "saved": Word("Saved", "no", _saved),
+    "presence": Word("Presence", "expired", _presence, any=True),
+    "expires": Word("Expires", "<7d", _expires),
+    "size": Word("Size", ">50mb", _size),
+    "duration": Word("Length", ">10m", _length),
+    "hold": Word("On hold", "yes", _held),
+    "playable": Word("Playable", "no", _playable),
+    "contact": Word("Contact ID", "12345678903", _contact, any=True),
+}
+_ALIASES = {
+    "skills": "skill",
+    "length": "duration",
+    "phone": "ani",
+    "caller": "ani",
+    "called": "dnis",
+    "held": "hold",
+}
