@@ -1,5 +1,6 @@
 """Plain functions that make rows for tests. Every argument has a lifelike default."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,8 @@ from recordings.catalog.metadata.importing import run_import
 from recordings.catalog.metadata.uploading import ask, look, proposed, upload
 from recordings.models import (
     Archive,
+    Case,
+    CaseRecording,
     Copy,
     MetadataImport,
     Presence,
@@ -93,6 +96,16 @@ def make_copy(recording: Recording, archive: Archive, *, path: str = "", sha256:
         recording=recording, archive=archive, path=path or recording.key, size=recording.size, sha256=sha256,
         etag=recording.etag, stored_at=now, verified_at=now,
     )  # fmt: skip
+
+
+def make_case(*, name: str = "", recordings: Iterable[Recording] = (), owner: User | None = None) -> Case:
+    """Make an open case with these recordings in it."""
+    owner = owner or make_user()
+    case = Case.objects.create(name=name or f"Case {next(_numbers)}", owner=owner, created_by=owner)
+    CaseRecording.objects.bulk_create(
+        CaseRecording(case=case, recording=recording, added_by=owner) for recording in recordings
+    )
+    return case
 
 
 def make_released(recording: Recording) -> Release:

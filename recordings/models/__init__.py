@@ -4,6 +4,7 @@ from recordings.models.alert import Alert, Kind, Severity
 from recordings.models.api_token import ApiToken
 from recordings.models.archive import Archive, Copy
 from recordings.models.audit import AuditEntry
+from recordings.models.case import Case, CaseNote, CaseRecording
 from recordings.models.export import Export, ExportChoice
 from recordings.models.hold import Hold
 from recordings.models.interaction import Interaction, Term
@@ -27,6 +28,9 @@ __all__ = [
     "ApiToken",
     "Archive",
     "AuditEntry",
+    "Case",
+    "CaseNote",
+    "CaseRecording",
     "ColumnMapping",
     "Copy",
     "Export",

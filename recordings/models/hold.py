@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models import F, OuterRef, Q
 from django.db.models.functions import Now
 
+from recordings.models.case import CaseRecording
+
 if TYPE_CHECKING:
     from recordings.models.recording import Recording
     from recordings.models.user import User
@@ -15,10 +17,10 @@ class HoldQuerySet(models.QuerySet["Hold"]):
     """Words that narrow holds."""
 
     def for_user(self, user: "User") -> "HoldQuerySet":
-        """Keep the holds in the tenants that this person may see."""
+        """Keep the holds in the tenants that this person may see, and those on cases, which belong to none."""
         if user.all_tenants:
             return self
-        return self.filter(tenant__in=user.tenants.all())
+        return self.filter(Q(case__isnull=False) | Q(tenant__in=user.tenants.all()))
 
     def in_force(self) -> "HoldQuerySet":
         """Keep what nobody has lifted and whose time is not up, in database time."""
@@ -28,26 +30,35 @@ class HoldQuerySet(models.QuerySet["Hold"]):
         return self.filter(Q(lifted_at__isnull=False) | Q(until__lte=Now()))
 
     def covering(self, recording: "Recording") -> "HoldQuerySet":
-        """Keep what covers one recording: itself, its contact, or its whole tenant."""
-        covers = Q(recording=recording) | Q(recording=None, contact_id="")
-        if recording.contact_id:
-            covers |= Q(recording=None, contact_id=recording.contact_id)
-        return self.filter(covers, tenant=recording.tenant_id)
+        """Keep what covers one recording: itself, its contact, its whole tenant, or a case that it is in."""
+        # Asked for by themselves, so that each part of the question below is looked up in an index.
+        cases = list(CaseRecording.objects.filter(recording=recording).values_list("case", flat=True))
+        return self.filter(
+            Q(recording=recording)
+            | Q(tenant=recording.tenant_id, recording=None, contact_id__in={"", recording.contact_id})
+            | Q(case__in=cases)
+        )
 
     def covering_each(self) -> "HoldQuerySet":
         """Keep what covers the recording of an outer query."""
         return self.filter(
             Q(recording=OuterRef("pk"))
-            | Q(recording=None, contact_id="")
-            | Q(recording=None, contact_id=OuterRef("contact_id")),
-            tenant=OuterRef("tenant"),
+            | Q(tenant=OuterRef("tenant"), recording=None, contact_id="")
+            | Q(tenant=OuterRef("tenant"), recording=None, contact_id=OuterRef("contact_id"))
+            | Q(case__in=CaseRecording.objects.filter(recording=OuterRef(OuterRef("pk"))).values("case"))
         )
 
 
 class Hold(models.Model):
-    """One hold: on a recording, on a contact of a tenant, or on a whole tenant. Its row is kept when it has ended."""
+    """One hold: on a recording, on a contact of a tenant, on a whole tenant, or on a case. Its row is kept when it has ended."""
 
-    tenant = models.ForeignKey("recordings.Tenant", on_delete=models.PROTECT, related_name="holds")
+    # Empty: on a case, whose recordings may lie in many tenants.
+    tenant = models.ForeignKey(
+        "recordings.Tenant", on_delete=models.PROTECT, null=True, blank=True, related_name="holds"
+    )
+    case = models.ForeignKey(
+        "recordings.Case", on_delete=models.PROTECT, null=True, blank=True, related_name="holds"
+    )
     recording = models.ForeignKey(
         "recordings.Recording", on_delete=models.PROTECT, null=True, blank=True, related_name="holds"
     )
@@ -71,6 +82,12 @@ class Hold(models.Model):
                 condition=Q(recording=None) | Q(contact_id=""), name="hold_on_one_thing",
                 violation_error_message="A hold is on a recording or on a contact, not on both.",
             ),
+            models.CheckConstraint(
+                condition=Q(case=None, tenant__isnull=False)
+                | Q(case__isnull=False, tenant=None, recording=None, contact_id=""),
+                name="hold_in_a_tenant_or_on_a_case",
+                violation_error_message="A hold on a case is on nothing else.",
+            ),
             models.CheckConstraint(condition=~Q(reason=""), name="hold_has_a_reason"),
             models.CheckConstraint(
                 condition=Q(lifted_at=None, lifted_by=None, lift_reason="")
@@ -87,11 +104,13 @@ class Hold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.tenant})"
+        return f"{self.what} ({self.tenant})" if self.tenant_id else self.what
 
     @property
     def what(self) -> str:
         """Say what it covers."""
+        if self.case_id:
+            return f"case {self.case}"
         if self.recording_id:
             return f"recording {self.recording}"
         return f"contact {self.contact_id}" if self.contact_id else "the whole tenant"

@@ -108,7 +108,7 @@ def lift_hold(*, hold: Hold, by: User, reason: str, address: str = "") -> bool:
             return False
         _record(
             by, address, trail.Action.HOLD_LIFTED, hold.what, recording_id=hold.recording_id, hold=hold.pk,
-            tenant=hold.tenant.name, reason=reason,
+            tenant=hold.tenant.name if hold.tenant else "", reason=reason,
         )  # fmt: skip
     return True
 

@@ -27,7 +27,8 @@ CASE
     WHEN tried.there THEN 'tried'
 END
 """
-IN_FORCE = "h.tenant_id = %(tenant)s AND h.lifted_at IS NULL AND (h.until IS NULL OR h.until > statement_timestamp())"
+IN_FORCE = "h.lifted_at IS NULL AND (h.until IS NULL OR h.until > statement_timestamp())"
+IN_TENANT = f"h.tenant_id = %(tenant)s AND {IN_FORCE}"
 GOOD = """
     max(c.verified_at) AS verified_at, min(c.sha256 COLLATE "C") = max(c.sha256 COLLATE "C") AS alike, bool_and(c.size = r.size) AS whole,
     bool_and(c.etag = r.etag) AS same_version
@@ -45,8 +46,13 @@ TRIED = "(x.finished_at IS NULL OR x.retry_at > statement_timestamp())"
 # whole tables for them.
 ONE_BY_ONE = f"""
 LEFT JOIN LATERAL (
-    SELECT true AS there FROM recordings_hold h WHERE {IN_FORCE}
-    AND (h.recording_id = r.id OR h.recording_id IS NULL AND h.contact_id IN ('', r.contact_id)) LIMIT 1
+    SELECT true AS there FROM (
+        SELECT FROM recordings_hold h WHERE h.recording_id = r.id AND {IN_FORCE}
+        UNION ALL SELECT FROM recordings_hold h
+            WHERE {IN_TENANT} AND h.recording_id IS NULL AND h.contact_id IN ('', r.contact_id)
+        UNION ALL SELECT FROM recordings_caserecording m JOIN recordings_hold h ON h.case_id = m.case_id
+            WHERE m.recording_id = r.id AND {IN_FORCE}
+    ) any_of LIMIT 1
 ) hold ON true
 LEFT JOIN LATERAL (
     SELECT {GOOD} FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL
@@ -66,11 +72,12 @@ LEFT JOIN LATERAL (
 ALL_AT_ONCE = f"""
 LEFT JOIN (
     SELECT DISTINCT r.id, true AS there FROM recordings_recording r JOIN recordings_hold h
-    ON {IN_FORCE} AND h.recording_id IS NULL AND h.contact_id = r.contact_id AND h.contact_id <> ''
+    ON {IN_TENANT} AND h.recording_id IS NULL AND h.contact_id = r.contact_id AND h.contact_id <> ''
     WHERE r.tenant_id = %(tenant)s AND r.presence = 'in_sea'
-    UNION SELECT h.recording_id, true FROM recordings_hold h WHERE {IN_FORCE} AND h.recording_id IS NOT NULL
+    UNION SELECT h.recording_id, true FROM recordings_hold h WHERE {IN_TENANT} AND h.recording_id IS NOT NULL
+    UNION SELECT m.recording_id, true FROM recordings_caserecording m JOIN recordings_hold h ON h.case_id = m.case_id WHERE {IN_FORCE}
     UNION SELECT r.id, true FROM recordings_recording r WHERE r.tenant_id = %(tenant)s AND r.presence = 'in_sea'
-        AND (SELECT true FROM recordings_hold h WHERE {IN_FORCE} AND h.recording_id IS NULL AND h.contact_id = '' LIMIT 1)
+        AND (SELECT true FROM recordings_hold h WHERE {IN_TENANT} AND h.recording_id IS NULL AND h.contact_id = '' LIMIT 1)
 ) hold ON hold.id = r.id
 LEFT JOIN (
     SELECT c.recording_id AS id, {GOOD} FROM recordings_copy c JOIN recordings_recording r ON r.id = c.recording_id

@@ -26,7 +26,7 @@ from recordings.models import (
 )
 from recordings.transfer import due, gate, receipts, releasing
 from recordings.transfer.saving import save_waiting
-from tests.factories import make_archive, make_job, make_user
+from tests.factories import make_archive, make_case, make_job, make_user
 from tests.transfer.sea import saved_sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -179,6 +179,11 @@ def tenant_held(sea, row):
     held(sea, row, contact_id="")
 
 
+def case_held(sea, row):
+    case = make_case(recordings=[row])
+    Hold.objects.create(case=case, reason="Case 7", placed_by=case.owner)
+
+
 def cap_reached(sea, row):
     ReleasePolicy.objects.update(cap_per_day=2)
     ReleaseDay.objects.create(tenant=sea.tenant, day=timezone.now().date(), files=2)
@@ -223,6 +228,7 @@ REFUSED = [
     (held, "is_not_on_hold", "Case 7", False),
     (contact_held, "is_not_on_hold", "Case 7", False),
     (tenant_held, "is_not_on_hold", "Case 7", False),
+    (case_held, "is_not_on_hold", "Case 7", False),
     (cap_reached, "cap_is_not_reached", "cap is reached", False),
     (copy_missing, "archive_gives_it_back", "does not have this copy", True),
     (copy_flipped, "archive_gives_it_back", "not what was saved", True),
