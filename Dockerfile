@@ -27,5 +27,5 @@ RUN DATABASE_URL=postgres://build@localhost/build REDIS_URL=redis://localhost/0 
 USER seaportal
 EXPOSE 8000
 CMD ["gunicorn", "seaportal.wsgi", "--bind", "0.0.0.0:8000", "--preload", "--no-control-socket", \
-     "--worker-class", "gthread", "--workers", "2", "--threads", "16", "--worker-tmp-dir", "/dev/shm", \
+     "--worker-class", "gthread", "--workers", "2", "--threads", "32", "--worker-tmp-dir", "/dev/shm", \
      "--timeout", "60", "--graceful-timeout", "30", "--keep-alive", "5"]

@@ -10,6 +10,7 @@ from recordings.catalog import names, schedule
 from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.delivery import exporting
+from recordings.delivery.bundle import making as bundling
 from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
 from recordings.search.lookup import answering
@@ -65,12 +66,20 @@ def watch() -> None:
         import_metadata.apply_async((source.pk,))
     for export_id in exporting.forgotten():
         export_work.apply_async((export_id,))
+    for bundle_id in bundling.forgotten():
+        bundle_work.apply_async((bundle_id,))
 
 
 @shared_task
 def export_work(export_id: int) -> None:
     """Make one export, unless another worker is making it."""
     exporting.make(export_id=export_id)
+
+
+@shared_task
+def bundle_work(bundle_id: int) -> None:
+    """Seal one bundle, unless another worker is sealing it."""
+    bundling.make(bundle_id=bundle_id)
 
 
 @shared_task
@@ -140,11 +149,12 @@ def media_work() -> None:
 
 @shared_task
 def clear_leftovers() -> None:
-    """Remove the temporary files of killed workers, uploads that nobody went on with, look-ups whose day is over, and expired exports."""
+    """Remove the temporary files of killed workers, uploads that nobody went on with, look-ups whose day is over, expired exports and bundles."""
     saving.clear_leftovers()
     uploading.clear_uploads()
     answering.clear()
     exporting.clear()
+    bundling.clear()
 
 
 @worker_ready.connect

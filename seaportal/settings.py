@@ -69,6 +69,8 @@ SCAN_SHARDS = number("SEAPORTAL_SCAN_SHARDS", 16, low=1, high=64)
 SCAN_EVERY_MINUTES = number("SEAPORTAL_SCAN_EVERY_MINUTES", 30, low=5, high=1440)  # of a new tenant
 LEASE_SECONDS = number("SEAPORTAL_LEASE_SECONDS", 90, low=5, high=3600)
 METADATA_MEGABYTES = number("SEAPORTAL_METADATA_MB", 1000, low=1, high=100_000)
+BUNDLE_DAYS = number("SEAPORTAL_BUNDLE_DAYS", 14, low=1, high=365)  # that a bundle can be fetched
+BUNDLE_STREAMS = number("SEAPORTAL_BUNDLE_STREAMS", 20, low=1, high=200)  # downloads at once in one web process
 EXPORT_DAYS = number("SEAPORTAL_EXPORT_DAYS", 7, low=1, high=90)  # that a file made in the background is kept
 TRANSFER_THREADS = number("SEAPORTAL_TRANSFER_THREADS", 32, low=1, high=64)
 
@@ -149,6 +151,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.read_names": {"queue": "scan"},
     "recordings.tasks.import_metadata": {"queue": "export"},
     "recordings.tasks.export_work": {"queue": "export"},
+    "recordings.tasks.bundle_work": {"queue": "export"},
     "recordings.tasks.reread_*": {"queue": "media"},
     "recordings.tasks.clear_leftovers": {"queue": "media"},
 }

@@ -4,6 +4,15 @@ from recordings.models.alert import Alert, Kind, Severity
 from recordings.models.api_token import ApiToken
 from recordings.models.archive import Archive, Copy
 from recordings.models.audit import AuditEntry
+from recordings.models.bundle import (
+    Bundle,
+    BundleEntry,
+    BundleFetch,
+    BundleShare,
+    BundleText,
+    Digest,
+    ShareSwitch,
+)
 from recordings.models.case import Case, CaseNote, CaseRecording
 from recordings.models.export import Export, ExportChoice
 from recordings.models.hold import Hold
@@ -28,11 +37,17 @@ __all__ = [
     "ApiToken",
     "Archive",
     "AuditEntry",
+    "Bundle",
+    "BundleEntry",
+    "BundleFetch",
+    "BundleShare",
+    "BundleText",
     "Case",
     "CaseNote",
     "CaseRecording",
     "ColumnMapping",
     "Copy",
+    "Digest",
     "Export",
     "ExportChoice",
     "Hold",
@@ -61,6 +76,7 @@ __all__ = [
     "ScanMiss",
     "Severity",
     "Shard",
+    "ShareSwitch",
     "Tenant",
     "Term",
     "Transfer",

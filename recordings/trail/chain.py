@@ -61,6 +61,16 @@ class Action(StrEnum):
     EXPORT_MADE = "made an export"
     EXPORT_FETCHED = "fetched an export"
     EXPORT_REMOVED = "removed an export"
+    BUNDLE_ASKED = "asked for a bundle"
+    BUNDLE_SEALED = "sealed a bundle"
+    BUNDLE_BROKEN = "could not seal a bundle"
+    BUNDLE_FETCHED = "fetched a bundle"
+    BUNDLE_REMOVED = "removed a bundle"
+    BUNDLE_EXPIRED = "let a bundle expire"
+    SHARING_SWITCHED = "switched sharing"
+    SHARED = "shared a bundle"
+    SHARE_REVOKED = "revoked a share link"
+    SHARE_REFUSED = "share link refused"
     API_READ = "read through the API"
     TOKEN_MADE = "made an API token"  # noqa: S105
     TOKEN_REVOKED = "revoked an API token"  # noqa: S105

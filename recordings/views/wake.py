@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from kombu.exceptions import OperationalError
 
 from recordings.tasks import (
+    bundle_work,
     export_work,
     import_metadata,
     read_names,
@@ -33,6 +34,11 @@ def wake_savers(request: HttpRequest | None = None) -> None:
 def wake_exporter(export_id: int, request: HttpRequest | None = None) -> None:
     """Send the message after commit; when the broker is down, beat asks within minutes."""
     transaction.on_commit(lambda: _send(request, export_work, export_id))
+
+
+def wake_bundler(bundle_id: int, request: HttpRequest | None = None) -> None:
+    """Send the message after commit; when the broker is down, beat asks within minutes."""
+    transaction.on_commit(lambda: _send(request, bundle_work, bundle_id))
 
 
 def wake_releasers(tenant_id: int, request: HttpRequest | None = None) -> None:

@@ -128,7 +128,7 @@ class Portal:
                 "--preload",
                 "--no-control-socket",
             ),
-            *("--worker-class", "gthread", "--workers", "2", "--threads", "16"),
+            *("--worker-class", "gthread", "--workers", "2", "--threads", "32"),
             *("--timeout", "60", "--graceful-timeout", "5", "--keep-alive", "5"),
         )
         self.supervisor.start(web)
