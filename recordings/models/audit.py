@@ -2,6 +2,12 @@
 
 from django.db import models
 
+# Words of `trail.Action` that tell of a case; its page shows them.
+ON_A_CASE = (
+    "opened a case", "changed a case", "added to a case", "removed from a case", "noted on a case", "closed a case",
+    "reopened a case", "placed a hold", "lifted a hold",
+)  # fmt: skip
+
 
 class AuditEntry(models.Model):
     """What somebody or some job did. Each entry carries the hash of the one before."""
@@ -27,6 +33,7 @@ class AuditEntry(models.Model):
             models.Index("at", name="audit_refused", condition=models.Q(action="sign-in refused")),
             # Who opened a contact, asked for on its page.
             models.Index("object", "id", name="audit_opened", condition=models.Q(action="opened a contact")),
+            models.Index("object", "id", name="audit_case", condition=models.Q(action__in=ON_A_CASE)),
         ]
 
     def __str__(self) -> str:

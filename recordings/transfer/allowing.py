@@ -4,6 +4,7 @@ Each takes the lock that the gate's permits take too: once it is committed, no d
 permitted before, and may be under way for some seconds, is told to whoever decided.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from recordings import trail
-from recordings.models import Hold, Kind, Recording, Release, ReleasePolicy, ReleaseStop, Tenant, User
+from recordings.models import Case, Hold, Kind, Recording, Release, ReleasePolicy, ReleaseStop, Tenant, User
 from recordings.trail.alerts import resolve
 
 
@@ -100,6 +101,23 @@ def place_hold(
     return hold, Decided(under_way)
 
 
+def hold_case(
+    *, case: Case, by: User, reason: str, until: datetime | None = None, address: str = ""
+) -> tuple[Hold, Decided]:
+    """Hold a case: what is in it, and what is added to it while the hold is in force."""
+    with transaction.atomic():
+        # The case first, so that nobody adds to it meanwhile (casework.add), then the tenants of what is in it.
+        Case.objects.select_for_update(no_key=True).get(pk=case.pk)
+        locked_policies(case.recordings.order_by().values_list("tenant", flat=True).distinct())
+        hold = Hold.objects.create(case=case, reason=reason, placed_by=by, until=until)
+        under_way = _under_way(Q(recording__memberships__case=case))
+        _record(
+            by, address, trail.Action.HELD, hold.what,
+            hold=hold.pk, reason=reason, until=until.isoformat() if until else None,
+        )  # fmt: skip
+    return hold, Decided(under_way)
+
+
 def lift_hold(*, hold: Hold, by: User, reason: str, address: str = "") -> bool:
     """Lift a hold; return False when somebody was first."""
     with transaction.atomic():
@@ -116,6 +134,13 @@ def lift_hold(*, hold: Hold, by: User, reason: str, address: str = "") -> bool:
 def is_stopped() -> ReleaseStop | None:
     """Return the stop while it is pressed."""
     return ReleaseStop.objects.filter(pk=1, stopped=True).first()
+
+
+def locked_policies(tenants: Iterable[int]) -> None:
+    """Lock the release policies of tenants until the transaction ends: no delete in them is permitted meanwhile."""
+    ids = sorted(set(tenants))  # in one order, so that two who lock several never wait for each other
+    ReleasePolicy.objects.bulk_create([ReleasePolicy(tenant_id=pk) for pk in ids], ignore_conflicts=True)
+    list(ReleasePolicy.objects.select_for_update().filter(tenant__in=ids).order_by("tenant"))
 
 
 def _locked_policy(tenant: Tenant) -> ReleasePolicy:
