@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("catalog", "transfer", "queue", "export")
+NAMES = ("catalog", "transfer", "queue", "export", "search")
 
 
 def main() -> int:

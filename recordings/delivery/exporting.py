@@ -28,8 +28,8 @@ from recordings.models import Export, User
 from recordings.models.cells import Tally
 from recordings.models.export import ExportQuerySet, exports_folder
 from recordings.search import csv
+from recordings.search.counts import count
 from recordings.search.criteria import Criteria
-from recordings.search.estimate import estimated
 from recordings.search.results import found
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def _make(export: Export) -> None:
     criteria = Criteria.parse(export.query)
     tenants = None if export.by.all_tenants else list(export.by.tenants.values_list("id", flat=True))
     recordings = found(criteria, export.by)
-    _mine(export).update(expected=estimated(recordings), tenants=tenants)
+    _mine(export).update(expected=count(recordings).number, tenants=tenants)
     tally = Tally()
     part = export.file.with_suffix(".part")
     try:

@@ -164,11 +164,15 @@ class Criteria:
 
     def with_view(self, view: View) -> str:
         """Return the query string of this search seen through a tab."""
-        plain = replace(self, saved="", hold="", presence=(), expires=None, sort="newest")
+        plain = replace(self.without_view(), sort="newest")
         changes: dict[str, list[str]] = {}
         for name, value in view.params:
             changes.setdefault(name, []).append(value)
         return plain.querystring(**changes)
+
+    def without_view(self) -> "Criteria":
+        """Return this search without what the tabs narrow it to."""
+        return replace(self, saved="", hold="", presence=(), expires=None)
 
     @property
     def view(self) -> str:

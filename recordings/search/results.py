@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from django.db.models import OuterRef, Subquery
 
 from recordings.models import Presence, Recording, Transfer, User
 from recordings.models.recording import RecordingQuerySet
+from recordings.search.counts import Count, counts
 from recordings.search.criteria import VIEWS, Criteria
 from recordings.search.order import ORDERS, Order, Place, read_cursor, write_cursor
 
 PAGE_SIZE = 50
-COUNT_LIMIT = 10_000
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,6 @@ class Page:
     rows: list[Recording]
     next: str | None
     previous: str | None
-
-
-@dataclass(frozen=True)
-class Count:
-    """How many, counted up to a limit."""
-
-    number: int
-    exact: bool
-
-    def __str__(self) -> str:
-        return f"{self.number:,}" if self.exact else f"more than {self.number:,}"
 
 
 @dataclass(frozen=True)
@@ -99,21 +89,15 @@ def _past(
     return rows
 
 
-def count(recordings: RecordingQuerySet) -> Count:
-    """Count up to a limit: an exact count of millions would cost a table scan."""
-    number = recordings.order_by().values("pk")[: COUNT_LIMIT + 1].count()
-    return Count(min(number, COUNT_LIMIT), number <= COUNT_LIMIT)
-
-
 def tabs(criteria: Criteria, user: User) -> list[Tab]:
     """Return the tabs with their counts under the present question."""
     current = criteria.view
-    told = []
-    for view in VIEWS:
-        querystring = criteria.with_view(view)
-        number = count(found(Criteria.parse(querystring), user))
-        told.append(Tab(view.name, view.label, number, querystring, view.name == current))
-    return told
+    asked = found(criteria.without_view(), user)
+    numbers = counts([Criteria.parse(urlencode(view.params)).apply(asked) for view in VIEWS])
+    return [
+        Tab(view.name, view.label, number, criteria.with_view(view), view.name == current)
+        for view, number in zip(VIEWS, numbers, strict=True)
+    ]
 
 
 def with_work(recordings: RecordingQuerySet) -> RecordingQuerySet:
@@ -123,9 +107,10 @@ def with_work(recordings: RecordingQuerySet) -> RecordingQuerySet:
 
 
 def mark_states(rows: Sequence[Recording]) -> None:
-    """Give each row its one-word state: saved, saving, failed, unsaved, lost or gone."""
+    """Give each row its one-word state (saved, saving, failed, unsaved, lost or gone), and how long it lasts, if known."""
     for row in rows:
         row.state = _state(row, getattr(row, "work", None))  # type: ignore[attr-defined]
+        row.seconds = getattr(getattr(row, "media_facts", None), "duration", None)  # type: ignore[attr-defined]
 
 
 def _state(row: Recording, work: str | None) -> str:

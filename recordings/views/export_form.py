@@ -11,9 +11,9 @@ from recordings.delivery import exporting
 from recordings.delivery.choices import Choice
 from recordings.forms.export import CSV, JOB, XLSX, ExportForm
 from recordings.models import Tenant
+from recordings.search.counts import count
 from recordings.search.criteria import Criteria
-from recordings.search.estimate import estimated
-from recordings.search.results import count, found
+from recordings.search.results import found
 from recordings.views.wake import wake_exporter
 from recordings.views.who import address_of
 
@@ -33,7 +33,7 @@ def export_new(request: HttpRequest) -> HttpResponse:
             form.choice.remember(request.user)  # type: ignore[arg-type]
             return _begin(request, criteria, form)
     else:
-        number = estimated(found(criteria, request.user))  # type: ignore[arg-type]
+        number = count(found(criteria, request.user)).number  # type: ignore[arg-type]
         form = ExportForm.showing(Choice.last(request.user), many=number > MANY)  # type: ignore[arg-type]
     names = dict(Tenant.objects.for_user(request.user).values_list("id", "name"))  # type: ignore[arg-type]
     page = {

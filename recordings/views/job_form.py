@@ -14,9 +14,10 @@ from recordings import trail
 from recordings.access import May, allow
 from recordings.forms.job import SAYS, JobForm
 from recordings.models import Archive, ReleasePolicy, Tenant, TransferJob, User
+from recordings.search.counts import Count as Found
+from recordings.search.counts import count
 from recordings.search.criteria import Criteria
-from recordings.search.results import Count as Found
-from recordings.search.results import count, found
+from recordings.search.results import found
 from recordings.transfer import jobs, timetable
 from recordings.views.jobs import mine, named_search, record, tenant_names, words_of
 

@@ -17,7 +17,7 @@ from recordings.models import Recording
 from recordings.oversight import losses
 from recordings.oversight.words import counted
 from recordings.search import csv
-from recordings.search.results import count
+from recordings.search.counts import count
 from recordings.views.shell import forget_figures
 from recordings.views.who import actor_of, address_of
 

@@ -16,9 +16,10 @@ from django.views.decorators.http import require_http_methods
 from recordings.access import May, allow, may
 from recordings.models import Presence, Recording, Tenant, User
 from recordings.search.calls import WORDS
+from recordings.search.counts import count
 from recordings.search.criteria import SORTS, UNPARSED, Criteria
 from recordings.search.order import ORDERS
-from recordings.search.results import count, found, mark_states, page, tabs, with_work
+from recordings.search.results import found, mark_states, page, tabs, with_work
 from recordings.views.recording import panel
 
 MEDIA = (("VOICE", "Voice"), ("SCREEN", "Screen"), ("STATEMENT", "Statement"), (UNPARSED, "Unparsed name"))
@@ -99,6 +100,7 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         "heads": _heads(criteria),
         "spans": _spans(criteria),
         "ranges": _ranges(criteria),
+        "several": len(tenants) > 1,
         "open_id": _open_id(request),
         "may": _rights(user),
     }

@@ -4,11 +4,12 @@ import base64
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recordings.models import Media, Recording, Tenant, Transfer, User
-from recordings.search import results
+from recordings.search import counts, results
 from recordings.search.criteria import SORTS, Criteria
 from recordings.search.order import ORDERS
 from recordings.transfer import runs
@@ -127,10 +128,27 @@ def test_a_row_says_that_it_is_being_saved_and_that_saving_failed(many, tmp_path
     assert {row.pk: row.state for row in results.page(Criteria(), user=user).rows}[many[0].pk] == "failed"
 
 
-def test_counting_stops_at_its_limit(many, monkeypatch):
-    monkeypatch.setattr(results, "COUNT_LIMIT", 10)
-    assert str(results.count(type(many[0]).objects.all())) == "more than 10"
-    assert str(results.count(type(many[0]).objects.filter(pk=many[0].pk))) == "1"
+def test_what_costs_little_is_counted_and_the_rest_is_about_so_many(many, monkeypatch):
+    several = [Recording.objects.all(), Recording.objects.filter(pk=many[0].pk), Recording.objects.none()]
+    assert [str(one) for one in counts.counts(several)] == ["23", "1", "0"]
+    monkeypatch.setattr(counts, "DEAREST", 0)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE recordings_recording")
+    told = counts.counts(several)
+    assert [one.exact for one in told] == [False, False, True] and str(told[0]) == "about 23"
+
+
+@pytest.mark.parametrize(("number", "said"), [
+    (7, "7"), (132_478, "130,000"), (999_999, "1.0 million"), (2_913_000, "2.9 million"), (48_100_000, "48 million"), (0, "0"),
+])  # fmt: skip
+def test_about_so_many_are_said_in_round_figures(number, said):
+    assert counts.in_round_figures(number) == said
+
+
+def test_tabs_count_in_two_round_trips(many, django_assert_num_queries):
+    with django_assert_num_queries(2):
+        told = results.tabs(Criteria(), make_user())
+    assert {tab.name: tab.count.number for tab in told}["all"] == 23
 
 
 def test_a_page_takes_the_same_number_of_statements_whatever_is_on_it(many, django_assert_num_queries):
