@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
 from django.core.exceptions import EmptyResultSet
+from django.db import connection
 
 from recordings.models.recording import RecordingQuerySet
 
