@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.expressions import OrderBy
 
-from recordings.models import Recording
+from recordings.models import Media, Recording
 from recordings.models.recording import RecordingQuerySet
 
 Value = datetime | float | int | None
@@ -31,7 +31,13 @@ class Order:
     column: str
     descending: bool
     of_moments: bool = True  # the column holds moments; else numbers
-    nullable: bool = False
+    unknown: Q | None = (
+        None  # what keeps the rows that have no value, written so that an index is walked; None: all have one
+    )
+
+    @property
+    def nullable(self) -> bool:
+        return self.unknown is not None
 
     def terms(self) -> tuple[OrderBy, OrderBy]:
         """Return what to order a whole list by."""
@@ -65,12 +71,12 @@ class Order:
         """
         sign = "-" if self.descending != backwards else ""
         terms = f"{sign}{self.column}", f"{sign}id"
-        if not self.nullable:
+        if self.unknown is None:
             yield recordings.filter(self.beyond(start, backwards=backwards)).order_by(*terms)
             return
         among_unknown = start is not None and start.value is None
         known = recordings.filter(**{f"{self.column}__isnull": False}).order_by(*terms)
-        unknown = recordings.filter(**{f"{self.column}__isnull": True}).order_by(f"{sign}id")
+        unknown = recordings.filter(self.unknown).order_by(f"{sign}id")
         if among_unknown:
             word = "gt" if self.descending == backwards else "lt"
             yield unknown.filter(**{f"id__{word}": start.pk if start else 0})
@@ -82,6 +88,7 @@ class Order:
             yield unknown
 
 
+_NO_LENGTH = ~Exists(Media.objects.filter(recording=OuterRef("pk"), duration__isnull=False))
 ORDERS = {
     "newest": Order("sort_at", True),
     "oldest": Order("sort_at", False),
@@ -91,8 +98,8 @@ ORDERS = {
     "expiry_last": Order("expires_at", True),
     "largest": Order("size", True, of_moments=False),
     "smallest": Order("size", False, of_moments=False),
-    "longest": Order("media_facts__duration", True, of_moments=False, nullable=True),
-    "shortest": Order("media_facts__duration", False, of_moments=False, nullable=True),
+    "longest": Order("media_facts__duration", True, of_moments=False, unknown=Q(_NO_LENGTH)),
+    "shortest": Order("media_facts__duration", False, of_moments=False, unknown=Q(_NO_LENGTH)),
     "gone": Order("gone_at", True),  # of the lost page; no search asks for it
 }
 

@@ -93,7 +93,7 @@ def _part_of_a_name(text: str) -> Q:
         return part
     kept = part & Q(started_at=None)
     if _CONTACT.match(text):
-        kept |= Q(contact_id__startswith=text)
+        kept |= Q(contact_id__startswith=text) & ~Q(contact_id="")
     if _ITEM.match(text):
         kept |= Q(item_id__startswith=text) & ~Q(item_id="")
     if beginning := _beginning(text):
@@ -114,7 +114,7 @@ def _beginning(name: str) -> Q | None:
         return None
     contact, media, item = found[7], found[8], found[9]
     if contact:
-        kept &= Q(contact_id__startswith=contact)
+        kept &= Q(contact_id__startswith=contact) & ~Q(contact_id="")
     if media:
         kept &= Q(media_type__startswith=media.upper())
     if item:
