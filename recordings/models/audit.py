@@ -31,6 +31,7 @@ class AuditEntry(models.Model):
             ),
             # Sign-in counts the refusals of the last minutes; the trail has an entry for every saved file.
             models.Index("at", name="audit_refused", condition=models.Q(action="sign-in refused")),
+            models.Index("at", name="audit_share_refused", condition=models.Q(action="share link refused")),
             # Who opened a contact, asked for on its page.
             models.Index("object", "id", name="audit_opened", condition=models.Q(action="opened a contact")),
             models.Index("object", "id", name="audit_case", condition=models.Q(action__in=ON_A_CASE)),

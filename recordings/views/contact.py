@@ -52,6 +52,7 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
         ),
         "first": found.first_to_play if may(user, May.PLAY) else None,
         "may_audit": may(user, May.AUDIT),
+        "may_download": may(user, May.DOWNLOAD),
         "looks": [(entry, _said(entry)) for entry in looks],
     }
     return render(request, "contacts/page.html", page)

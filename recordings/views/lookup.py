@@ -93,6 +93,7 @@ def look_up_answer(request: HttpRequest, pk: int) -> HttpResponse:
         "entries": [(row, elsewhere.get(row.text, [])) for row in page.rows],
         "meanings": _meanings(),
         "may_export": may(request.user, May.EXPORT),
+        "may_download": may(request.user, May.DOWNLOAD),
     }
     return render(request, "lookup/answer.html", context)
 

@@ -33,6 +33,7 @@ WATCH = (
     ("unparsed", "Unparsed names", "file", May.SEE),
     ("releases", "Releases", "out", May.SEE),
     ("holds", "Holds", "lock", May.HOLD),
+    ("bundles", "Bundles", "case", May.DOWNLOAD),
     ("exports", "Exports", "table", May.EXPORT),
 )
 SETUP = (

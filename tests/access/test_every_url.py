@@ -14,14 +14,17 @@ from django.utils import timezone
 
 from recordings.access import May
 from recordings.access.gate import MARK, PUBLIC
+from recordings.delivery.bundle import making
 from recordings.models import (
     Alert,
     ApiToken,
+    BundleShare,
     Export,
     Hold,
     Kind,
     MetadataImport,
     Presence,
+    Recording,
     Role,
     Run,
     Transfer,
@@ -64,6 +67,17 @@ WHO_MAY = {
     "look_up_csv": EVERYBODY,
     "media": EVERYBODY,
     "download": SAVERS,
+    "bundles": SAVERS,
+    "bundle_new": SAVERS,
+    "bundle": SAVERS,
+    "bundle_live": SAVERS,
+    "bundle_file": SAVERS,
+    "bundle_remove": SAVERS,
+    "bundle_share": SAVERS,
+    "share_revoke": SAVERS,
+    "share_switch": ADMINS,
+    "share": OPEN,  # on purpose, for outsiders: the token and the pass-phrase are the key
+    "share_file": OPEN,
     "export_new": EVERYBODY,
     "exports": EVERYBODY,
     "exports_live": EVERYBODY,
@@ -164,6 +178,8 @@ METADATA = (
 OWN = ("look_up_answer", "look_up_again", "look_up_forget", "look_up_csv")
 OWN = (*OWN, "api_token_revoke")
 FILES = ("export_file", "export_remove")  # the same, but for admins, who see everybody's
+BUNDLE = ("bundle", "bundle_live", "bundle_file", "bundle_remove", "bundle_share")
+SHOWN |= {"bundles", "bundle", "bundle_live", "bundle_file"}
 REFUSED = 403
 
 
@@ -228,7 +244,15 @@ def house(db, tmp_path, settings):
     ids |= dict.fromkeys(OWN, ask(read_text("12345678903"), user=admin))
     ids["api_token_revoke"] = ApiToken.make(user=admin, name="x", role=Role.ADMIN)[0]
     ids |= dict.fromkeys(("archive_edit", "archive_test", "archive_reread", "reread_now"), archive)
+    bundle = making.ask(user=admin, recordings=Recording.objects.filter(pk=recording.pk), title="Bundle")
+    making.make(bundle_id=bundle.pk)
+    ids |= dict.fromkeys(BUNDLE, bundle)
+    ids["share_revoke"] = BundleShare.objects.create(
+        bundle=bundle, by=admin, whom="x", token="x", phrase="x", expires_at=timezone.now()
+    )
     return {name: {"pk": thing.pk} for name, thing in ids.items()} | {
+        "share": {"token": "x"},
+        "share_file": {"token": "x", "ticket": "y"},
         "contact": {"contact_id": recording.contact_id},
         "api_contact": {"contact_id": recording.contact_id},
     }
@@ -307,7 +331,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
     theirs = {"recording", "contact", "media", "download", *RUN, "tenant", "tenant_live", "take_region",
               "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
-              "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", *METADATA, *OWN, *FILES}  # fmt: skip
+              "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", "share_revoke", *BUNDLE, *METADATA, *OWN, *FILES}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):
             status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code

@@ -1,6 +1,7 @@
 """Every page, at both sizes and in both themes: no serious accessibility issue, nothing off the side, nothing broken."""
 
-from datetime import time
+from datetime import time, timedelta
+from hashlib import sha256
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -8,8 +9,11 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from recordings.delivery.bundle import making, sharing
 from recordings.models import (
     Archive,
+    Bundle,
+    BundleShare,
     Hold,
     Lookup,
     MetadataImport,
@@ -49,6 +53,14 @@ PAGES = {
     "a contact": lambda: reverse("contact", args=[Recording.objects.order_by("id").first().contact_id]),
     "export": lambda: reverse("export_new") + "?saved=no",
     "exports": lambda: reverse("exports"),
+    "bundles": lambda: reverse("bundles"),
+    "a bundle": lambda: reverse("bundle", args=[Bundle.objects.get(state="ready").pk]),
+    "what a bundle misses": lambda: (
+        reverse("bundle", args=[Bundle.objects.get(state="ready").pk]) + "?list=missing"
+    ),
+    "a bundle being sealed": lambda: reverse("bundle", args=[Bundle.objects.get(state="running").pk]),
+    "new bundle": lambda: reverse("bundle_new") + "?contact=" + Recording.objects.first().contact_id,
+    "a shared bundle": lambda: "/share/token/",
     "API": lambda: reverse("api_docs"),
     "API tokens": lambda: reverse("api_tokens"),
     "look-up": lambda: reverse("look_up"),
@@ -135,6 +147,25 @@ def some_releases(tenant):
     set_policy(tenant=tenant, enabled=True, min_age_days=3, cap_per_day=1000, by=ann)
 
 
+def some_bundles(rows):
+    """One that is sealed, with what is missing, a download and a link; and one under way."""
+    ann, now = make_user(), timezone.now()
+    for state in ("ready", "running"):
+        one = making.ask(user=ann, recordings=rows, title=f"Miller against Smith, {state}", source="a search")
+        if state == "ready":
+            making.make(bundle_id=one.pk)
+        else:
+            Bundle.objects.filter(pk=one.pk).update(state=state, checked=3, beat_at=now)
+            continue
+        one.refresh_from_db()
+        one.fetches.create(by="ann@example.com", address="10.0.0.7", reached=one.size // 2, parts=3)
+        sharing.switch(on=True, actor="root@example.com")
+        BundleShare.objects.create(
+            bundle=one, by=ann, whom="Smith & Partners", token=sha256(b"token").hexdigest(), phrase="x",
+            expires_at=now + timedelta(days=3),
+        )  # fmt: skip
+
+
 def serious(page):
     found = Axe().run(page).response["violations"]
     return [
@@ -158,6 +189,7 @@ def test_pages_of_the_house(visit, house, look):
     )
     some_metadata(house["tenant"])
     some_releases(house["tenant"])
+    some_bundles(Recording.objects.filter(pk__in=[row.pk for row in house["rows"][:8]]))
     admin = make_user(Role.ADMIN)
     ask(
         read_text(" ".join(row.name for row in house["rows"][:70]) + "\n10000000001 7 soon " + "x" * 99),

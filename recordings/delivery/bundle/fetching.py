@@ -95,6 +95,11 @@ def take_slot() -> None:
         raise NotNow("Too many bundles are being downloaded at this moment. Try again in a minute.")
 
 
+def give_slot() -> None:
+    """Give a slot back."""
+    _sending.release()
+
+
 class Sending:
     """One answer's bytes, for a slot that was taken. They count as far as they were handed to the server."""
 
@@ -116,7 +121,7 @@ class Sending:
         if not self._open:
             return
         self._open = False
-        _sending.release()
+        give_slot()
         self._bytes.close()  # type: ignore[attr-defined] # it is a generator
         try:
             self._tell()

@@ -1,0 +1,73 @@
+"""Send a bundle, whole or by one range: exact length, strong ETag, never cached, each download in the trail once."""
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from recordings.access import May, allow
+from recordings.delivery.bundle import fetching
+from recordings.delivery.playback import Part, RangeNotSatisfiable, read_range
+from recordings.models import Bundle, BundleShare
+from recordings.views.bundles import theirs
+from recordings.views.who import actor_of, address_of
+
+GONE = "This bundle cannot be fetched: it is not ready yet, or it has expired. Its page says which."
+
+
+@allow(May.DOWNLOAD)
+@require_safe
+def bundle_file(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Send a bundle to somebody who may see all that is in it."""
+    bundle = get_object_or_404(theirs(request), pk=pk)
+    if not bundle.to_fetch:
+        raise Http404(GONE)
+    return send_bundle(request, bundle, by=actor_of(request))
+
+
+def send_bundle(
+    request: HttpRequest, bundle: Bundle, *, by: str, share: BundleShare | None = None
+) -> HttpResponseBase:
+    """Answer with the bytes that are asked for. Whoever calls this has checked that they may be sent."""
+    header = request.headers.get("Range")
+    if request.headers.get("If-Range", bundle.etag) != bundle.etag:
+        header = None
+    try:
+        part = read_range(header, bundle.size)
+    except RangeNotSatisfiable:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{bundle.size}"})
+    if request.method == "HEAD":
+        return _told(HttpResponse(), bundle, part)
+    try:
+        fetching.refuse_unreadable(bundle)
+        fetching.take_slot()
+    except fetching.NotNow as error:
+        response = render(
+            request, "bundles/not_now.html", {"bundle": bundle, "reason": str(error)}, status=503
+        )
+        response["Retry-After"] = "60"
+        return response
+    try:
+        fetch = fetching.begin(
+            bundle=bundle, start=part.start, by=by, address=address_of(request), share=share
+        )
+        sending = fetching.Sending(bundle=bundle, fetch=fetch, first=part.start, last=part.end)
+    except BaseException:
+        fetching.give_slot()
+        raise
+    return _told(StreamingHttpResponse(sending), bundle, part)
+
+
+def _told(response: HttpResponseBase, bundle: Bundle, part: Part) -> HttpResponseBase:
+    response.status_code = 206 if part.partial else 200
+    if part.partial:
+        response["Content-Range"] = f"bytes {part.start}-{part.end}/{bundle.size}"
+    response["Content-Length"] = str(part.length)
+    response["Content-Type"] = "application/zip"
+    response["Content-Disposition"] = f'attachment; filename="{bundle.file_name}"'
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = bundle.etag
+    response["Cache-Control"] = "private, no-store"
+    response["X-Accel-Buffering"] = (
+        "no"  # a proxy that keeps gigabytes on its disk would outrun what is counted
+    )
+    return response

@@ -1,0 +1,106 @@
+"""Links to bundles for people outside: made and revoked inside, opened from outside without an account."""
+
+from django.contrib import messages
+from django.core.signing import BadSignature, TimestampSigner
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from recordings.access import May, allow, public
+from recordings.delivery.bundle import fetching, sharing
+from recordings.forms.bundle import PhraseForm, ShareForm
+from recordings.models import BundleShare, User
+from recordings.views.bundle_file import send_bundle
+from recordings.views.bundles import bundle_page, theirs
+from recordings.views.who import actor_of, address_of
+
+CLOSED = (
+    "This link does not work. It may have expired, or been revoked. Ask whoever sent it to you for a new one."
+)
+TICKETS = TimestampSigner(salt="share")
+
+
+@allow(May.DOWNLOAD)
+@sensitive_post_parameters("phrase")
+@never_cache
+@require_POST
+def bundle_share(request: HttpRequest, pk: int) -> HttpResponse:
+    """Make a link to a bundle; this answer alone shows it."""
+    bundle = get_object_or_404(theirs(request), pk=pk)
+    user: User = request.user  # type: ignore[assignment]
+    form, link = ShareForm(request.POST), ""
+    if form.is_valid():
+        try:
+            _, token = sharing.share(bundle=bundle, by=user, address=address_of(request), **form.cleaned_data)
+        except sharing.NotShared as error:
+            messages.error(request, str(error))
+            return redirect("bundle", pk)
+        link = request.build_absolute_uri(reverse("share", args=[token]))
+    page = bundle_page(request, bundle, form=form if form.errors else None, link=link)
+    return render(request, "bundles/page.html", page, status=422 if form.errors else 200)
+
+
+@allow(May.DOWNLOAD)
+@require_POST
+def share_revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """Make a link worthless."""
+    link = get_object_or_404(BundleShare.objects.filter(bundle__in=theirs(request)), pk=pk)
+    sharing.revoke(link=link, actor=actor_of(request), address=address_of(request))
+    messages.success(request, f"The link for {link.whom} does not work any more.")
+    return redirect("bundle", link.bundle_id)
+
+
+@allow(May.SET_UP)
+@require_POST
+def share_switch(request: HttpRequest) -> HttpResponse:
+    """Allow links to outsiders, or stop all of them."""
+    on = request.POST.get("on") == "yes"
+    sharing.switch(on=on, actor=actor_of(request), address=address_of(request))
+    messages.success(request, "Bundles can be shared now." if on else "No link to a bundle answers any more.")
+    return redirect("bundles")
+
+
+@public  # for people without an account: the link is one half of the key, the pass-phrase the other
+@sensitive_post_parameters("phrase")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def share(request: HttpRequest, token: str) -> HttpResponse:
+    """Ask an outsider for the pass-phrase; give them the address of the file when it fits."""
+    link = _open(token)
+    form, address = PhraseForm(request.POST or None), ""
+    if form.is_valid():
+        wrong = sharing.opens(link, form.cleaned_data["phrase"], address=address_of(request))
+        if wrong:
+            form.add_error("phrase", wrong)
+        else:
+            ticket = TICKETS.sign(str(link.pk))
+            address = request.build_absolute_uri(reverse("share_file", args=[token, ticket]))
+    page = {"link": link, "bundle": link.bundle, "form": form, "address": address}
+    return render(request, "bundles/share.html", page, status=422 if form.errors else 200)
+
+
+@public  # the address was given for the pass-phrase, names the link, and is good for as long as a download may take
+@require_safe
+def share_file(request: HttpRequest, token: str, ticket: str) -> HttpResponseBase:
+    """Send a shared bundle. A download manager can take it up again: no cookie is needed."""
+    link = _open(token)
+    try:
+        signed = TICKETS.unsign(ticket, max_age=fetching.ONE_FETCH)
+    except BadSignature as error:
+        raise Http404(CLOSED) from error
+    if signed != str(link.pk):
+        raise Http404(CLOSED)
+    try:
+        return send_bundle(request, link.bundle, by=link.whom, share=link)
+    except fetching.NoMoreFetches as error:
+        return render(request, "bundles/not_now.html", {"reason": str(error)}, status=410)
+
+
+def _open(token: str) -> BundleShare:
+    link = sharing.find(token)
+    if link is None:
+        raise Http404(CLOSED)
+    return link
