@@ -16,13 +16,24 @@ class May(StrEnum):
     EXPORT = "export search results"
     ACKNOWLEDGE = "acknowledge alerts and losses"
     HOLD = "place and lift holds, and stop releases"
+    CASE = "work on cases"
     SET_UP = "connect tenants, archives and people"
     AUDIT = "read the audit trail"
 
 
 ROLE_MAY: dict[Role, frozenset[May]] = {
     Role.COMPLIANCE: frozenset(
-        {May.SEE, May.PLAY, May.DOWNLOAD, May.SAVE, May.EXPORT, May.ACKNOWLEDGE, May.HOLD, May.AUDIT}
+        {
+            May.SEE,
+            May.PLAY,
+            May.DOWNLOAD,
+            May.SAVE,
+            May.EXPORT,
+            May.ACKNOWLEDGE,
+            May.HOLD,
+            May.CASE,
+            May.AUDIT,
+        }
     ),
     Role.ADMIN: frozenset(May),
     Role.SUPERVISOR: frozenset({May.SEE, May.PLAY, May.EXPORT}),

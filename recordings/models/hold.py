@@ -29,6 +29,18 @@ class HoldQuerySet(models.QuerySet["Hold"]):
     def ended(self) -> "HoldQuerySet":
         return self.filter(Q(lifted_at__isnull=False) | Q(until__lte=Now()))
 
+    def naming(self, text: str) -> "HoldQuerySet":
+        """Keep what has a text in its reason, or is on the contact, the case or the tenant of this name."""
+        if not text:
+            return self
+        return self.filter(
+            Q(reason__icontains=text)
+            | Q(contact_id=text)
+            | Q(recording__contact_id=text)
+            | Q(case__name__icontains=text)
+            | Q(tenant__name__icontains=text)
+        )
+
     def covering(self, recording: "Recording") -> "HoldQuerySet":
         """Keep what covers one recording: itself, its contact, its whole tenant, or a case that it is in."""
         # Asked for by themselves, so that each part of the question below is looked up in an index.
@@ -114,3 +126,14 @@ class Hold(models.Model):
         if self.recording_id:
             return f"recording {self.recording}"
         return f"contact {self.contact_id}" if self.contact_id else "the whole tenant"
+
+    @property
+    def covers(self) -> Q:
+        """Return what keeps the recordings that it covers."""
+        if self.case_id:
+            # As a set, not as a join: a recording counts once.
+            return Q(pk__in=CaseRecording.objects.filter(case=self.case_id).values("recording"))
+        if self.recording_id:
+            return Q(pk=self.recording_id)
+        here = Q(tenant=self.tenant_id)
+        return here & ~Q(contact_id="") & Q(contact_id=self.contact_id) if self.contact_id else here

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 
-from recordings.models import Presence, Recording, Transfer, User
+from recordings.models import Hold, Presence, Recording, Transfer, User
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.counts import Count, counts
 from recordings.search.criteria import VIEWS, Criteria
@@ -101,9 +101,10 @@ def tabs(criteria: Criteria, user: User) -> list[Tab]:
 
 
 def with_work(recordings: RecordingQuerySet) -> RecordingQuerySet:
-    """Add each recording's newest transfer state, so that a row can say Saving or Failed."""
+    """Add each recording's newest transfer state, so that a row can say Saving or Failed, and whether it is on hold."""
     newest = Transfer.objects.filter(recording=OuterRef("pk")).order_by("-id").values("state")[:1]
-    return recordings.annotate(work=Subquery(newest))
+    held = Exists(Hold.objects.in_force().covering_each())
+    return recordings.annotate(work=Subquery(newest), held=held)
 
 
 def mark_states(rows: Sequence[Recording]) -> None:

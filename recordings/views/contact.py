@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from recordings import trail
 from recordings.access import May, allow, may
-from recordings.models import AuditEntry, User
+from recordings.models import AuditEntry, Hold, User
 from recordings.oversight import timeline
 from recordings.search import contact as contacts
 from recordings.views.who import actor_of, address_of
@@ -51,11 +51,21 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
             {copy.archive.name for row in found.recordings for copy in row.copies.all() if not copy.failed_at}
         ),
         "first": found.first_to_play if may(user, May.PLAY) else None,
+        "holds": _holds(found),
+        "may_case": may(user, May.CASE),
         "may_audit": may(user, May.AUDIT),
         "may_download": may(user, May.DOWNLOAD),
         "looks": [(entry, _said(entry)) for entry in looks],
     }
     return render(request, "contacts/page.html", page)
+
+
+def _holds(found: contacts.Contact) -> list[Hold]:
+    """Return the holds in force that cover any of its recordings."""
+    covering = {
+        hold for row in found.recordings if row.held for hold in Hold.objects.in_force().covering(row)
+    }  # type: ignore[attr-defined]
+    return sorted(covering, key=lambda hold: hold.pk)
 
 
 def _unknown(request: HttpRequest, contact_id: str) -> HttpResponse:

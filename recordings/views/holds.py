@@ -1,16 +1,19 @@
 """Legal holds: place one, lift one, and what was held when."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from recordings.access import May, allow
 from recordings.forms.release import HoldForm, LiftForm, RecordingHoldForm
-from recordings.models import Hold, Recording
+from recordings.models import Hold, Recording, User
+from recordings.oversight.words import counted
+from recordings.search.cases import hidden
+from recordings.search.counts import count
 from recordings.transfer.allowing import lift_hold, place_hold
 from recordings.views.releases import too_late
 from recordings.views.who import address_of
@@ -55,10 +58,16 @@ def hold_recording(request: HttpRequest, pk: int) -> HttpResponse:
 @allow(May.HOLD)
 @require_POST
 def hold_lift(request: HttpRequest, pk: int) -> HttpResponse:
-    """Lift a hold."""
+    """Lift a hold; one on a case only by who sees all that it covers."""
     hold = get_object_or_404(_mine(request), pk=pk)
     form = LiftForm(request.POST)
-    if not form.is_valid():
+    if hold.case and (unseen := hidden(hold.case, user=request.user)):  # type: ignore[arg-type]
+        messages.error(
+            request,
+            f"The hold stays: it covers {counted(unseen, 'recording')} of tenants that you may not see. "
+            "Ask somebody who sees all tenants to lift it.",
+        )
+    elif not form.is_valid():
         messages.error(request, form.errors["reason"][0])
     elif lift_hold(
         hold=hold, by=request.user, reason=form.cleaned_data["reason"], address=address_of(request)
@@ -66,21 +75,33 @@ def hold_lift(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, f"Lifted: {hold.what}.")
     else:
         messages.warning(request, "Somebody else has lifted it meanwhile.")
-    return redirect(reverse("holds"))
+    return redirect("case", hold.case_id) if hold.case_id else redirect("holds")
 
 
 def _mine(request: HttpRequest):  # type: ignore[no-untyped-def]
     mine = Hold.objects.for_user(request.user)  # type: ignore[arg-type]
-    return mine.select_related("tenant", "recording", "placed_by", "lifted_by")
+    return mine.select_related("tenant", "recording", "case", "placed_by", "lifted_by")
 
 
 def _page(request: HttpRequest, form: HoldForm) -> dict[str, Any]:
-    ended = _mine(request).ended().order_by("-id")
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit() and len(before) < 19:
-        ended = ended.filter(pk__lt=int(before))
-    past = list(ended[: PAGE + 1])
+    user: User = request.user  # type: ignore[assignment]
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:200]
+    mine = _mine(request).naming(text)
+    held, older_held = _some(mine.in_force(), request.GET.get("held", ""))
+    past, older_past = _some(mine.ended(), request.GET.get("before", ""))
+    params = {"q": text} if text else {}
     return {
-        "form": form, "held": list(_mine(request).in_force().order_by("-id")[:500]), "past": past[:PAGE],
-        "older": past[PAGE - 1].pk if len(past) > PAGE else None, "first": not before,
+        "form": form, "text": text, "query": urlencode(params), "past": past,
+        "held": [(hold, count(Recording.objects.for_user(user).filter(hold.covers))) for hold in held],
+        "older_held": urlencode({**params, "held": older_held}) if older_held else "",
+        "older": urlencode({**params, "before": older_past}) if older_past else "",
+        "first": not request.GET.get("before") and not request.GET.get("held"),
     }  # fmt: skip
+
+
+def _some(holds: Any, before: str) -> tuple[list[Hold], int | None]:
+    """Return one page, newest first, and where the next begins."""
+    if before.isascii() and before.isdigit() and len(before) < 19:
+        holds = holds.filter(pk__lt=int(before))
+    rows = list(holds.order_by("-id")[: PAGE + 1])
+    return rows[:PAGE], rows[PAGE - 1].pk if len(rows) > PAGE else None

@@ -94,6 +94,7 @@ def look_up_answer(request: HttpRequest, pk: int) -> HttpResponse:
         "meanings": _meanings(),
         "may_export": may(request.user, May.EXPORT),
         "may_download": may(request.user, May.DOWNLOAD),
+        "may_case": may(request.user, May.CASE),
     }
     return render(request, "lookup/answer.html", context)
 

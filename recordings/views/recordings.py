@@ -109,6 +109,8 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
 def _rights(user: User) -> dict[str, bool]:
     rights = {
         "save": May.SAVE,
+        "case": May.CASE,
+        "hold": May.HOLD,
         "download": May.DOWNLOAD,
         "export": May.EXPORT,
         "play": May.PLAY,

@@ -13,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import SafeString
 
 from recordings.access import May, may
-from recordings.models import Alert, Archive, Export, Run, User
+from recordings.models import Alert, Archive, Case, Export, Run, User
 from recordings.oversight import words
 from recordings.oversight.charts import tide
 from recordings.oversight.overview import Figures, figures
@@ -24,10 +24,11 @@ WORK = (
     ("overview", "Overview", "overview", May.SEE),
     ("recordings", "Recordings", "rec", May.SEE),
     ("look_up", "Look up IDs", "lookup", May.SEE),
+    ("cases", "Cases", "case", May.CASE),
     ("transfers", "Transfers", "transfer", May.SEE),
     ("alerts", "Alerts", "alert", May.SEE),
 )
-TUCKED = {"look_up"}
+TUCKED = {"look_up", "cases"}
 WATCH = (
     ("lost", "Lost", "fail", May.SEE),
     ("unparsed", "Unparsed names", "file", May.SEE),
@@ -64,6 +65,7 @@ class Known:
     figures: Figures
     running: int
     archives: int
+    cases: int  # open
     alerts: int  # open, and not acknowledged by anybody
 
 
@@ -103,6 +105,7 @@ def known(user: User) -> Known:
             figures(user),
             Run.objects.for_user(user).filter(finished_at=None).count(),
             Archive.objects.count(),
+            Case.objects.open().count(),
             Alert.objects.for_user(user).waiting().count(),
         )
         cache.set(key, found, settings.FIGURES_SECONDS)
@@ -134,6 +137,8 @@ class Shell:
         counts = {"recordings": words.compact(self.known.figures.in_sea) if self.known.figures.in_sea else ""}
         if self.known.running:
             counts["transfers"] = f"{self.known.running} running"
+        if self.known.cases:
+            counts["cases"] = f"{self.known.cases:,}"
         if self.known.alerts:
             counts["alerts"] = f"{self.known.alerts:,}"
         return self._items(WORK, counts)

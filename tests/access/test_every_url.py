@@ -35,6 +35,7 @@ from recordings.trail.alerts import raise_alert
 from recordings.views.urls import urlpatterns as real_urls
 from tests.factories import (
     make_archive,
+    make_case,
     make_copy,
     make_job,
     make_recording,
@@ -136,6 +137,15 @@ WHO_MAY = {
     "release": EVERYBODY,
     "release_stop": SAVERS,
     "release_resume": ADMINS,
+    "cases": SAVERS,
+    "case": SAVERS,
+    "case_add": SAVERS,
+    "case_change": SAVERS,
+    "case_note": SAVERS,
+    "case_remove": SAVERS,
+    "case_close": SAVERS,
+    "case_reopen": SAVERS,
+    "case_hold": SAVERS,
     "holds": SAVERS,
     "hold_lift": SAVERS,
     "hold_recording": SAVERS,
@@ -167,10 +177,12 @@ SHOWN = {
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
     "tenant_release", "releases", "release", "holds", "archive_reread",
+    "cases", "case",
 }  # fmt: skip
 RUN = (
     "run", "run_live", "run_retry", "run_pause", "run_resume", "run_cancel", "manifest_csv", "manifest_jsonl",
 )  # fmt: skip
+CASE = ("case", "case_change", "case_note", "case_remove", "case_close", "case_reopen", "case_hold")
 METADATA = (
     "metadata_import", "metadata_columns", "metadata_live", "metadata_discard", "metadata_missing", "metadata_malformed",
 )  # fmt: skip
@@ -229,6 +241,8 @@ def house(db, tmp_path, settings):
     )
     ids |= {"tenant_release": tenant, "tenant_release_off": tenant, "hold_recording": recording}
     ids["release"] = make_released(make_recording(tenant))
+    case = make_case(recordings=[recording])
+    ids |= dict.fromkeys(CASE, case)
     ids["hold_lift"] = Hold.objects.create(tenant=tenant, reason="Case 7", placed_by=admin)
     ids["alert_acknowledge"] = Alert.objects.get(
         pk=raise_alert(kind=Kind.VANISHED, tenant=tenant, sentence="gone early")

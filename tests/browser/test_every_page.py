@@ -14,6 +14,7 @@ from recordings.models import (
     Archive,
     Bundle,
     BundleShare,
+    Case,
     Hold,
     Lookup,
     MetadataImport,
@@ -27,10 +28,12 @@ from recordings.models import (
 )
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
-from recordings.transfer.allowing import set_policy
+from recordings.transfer import casework
+from recordings.transfer.allowing import hold_case, set_policy
 from recordings.transfer.runs import start_run
 from tests.factories import (
     ask_for_metadata,
+    make_case,
     make_copy,
     make_job,
     make_metadata,
@@ -93,6 +96,9 @@ PAGES = {
     "releases": lambda: reverse("releases"),
     "a receipt": lambda: reverse("release", args=[Release.objects.get(state="released").pk]),
     "holds": lambda: reverse("holds"),
+    "cases": lambda: reverse("cases"),
+    "a case": lambda: reverse("case", args=[Case.objects.open().first().pk]),
+    "a closed case": lambda: reverse("case", args=[Case.objects.closed().first().pk]),
     "archives": lambda: reverse("archives"),
     "copies read again": lambda: reverse("archive_reread", args=[Archive.objects.first().pk]),
     "add an archive": lambda: reverse("archive_new"),
@@ -136,6 +142,10 @@ def some_releases(tenant):
     Hold.objects.create(
         tenant=tenant, reason="Case 6", placed_by=ann, lifted_by=ann, lifted_at=now, lift_reason="Closed."
     )
+    case = make_case(name="2026-114", recordings=[row, other], owner=ann)
+    casework.note(case=case, by=ann, text="Both sides asked for all of their calls in October.")
+    hold_case(case=case, by=ann, reason="Miller against Smith, court order of 3 November")
+    casework.close(case=make_case(name="2025-007", owner=ann), by=ann, reason="Settled out of court.")
     archive = Archive.objects.first()
     Reread.objects.create(archive=archive, percent=5, by="Reread", total=9, read=4)
     Reread.objects.create(

@@ -1,0 +1,203 @@
+"""Cases on screen: opening, adding from everywhere, holding, closing, and whose recordings are shown."""
+
+import pytest
+from django.urls import reverse
+
+from recordings.models import Case, Hold, Role
+from recordings.search.cases import of_lookup
+from recordings.search.lookup.answering import ask
+from recordings.search.lookup.reading import read_text
+from recordings.transfer import allowing, casework
+from tests.factories import make_case, make_recording, make_tenant, make_user, name_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ann():
+    return make_user(Role.COMPLIANCE, email="ann@example.com")
+
+
+@pytest.fixture
+def as_ann(client, ann):
+    client.force_login(ann)
+    return client
+
+
+def page_of(client, case):
+    return client.get(reverse("case", args=[case.pk])).content.decode()
+
+
+def said(response):
+    return " ".join(str(message) for message in response.context["messages"])
+
+
+def test_a_case_is_opened_and_found_by_part_of_its_name(as_ann):
+    as_ann.post(reverse("cases"), {"name": "2026-114", "title": "Miller against Smith"})
+    case = Case.objects.get()
+    assert case.owner.email == "ann@example.com"
+    assert "Miller against Smith" in as_ann.get(reverse("cases") + "?q=miller").content.decode()
+    assert "No case matches" in as_ann.get(reverse("cases") + "?q=jones").content.decode()
+    again = as_ann.post(reverse("cases"), {"name": "2026-114"})
+    assert again.status_code == 422 and "There is a case of this name" in again.content.decode()
+
+
+def test_a_page_of_cases_costs_the_same_however_many_there_are(as_ann, ann, django_assert_max_num_queries):
+    tenant = make_tenant()
+    for number in range(30):
+        make_case(name=f"N{number}", owner=ann, recordings=[make_recording(tenant)])
+    with django_assert_max_num_queries(40):
+        text = as_ann.get(reverse("cases")).content.decode()
+    assert "N29" in text and "N3<" not in text and "Older" in text
+
+
+def test_a_selection_goes_into_a_new_case(as_ann):
+    tenant = make_tenant()
+    rows = [make_recording(tenant) for _ in range(3)]
+    asked = as_ann.post(reverse("case_add"), {"id": [rows[0].pk, rows[1].pk]})
+    assert "Add 2 recordings to a case" in asked.content.decode()
+    assert f'name="id" value="{rows[0].pk}"' in asked.content.decode()
+    done = as_ann.post(
+        reverse("case_add"), {"id": [rows[0].pk, rows[1].pk], "go": "yes", "name": "2026-114"}, follow=True
+    )
+    assert "2 recordings added to case 2026-114" in said(done)
+    assert set(Case.objects.get().recordings.all()) == set(rows[:2])
+
+
+def test_all_that_a_search_finds_goes_into_an_open_case(as_ann):
+    tenant, case = make_tenant(), make_case()
+    wanted = make_recording(tenant, key=name_of(media="SCREEN"))
+    make_recording(tenant)
+    as_ann.post(
+        reverse("case_add"), {"everything": "yes", "query": "media=SCREEN", "go": "yes", "case": case.pk}
+    )
+    assert list(case.recordings.all()) == [wanted]
+
+
+def test_a_contact_goes_into_a_case_and_no_other_that_begins_like_it(as_ann):
+    tenant, case = make_tenant(), make_case()
+    wanted = make_recording(tenant, key=name_of(contact="123456"))
+    make_recording(tenant, key=name_of(contact="1234567"))
+    as_ann.post(reverse("case_add"), {"contact": "123456", "go": "yes", "case": case.pk})
+    assert list(case.recordings.all()) == [wanted]
+
+
+def test_what_a_look_up_found_goes_into_a_case(as_ann, ann):
+    tenant, case = make_tenant(), make_case()
+    rows = [make_recording(tenant, key=name_of(contact="123456")), make_recording(tenant, key=name_of())]
+    odd = make_recording(tenant, key="odd-name.wav")
+    make_recording(tenant, key=name_of(contact="777777"))
+    lookup = ask(read_text(f"123456\n{rows[1].name}\n{odd.key}\n999999"), user=ann)
+    assert set(of_lookup(lookup, user=ann)) == {*rows, odd}
+    as_ann.post(reverse("case_add"), {"lookup": lookup.pk, "go": "yes", "case": case.pk})
+    assert case.members.count() == 3
+
+
+def test_somebody_elses_look_up_cannot_be_added(as_ann):
+    lookup = ask(read_text("123456"), user=make_user())
+    assert as_ann.post(reverse("case_add"), {"lookup": lookup.pk}).status_code == 404
+
+
+def test_a_selection_is_held_by_holding_its_case(as_ann):
+    row = make_recording(make_tenant())
+    post = {"id": row.pk, "go": "yes", "name": "Court order 9", "hold": "on"}
+    assert as_ann.post(reverse("case_add"), post).status_code == 422, "a hold needs a reason"
+    assert not Case.objects.exists()
+    as_ann.post(reverse("case_add"), {**post, "reason": "Court order 9"})
+    assert Hold.objects.in_force().covering(row).exists()
+
+
+def test_a_closed_case_cannot_be_chosen(as_ann):
+    case = make_case()
+    casework.close(case=case, by=case.owner, reason="Settled.")
+    row = make_recording(make_tenant())
+    refused = as_ann.post(reverse("case_add"), {"id": row.pk, "go": "yes", "case": case.pk})
+    assert refused.status_code == 422 and "closed or does not exist" in refused.content.decode()
+
+
+def test_recordings_of_other_tenants_are_counted_and_not_shown(client):
+    mine, other = make_tenant(name="Mine"), make_tenant(name="Other")
+    shown, unseen = make_recording(mine), make_recording(other, key=name_of(contact="5550001"))
+    case = make_case(recordings=[shown, unseen, make_recording(other)])
+    client.force_login(make_user(tenants=[mine]))
+    text = page_of(client, case)
+    assert "2 recordings of tenants that you may not see" in " ".join(text.split())
+    assert shown.contact_id in text and "5550001" not in text and "Other" not in text
+    client.post(reverse("case_remove", args=[case.pk]), {"id": [unseen.pk, shown.pk]})
+    assert case.members.count() == 2, "only what one sees can be removed"
+
+
+def test_a_hold_on_a_case_stays_while_it_covers_what_the_lifter_may_not_see(client):
+    mine, other = make_tenant(), make_tenant()
+    case = make_case(recordings=[make_recording(mine), make_recording(other)])
+    hold, _ = allowing.hold_case(case=case, by=case.owner, reason="Case 7")
+    client.force_login(make_user(tenants=[mine]))
+    refused = client.post(reverse("hold_lift", args=[hold.pk]), {"reason": "Over."}, follow=True)
+    assert "The hold stays" in said(refused) and Hold.objects.in_force().exists()
+    client.force_login(make_user())
+    client.post(reverse("hold_lift", args=[hold.pk]), {"reason": "Over."})
+    assert not Hold.objects.in_force().exists()
+
+
+def test_a_held_case_shows_its_hold_and_gives_nothing_away(as_ann):
+    row = make_recording(make_tenant())
+    case = make_case(recordings=[row])
+    as_ann.post(reverse("case_hold", args=[case.pk]), {"reason": "Court order 9"})
+    text = page_of(as_ann, case)
+    assert "Court order 9" in text and "On hold" in text and "Remove the ticked ones" not in text
+    refused = as_ann.post(reverse("case_remove", args=[case.pk]), {"id": row.pk}, follow=True)
+    assert "on legal hold" in said(refused) and case.members.exists()
+
+
+def test_only_the_owner_and_admins_close_and_reopen(as_ann, client):
+    case = make_case()
+    close = reverse("case_close", args=[case.pk])
+    refused = as_ann.post(close, {"reason": "Settled."}, follow=True)
+    assert "Only the owner" in said(refused)
+    client.force_login(case.owner)
+    assert client.post(close, {"reason": ""}).status_code == 422
+    client.post(close, {"reason": "Settled."})
+    case.refresh_from_db()
+    assert not case.is_open and "Settled." in page_of(client, case)
+    client.force_login(make_user(Role.ADMIN))
+    client.post(reverse("case_reopen", args=[case.pk]))
+    case.refresh_from_db()
+    assert case.is_open
+
+
+def test_notes_and_changes_are_kept_in_the_history(as_ann, ann):
+    case = make_case(owner=ann)
+    as_ann.post(reverse("case_note", args=[case.pk]), {"text": "Both sides <asked>."})
+    bob = make_user(email="bob@example.com")
+    as_ann.post(reverse("case_change", args=[case.pk]), {"title": "Miller", "owner": bob.pk})
+    text = page_of(as_ann, case)
+    assert "Both sides &lt;asked&gt;." in text and "Owned by bob@example.com" in text
+    assert "ann@example.com noted on a case" in text and "ann@example.com changed a case" in text
+
+
+def test_a_supervisor_cannot_own_a_case(as_ann, ann):
+    case, sue = make_case(owner=ann), make_user(Role.SUPERVISOR)
+    refused = as_ann.post(reverse("case_change", args=[case.pk]), {"title": "x", "owner": sue.pk})
+    assert refused.status_code == 422 and "cannot own a case" in refused.content.decode()
+
+
+def test_the_row_and_the_contact_say_that_they_are_on_hold(as_ann):
+    row = make_recording(make_tenant())
+    address = reverse("contact", args=[row.contact_id])
+    assert "On hold</span>" not in as_ann.get(reverse("recordings")).content.decode()
+    assert 'id="c-hold"' not in as_ann.get(address).content.decode()
+    case = make_case(recordings=[row])
+    allowing.hold_case(case=case, by=case.owner, reason="Court order 9")
+    assert "On hold</span></span>" in as_ann.get(reverse("recordings")).content.decode()
+    assert "Court order 9" in as_ann.get(address).content.decode()
+
+
+def test_the_page_of_holds_is_searched_and_counts_what_each_covers(as_ann):
+    tenant, person = make_tenant(name="emea-1"), make_user()
+    rows = [make_recording(tenant, key=name_of(contact="123456")) for _ in range(2)]
+    allowing.place_hold(tenant=tenant, contact_id="123456", reason="Order 1", by=person)
+    allowing.hold_case(case=make_case(name="M7", recordings=rows[:1]), reason="Order 2", by=person)
+    both = as_ann.get(reverse("holds")).content.decode()
+    assert "Covers 2 recordings" in both and "Covers 1 recording." in both
+    one = as_ann.get(reverse("holds") + "?q=m7").content.decode()
+    assert "Order 2" in one and "Order 1" not in one
