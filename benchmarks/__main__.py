@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("catalog", "transfer", "queue", "export", "search")
+NAMES = ("catalog", "transfer", "queue", "export", "search", "bundle")
 
 
 def main() -> int:
