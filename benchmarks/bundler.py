@@ -16,8 +16,13 @@ def _migrate() -> Answer:
 
 
 def _connect(endpoint: str, bucket: str, prefix: str, access_key: str, secret_key: str) -> Answer:
+    from django.db import connection
+
     from recordings.catalog.scan import scan
     from recordings.models import Tenant
+
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE recordings_recording CASCADE")
 
     told = {
         "endpoint": endpoint, "bucket": bucket, "prefix": prefix, "access_key": access_key, "secret_key": secret_key,
