@@ -42,13 +42,13 @@ ON CONFLICT (recording_id, archive_id) DO UPDATE SET
     failed_at = NULL, failure = ''
 """
 
-# Saved is what lies in every archive that its run goes to. The rows were locked before, so of two archives that end at
+# Saved is what lies in every archive that its run goes to, those for which it was cancelled left out. The rows were locked before, so of two archives that end at
 # once the later one sees the earlier.
 SAVED = """
 UPDATE recordings_recording r SET saved_at = statement_timestamp()
 FROM unnest(%s::bigint[], %s::bigint[]) AS mine(id, run)
 WHERE r.id = mine.id AND r.saved_at IS NULL AND NOT EXISTS (
-    SELECT FROM recordings_transfer t WHERE t.recording_id = mine.id AND t.run_id = mine.run AND t.state <> 'verified'
+    SELECT FROM recordings_transfer t WHERE t.recording_id = mine.id AND t.run_id = mine.run AND t.state NOT IN ('verified', 'dropped')
 )
 """
 

@@ -25,6 +25,30 @@ FROM recordings_recording r WHERE r.id IN ({chosen})
 ON CONFLICT DO NOTHING
 """
 
+# What a run was to save in another archive too. Locked as its savers lock it, so that the later of them and of a cancel
+# sees what the earlier did.
+LOCK_SHARED = """
+SELECT FROM recordings_recording WHERE saved_at IS NULL AND id IN (
+    SELECT q.recording_id FROM recordings_transfer q JOIN recordings_transfer t
+    ON t.run_id = q.run_id AND t.recording_id = q.recording_id AND t.archive_id <> q.archive_id
+    WHERE q.run_id = %s AND q.state = 'queued'
+) ORDER BY id FOR NO KEY UPDATE
+"""
+# Saved is then what has a good copy in each archive that is left.
+SAVED_WITHOUT = """
+UPDATE recordings_recording r SET saved_at = statement_timestamp()
+WHERE r.saved_at IS NULL AND r.id IN (
+    SELECT q.recording_id FROM recordings_transfer q JOIN recordings_transfer t
+    ON t.run_id = q.run_id AND t.recording_id = q.recording_id AND t.state = 'verified'
+    WHERE q.run_id = %s AND q.state = 'dropped'
+) AND NOT EXISTS (
+    SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'dropped' AND NOT EXISTS (
+        SELECT FROM recordings_copy c
+        WHERE c.recording_id = r.id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
+    )
+)
+"""
+
 
 class NothingToSave(Exception):
     """Nothing here needs saving: each of these recordings is in the archive already, is being saved, or is no longer in SEA."""
@@ -165,8 +189,11 @@ def cancel(*, run: Run, actor: str, address: str = "") -> int:
     with transaction.atomic():
         if not Run.objects.filter(pk=run.pk, finished_at=None).update(cancelled_by=actor, paused_at=None):
             return 0
-        waiting = run.transfers.filter(state=State.QUEUED)
-        count = waiting.update(state=State.CANCELLED, finished_at=Now())
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK_SHARED, [run.pk])
+            waiting = run.transfers.filter(state=State.QUEUED)
+            count = waiting.update(state=State.CANCELLED, finished_at=Now())
+            cursor.execute(SAVED_WITHOUT, [run.pk])
         _record(run, trail.Action.RUN_CANCELLED, actor, address, files=count)
         close_if_done(run)
     return count

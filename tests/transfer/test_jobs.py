@@ -174,6 +174,25 @@ def test_cancelling_keeps_copies_and_ends_the_run_after_what_is_in_hand(archive)
     assert (told.verified, told.cancelled, told.remaining) == (1, 2, 0)
 
 
+@pytest.mark.parametrize("verified_first", [True, False])
+def test_what_lies_in_the_other_archive_is_saved_when_the_rest_is_cancelled(
+    archive, tmp_path, verified_first
+):
+    row = make_recording(make_tenant())
+    job = make_job(archive)
+    job.archives.add(make_archive(tmp_path / "b"))
+    run = jobs.run_job(job=job, actor="t")
+    (first,) = queue.claim(owner="a:1", limit=1)
+    ends = [
+        lambda: write_verified([(first, Stored("x.mp4", 1000, "a" * 64, 0))]),
+        lambda: runs.cancel(run=run, actor="ann@example.com"),
+    ]
+    for end in ends if verified_first else reversed(ends):
+        assert end() == 1
+    row.refresh_from_db()
+    assert row.saved_at, "SEA deletes it some day, and it must not be called lost then"
+
+
 def test_a_dry_run_counts_copies_and_changes_nothing(archive, tmp_path):
     tenant = make_tenant()
     make_recording(tenant, size=70, days_left=9)
