@@ -112,7 +112,7 @@ def copy_and_verify(*, source: Store, target: WritableStore, order: Order) -> St
     A name that is taken is never overwritten: a file with the same bytes (a worker died between the rename and the
     database) is adopted, any other makes the copy take the name of a later version. Raises Changed, ShortRead,
     CopyDiffers and the errors of SEA, and AtArchive for those of the archive; nothing with a final name is left that
-    was not verified.
+    was found wrong.
     """
     known: Stored | None = None
     layout = read_layout(order.layout)
@@ -141,8 +141,12 @@ def _write(incoming: Incoming, target: WritableStore, path: str) -> Stored:
         raise CopyDiffers
     try:
         read_back(target, path, size=order.size, sha256=written.sha256, etag=written.etag)
-    except StoreError:
-        target.set_aside(path, token=order.token)
+    except StoreError as error:
+        # An archive that did not answer proves nothing against the file, which another worker may have adopted since, when
+        # this one's lease ran out: then it is a verified copy. The next try reads it again, and adopts it or goes beside it.
+        # What differs goes, and what the medium itself cannot read: an error that has no name of its own.
+        if isinstance(error, CopyDiffers) or type(error) is StoreError:
+            target.set_aside(path, token=order.token)
         raise
     return Stored(path, order.size, written.sha256, incoming.crc32)
 

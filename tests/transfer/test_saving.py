@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from django.utils import timezone
 from recordings.catalog.scan import scan
 from recordings.models import AuditEntry, Copy, Pause, Recording, Run, Transfer
 from recordings.models.fields import SecretUnreadable
-from recordings.stores.base import AccessDenied, WritableStore
+from recordings.stores.base import AccessDenied, Throttled, Unreachable, WritableStore
 from recordings.stores.folder import FolderStore
 from recordings.stores.s3 import S3Store
 from recordings.transfer import queue, runs
+from recordings.transfer.copying import AtArchive, Order, copy_and_verify
 from recordings.transfer.outcomes import MOST_ATTEMPTS
 from recordings.transfer.saving import clear_leftovers, save_waiting
 from tests.factories import make_archive, make_tenant, name_of
@@ -182,6 +184,29 @@ def test_a_copy_that_a_dead_worker_left_before_its_commit_is_adopted(tenant, arc
     work()
     assert Copy.objects.get(recording=recording).path == path
     assert len(files(archive)) == 12
+
+
+@pytest.mark.parametrize("error", [Unreachable, Throttled])
+def test_a_copy_that_another_worker_adopted_is_never_taken_away_by_its_writer(tenant, archive, error):
+    row = Recording.objects.get(contact_id="00000000000")
+    order = Order(
+        key=row.key, size=row.size, etag=row.etag, tenant="emea-1", started_at=row.started_at, token="1-1"
+    )
+
+    class Asleep(FolderStore):
+        """Sleeps past the lease after its write; when it wakes up, its mount answers once with an error."""
+
+        def digest(self, path, *, etag=""):
+            target = FolderStore(self.root)
+            adopted.append(
+                copy_and_verify(source=tenant.store(), target=target, order=replace(order, token="1-2"))
+            )
+            raise error
+
+    adopted = []
+    with pytest.raises(AtArchive):
+        copy_and_verify(source=tenant.store(), target=Asleep(archive.folder), order=order)
+    assert list(files(archive)) == [adopted[0].path]
 
 
 def test_what_is_saved_already_is_not_queued_again(tenant, archive):
