@@ -6,11 +6,12 @@ Cells that a spreadsheet would run as a formula are neutralised in the query its
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db.models import CharField, F, OuterRef, QuerySet, Subquery
+from django.db.models import Case, CharField, F, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Cast
 
 from recordings.models import Copy
 from recordings.models.cells import BOM, Iso, Plain, Tally, copied
+from recordings.models.hold import on_hold
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.calls import WORDS, cells
 from recordings.search.order import ORDERS
@@ -31,6 +32,7 @@ COLUMNS = {
     "presence": "Presence in SEA",
     "gone_utc": "Gone from SEA",
     "saved_utc": "Saved",
+    "on_hold": "On legal hold",
     "archive": "Archive",
     "archive_path": "Path in the archive",
     "sha256": "SHA-256",
@@ -55,6 +57,7 @@ def _expressions() -> dict[str, Any]:
         "presence": F("presence"),
         "gone_utc": Iso("gone_at"),
         "saved_utc": Iso("saved_at"),
+        "on_hold": Case(When(on_hold(), then=Value("yes")), default=Value("no")),
         "archive": Plain(Subquery(copy.values("archive__name")[:1])),
         "archive_path": Plain(Subquery(copy.values("path")[:1])),
         "sha256": Subquery(copy.values("sha256")[:1]),

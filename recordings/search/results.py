@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Subquery
 
-from recordings.models import Hold, Presence, Recording, Transfer, User
+from recordings.access import May, may
+from recordings.models import Presence, Recording, Transfer, User
+from recordings.models.hold import on_hold
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.counts import Count, counts
 from recordings.search.criteria import VIEWS, Criteria
 from recordings.search.order import ORDERS, Order, Place, read_cursor, write_cursor
+from recordings.search.words import CASE
 
 PAGE_SIZE = 50
 
@@ -36,8 +39,11 @@ class Tab:
 
 
 def found(criteria: Criteria, user: User) -> RecordingQuerySet:
-    """Return everything that a person may see of a search, in no order."""
-    return criteria.apply(Recording.objects.for_user(user))
+    """Return everything that a person may see of a search, in no order. What is in a case is for who may work on cases."""
+    mine = Recording.objects.for_user(user)
+    if any(one.label == CASE for one in criteria.box.asked) and not may(user, May.CASE):
+        mine = mine.filter(pk__lt=0)
+    return criteria.apply(mine)
 
 
 def order_of(criteria: Criteria) -> Order:
@@ -103,7 +109,7 @@ def tabs(criteria: Criteria, user: User) -> list[Tab]:
 def with_work(recordings: RecordingQuerySet) -> RecordingQuerySet:
     """Add each recording's newest transfer state, so that a row can say Saving or Failed, and whether it is on hold."""
     newest = Transfer.objects.filter(recording=OuterRef("pk")).order_by("-id").values("state")[:1]
-    held = Exists(Hold.objects.in_force().covering_each())
+    held = ExpressionWrapper(on_hold(), output_field=BooleanField())
     return recordings.annotate(work=Subquery(newest), held=held)
 
 

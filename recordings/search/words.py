@@ -12,10 +12,11 @@ from datetime import timedelta
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from recordings.models import Hold, Media, Presence, Tenant
+from recordings.models import Case, CaseRecording, Hold, Media, Presence, Tenant
 from recordings.search import amounts, calls, days
 from recordings.search.amounts import NotUnderstood, Span
 
+CASE = "Case"
 UNPARSED = "unparsed"  # as a media type: names that follow no pattern
 _YES = dict.fromkeys(("yes", "y", "true"), True) | dict.fromkeys(("no", "n", "false"), False)
 _PRESENCE = {"sea": Presence.IN_SEA} | {value.lower(): Presence(value) for value in Presence.values}
@@ -180,6 +181,12 @@ def is_held(yes: bool) -> Q:
     return Q(held) if yes else ~Q(held)
 
 
+def _case(value: str) -> tuple[str, Condition]:
+    # Not told whether there is such a case: a search says nothing about cases but what is in them.
+    members = CaseRecording.objects.filter(case__in=Case.objects.named(value)).values("recording")
+    return value, lambda: Q(pk__in=members)
+
+
 def _playable(value: str) -> tuple[str, Condition]:
     yes = _yes(value)
     return "yes" if yes else "no", lambda: plays(yes)
@@ -277,6 +284,7 @@ WORDS: Mapping[str, Word] = {
     "size": Word("Size", ">50mb", _size),
     "duration": Word("Length", ">10m", _length),
     "hold": Word("On hold", "yes", _held),
+    "case": Word(CASE, "2026-114", _case, any=True),
     "playable": Word("Playable", "no", _playable),
     "contact": Word("Contact ID", "12345678903", _contact, any=True),
 }

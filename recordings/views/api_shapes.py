@@ -79,6 +79,7 @@ class RecordingOut(Schema):
     gone_at: datetime | None
     saved_at: datetime | None
     state: str = Field(description="saved, saving, failed, unsaved or lost")
+    on_hold: bool = Field(description="Whether a legal hold covers it")
 
     @classmethod
     def of(cls, row: Recording) -> "RecordingOut":
@@ -88,6 +89,7 @@ class RecordingOut(Schema):
             file_name=row.key, started_at=row.started_at, arrived_at=row.arrived_at, expires_at=row.expires_at,
             size=row.size, presence=row.presence, gone_at=row.gone_at, saved_at=row.saved_at,
             state=row.state,  # type: ignore[attr-defined]
+            on_hold=row.held,  # type: ignore[attr-defined]
         )  # fmt: skip
 
 

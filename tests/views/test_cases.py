@@ -1,9 +1,11 @@
 """Cases on screen: opening, adding from everywhere, holding, closing, and whose recordings are shown."""
 
 import pytest
+from django.db.models import Exists
 from django.urls import reverse
 
-from recordings.models import Case, Hold, Role
+from recordings.models import Case, Hold, Recording, Role
+from recordings.models.hold import on_hold
 from recordings.search.cases import of_lookup
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
@@ -201,3 +203,33 @@ def test_the_page_of_holds_is_searched_and_counts_what_each_covers(as_ann):
     assert "Covers 2 recordings" in both and "Covers 1 recording." in both
     one = as_ann.get(reverse("holds") + "?q=m7").content.decode()
     assert "Order 2" in one and "Order 1" not in one
+
+
+def test_a_case_is_a_word_of_the_search_for_who_may_work_on_cases(as_ann, client):
+    tenant = make_tenant()
+    inside, outside = make_recording(tenant), make_recording(tenant, key=name_of(contact="777777"))
+    make_case(name="Miller 7", recordings=[inside])
+    address = reverse("recordings") + "?q=case%3A%22miller+7%22"
+    text = as_ann.get(address).content.decode()
+    assert inside.contact_id in text and f'data-id="{inside.pk}"' in text
+    assert f'data-id="{outside.pk}"' not in text
+    client.force_login(make_user(Role.SUPERVISOR))
+    assert f'data-id="{inside.pk}"' not in client.get(address).content.decode()
+
+
+def test_every_kind_of_hold_is_told_in_lists(as_ann):
+    tenant, other, person = make_tenant(), make_tenant(), make_user()
+    rows = [make_recording(tenant, key=name_of(contact=f"77777{number}")) for number in range(4)]
+    elsewhere = make_recording(other, key=name_of(contact="777771"))
+    allowing.place_hold(tenant=tenant, recording=rows[0], reason="1", by=person)
+    allowing.place_hold(tenant=tenant, contact_id="777771", reason="2", by=person)
+    allowing.hold_case(case=make_case(recordings=[rows[2]]), reason="3", by=person)
+    csv = b"".join(as_ann.get(reverse("export_csv") + "?columns=recording_id&columns=on_hold")).decode()
+    told = dict(Recording.objects.filter(on_hold()).values_list("pk", "key"))
+    assert set(told) == {row.pk for row in rows[:3]}
+    assert set(Recording.objects.filter(Exists(Hold.objects.in_force().covering_each()))) == set(rows[:3])
+    for row in (*rows, elsewhere):
+        assert Hold.objects.in_force().covering(row).exists() == (row.pk in told)
+    assert csv.count("yes") == 3 and "on_hold" in csv
+    allowing.place_hold(tenant=other, reason="4", by=person)
+    assert Recording.objects.filter(on_hold()).count() == 4
