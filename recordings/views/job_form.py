@@ -46,7 +46,8 @@ class Preview:
 @require_http_methods(["GET", "HEAD", "POST"])
 def job_new(request: HttpRequest) -> HttpResponse:
     """Make a transfer job of a search, or of another job."""
-    like = TransferJob.objects.filter(pk=_number(request.GET.get("like", ""))).first()
+    number = _number(request.GET.get("like", ""))
+    like = mine(request, number) if number else None
     brought = request.POST.get("brought") or request.GET.get("query", "") or (like.query if like else "")
     form = JobForm(request.POST or None, brought=brought, initial=_like(like) if like else None)
     if request.method == "POST" and form.is_valid():
@@ -65,6 +66,9 @@ def job_edit(request: HttpRequest, pk: int) -> HttpResponse:
     brought = request.POST.get("brought", "")
     form = JobForm(request.POST or None, instance=one, brought=brought)
     if request.method == "POST" and form.is_valid():
+        if "query" in form.changed_data:
+            # It finds what its maker may see; whoever changes what it finds may not reach further than that by it.
+            form.instance.created_by = request.user
         changed = _save(request, form, trail.Action.JOB_CHANGED)
         jobs.keep_hours(changed)
         messages.success(request, f"{changed} was changed. It runs {timetable.in_words(changed)}.")

@@ -8,9 +8,10 @@ from django.utils import timezone
 from redis import Redis
 
 from recordings.models import Archive, AuditEntry, Presence, Recording, Role, Run, Transfer, TransferJob
+from recordings.search.criteria import VIEWS, Criteria
 from recordings.stores.base import StoreFull
 from recordings.trail import Action
-from recordings.transfer import lanes, queue, runs
+from recordings.transfer import jobs, lanes, queue, runs
 from seaportal.celery import app
 from tests.factories import make_archive, make_job, make_recording, make_tenant, make_user
 
@@ -239,6 +240,24 @@ def test_who_sees_some_tenants_sees_runs_and_jobs_of_those_only(client, archive)
     assert "Mine" in said and "Other" not in said  # a number that somebody put into a search names nobody
     hidden = TransferJob.objects.get(name="Job of all")
     assert client.post(reverse("job_run", args=[hidden.pk])).status_code == 404
+
+
+def test_a_job_changed_by_who_sees_some_tenants_reaches_no_others(client, archive):
+    mine, other = make_tenant(name="Mine"), make_tenant(name="Other")
+    make_recording(other)
+    job = make_job(archive, query=f"tenant={mine.pk}", created_by=make_user(Role.ADMIN))
+    secret = make_job(archive, name="Of other", query="contact_id=12345678903", created_by=job.created_by)
+    limited = make_user(Role.ADMIN, tenants=[mine])
+    client.force_login(limited)
+    told = {"name": "Mine", "query": f"tenant={mine.pk}", **typed(archive)}
+    client.post(reverse("job_edit", args=[job.pk]), told)
+    job.refresh_from_db()
+    assert job.name == "Mine" and job.created_by != limited, "a new name changes nothing of what it finds"
+    everything = Criteria().with_view(next(view for view in VIEWS if view.name == "unsaved"))
+    client.post(reverse("job_edit", args=[job.pk]), told | {"query": everything})
+    job.refresh_from_db()
+    assert job.query == everything and not jobs.recordings_of(job).exists()
+    assert client.get(f"{reverse('job_new')}?like={secret.pk}").status_code == 404
 
 
 def test_the_list_takes_no_more_statements_for_more_jobs(
