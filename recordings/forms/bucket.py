@@ -1,5 +1,6 @@
 """An S3 bucket as an archive: any S3-compatible server, a key pair of its own, locks and encryption as they are asked for."""
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from django import forms
@@ -7,8 +8,10 @@ from django import forms
 from recordings.forms.archive import ArchiveForm
 from recordings.forms.remote import RemoteForm
 from recordings.models import Archive
-from recordings.sea.location import AMAZON
+from recordings.sea.location import AMAZON, LocationError, parse_location
 from recordings.stores.s3 import is_region
+
+A_BUCKET = "a-bucket"  # stands for any
 
 
 class BucketForm(RemoteForm):
@@ -60,6 +63,16 @@ class BucketForm(RemoteForm):
     def usual_endpoint(self) -> str:
         """Return Amazon's own address."""
         return AMAZON
+
+    def clean_endpoint(self) -> str:
+        """Take a server's address without a bucket in its name: its objects would lie elsewhere than the archive says."""
+        endpoint = super().clean_endpoint()
+        with suppress(LocationError):
+            if parse_location(f"{endpoint}/{A_BUCKET}/folder/").bucket != A_BUCKET:
+                raise forms.ValidationError(
+                    f"This address names a bucket. Write {AMAZON} or leave it empty; the bucket has a field of its own."
+                )
+        return endpoint
 
     def clean_region(self) -> str:
         """Take a region's name only: it becomes part of Amazon's host name."""

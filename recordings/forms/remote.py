@@ -8,16 +8,22 @@ from django import forms
 from django.conf import settings
 
 from recordings.forms.archive import ArchiveForm
-from recordings.models import Archive, Tenant
+from recordings.models import Archive, Copy, Tenant
 from recordings.stores.base import StoreError
 from recordings.stores.endpoint import check_endpoint
 
 # What a stored secret belongs to: it is never used for another server, bucket or key than it was given for.
 BOUND = ("endpoint", "bucket", "access_key")
+AMAZONS = "amazonaws.com"
 LONGEST_PREFIX = 100  # characters: a layout's paths, which may get 900 long, still fit behind it
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()/ =+@,-]*\Z")
+
+LOOKED_FOR = 3  # copies that are looked for at another address: one of them may be missing for another reason
+COPIES_ELSEWHERE = (
+    "The copies of this archive are not there. Move them first, or add this place as an archive of its own."
+)
 
 
 class RemoteForm(ArchiveForm):
@@ -127,9 +133,9 @@ class RemoteForm(ArchiveForm):
                 self.add_error(
                     blamed, f"This is where SEA is read for {tenant}. Copies belong in a bucket of your own."
                 )
-        others = Archive.objects.filter(kind=self.kind, endpoint=at["endpoint"], bucket=bucket)
-        for other in others.exclude(pk=self.instance.pk):
-            if meet(prefix, other.prefix):
+        others = Archive.objects.filter(kind=self.kind, bucket=bucket).exclude(pk=self.instance.pk)
+        for other in others:
+            if server_of(other.endpoint) == server_of(at["endpoint"]) and meet(prefix, other.prefix):
                 self.add_error(
                     blamed,
                     f"The archive {other} is at {other.where}. Choose a folder that is not in it nor around it.",
@@ -154,7 +160,31 @@ class RemoteForm(ArchiveForm):
         except StoreError as error:
             self.add_error("endpoint", str(error))
             return False
-        return super().prove()
+        return super().prove() and self._prove_copies()
+
+    def _prove_copies(self) -> bool:
+        """Refuse another server or account that does not have the copies: the next re-read would call them all missing."""
+        if self.instance.pk and {"endpoint", "access_key"}.intersection(self.changes):
+            newest = list(Copy.objects.good().filter(archive=self.instance).order_by("-pk")[:LOOKED_FOR])
+            try:
+                there = not newest or any(map(self._has, newest))
+            except StoreError as error:
+                self.add_error("endpoint", str(error))
+            else:
+                if not there:
+                    self.add_error("endpoint", COPIES_ELSEWHERE)
+        return not self.errors
+
+    def _has(self, copy: Copy) -> bool:
+        facts = self.instance.store().head(copy.path)
+        return facts is not None and facts.size == copy.size
+
+
+def server_of(endpoint: str) -> str:
+    """Return what two addresses of one server have in common: Amazon has many, and each bucket's name once."""
+    parts = urlsplit(endpoint)
+    host = (parts.hostname or "").rstrip(".")
+    return AMAZONS if f".{host}".endswith((f".{AMAZONS}", f".{AMAZONS}.cn")) else host + parts.path
 
 
 def meet(one: str, other: str) -> bool:

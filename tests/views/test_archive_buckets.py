@@ -7,7 +7,7 @@ from recordings.models import Archive, AuditEntry, Recording, Role
 from recordings.stores import bucket
 from recordings.stores.base import AccessDenied
 from recordings.trail import Action
-from tests.factories import make_archive, make_recording, make_tenant, make_user
+from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
 from tests.services import WeedS3, moto
 from tests.services import client as s3_client
 
@@ -160,6 +160,39 @@ def test_archives_in_buckets_never_lie_in_one_another(client, admin, weed_s3):
     assert add(client, weed_s3, name="Second", prefix="calls").status_code == 422
     assert add(client, weed_s3, name="Second", prefix="calls-2").status_code == 200
     assert Archive.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("theirs", "typed_one"),
+    [
+        ("https://s3.amazonaws.com", "https://s3.eu-central-1.amazonaws.com"),
+        ("https://store.example", "https://store.example:443"),
+        ("https://store.example:9000", "https://store.example.:9000"),
+    ],
+)
+def test_one_place_under_two_addresses_is_one_archive(client, admin, weed_s3, theirs, typed_one):
+    Archive.objects.create(kind="s3", name="First", endpoint=theirs, bucket="company", prefix="calls/")
+    response = add(client, weed_s3, endpoint=typed_one, bucket="company")
+    assert response.status_code == 422 and "The archive First is at s3://company/calls/" in said_by(response)
+
+
+def test_an_address_that_names_a_bucket_is_refused(client, admin, weed_s3):
+    response = add(client, weed_s3, endpoint="https://vendor.s3.us-west-2.amazonaws.com", bucket="folder")
+    assert response.status_code == 422 and "This address names a bucket." in said_by(response)
+
+
+def test_another_server_is_taken_only_when_the_copies_are_there(client, admin, weed_s3):
+    add(client, weed_s3)
+    archive = Archive.objects.get()
+    make_copy(make_recording(make_tenant(), size=4), archive, path="a.mp4")
+    elsewhere = weed_s3.endpoint.replace("127.0.0.1", "localhost")
+    again = {"endpoint": elsewhere, "secret_key": weed_s3.secret_key}
+    response = change(client, archive, weed_s3, **again)
+    assert response.status_code == 422 and "The copies of this archive are not there." in said_by(response)
+    assert Archive.objects.get().endpoint == weed_s3.endpoint
+    weed_s3.put("calls/a.mp4", b"call")
+    assert "Vault is saved." in said_by(change(client, archive, weed_s3, **again))
+    assert Archive.objects.get().endpoint == elsewhere
 
 
 def test_sea_itself_is_no_archive(client, admin, rclone_s3):
