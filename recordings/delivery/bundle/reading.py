@@ -21,7 +21,7 @@ from recordings.stores.base import NoSuchObject, ObjectFacts, ReadStream, Store,
 log = logging.getLogger(__name__)
 
 AHEAD = 2  # recordings that are opened before their turn
-HELD = 2 << 20  # bytes of each that are read before its turn
+HELD = 3 << 20  # bytes of each that are read before its turn: all of most voice recordings
 TRIES = 3  # places or connections in a row that give nothing, before a download is broken off
 
 
@@ -201,6 +201,7 @@ class Reader:
                     break
         except StoreError as error:
             taken.problem = error
+        taken.head = [b"".join(taken.head)]  # one chunk to send, where each would wake the reader
         return taken
 
     def _checked(self, piece: Piece, taken: _Taken) -> Iterator[bytes]:
