@@ -1,5 +1,6 @@
 """Run jobs: by hand, dry, and when their time has come. The database decides what is due; a message only says that it may be."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,8 @@ from recordings.search.criteria import Criteria
 from recordings.search.results import found
 from recordings.transfer import runs, timetable
 from recordings.transfer.runs import NothingToSave
+
+log = logging.getLogger(__name__)
 
 BY_SCHEDULE = "Schedule"
 
@@ -65,22 +68,33 @@ def plan_next(job: TransferJob, *, after: datetime | None = None) -> None:
 def run_due() -> list[Run]:
     """Start the runs whose time has come, each once however many ask, and return them.
 
-    A time that passed while nobody asked is made up for once. A run that would find nothing is none.
+    A time that passed while nobody asked is made up for once. A run that would find nothing is none. What cannot be run is
+    tried again the next time, and stands in nobody's way: the recordings of the others expire meanwhile.
     """
     started = list[Run]()
     for pk in TransferJob.objects.filter(is_on=True, next_run_at__lte=Now()).values_list("pk", flat=True):
-        with transaction.atomic():
-            due = TransferJob.objects.select_for_update(skip_locked=True, of=("self",))
-            job = due.select_related("created_by").filter(pk=pk, is_on=True, next_run_at__lte=Now()).first()
-            if job is None:
-                continue  # another beat was quicker
-            plan_next(job)
-            try:
-                with transaction.atomic():
-                    started.append(run_job(job=job, actor=BY_SCHEDULE))
-            except NothingToSave:
-                TransferJob.objects.filter(pk=pk).update(looked_at=Now())
+        try:
+            run = _run_if_due(pk)
+        except Exception:
+            log.exception("The transfer job %s could not be run", pk)
+        else:
+            started += [run] if run else []
     return started
+
+
+def _run_if_due(pk: int) -> Run | None:
+    with transaction.atomic():
+        due = TransferJob.objects.select_for_update(skip_locked=True, of=("self",))
+        job = due.select_related("created_by").filter(pk=pk, is_on=True, next_run_at__lte=Now()).first()
+        if job is None:
+            return None  # another beat was quicker
+        plan_next(job)
+        try:
+            with transaction.atomic():
+                return run_job(job=job, actor=BY_SCHEDULE)
+        except NothingToSave:
+            TransferJob.objects.filter(pk=pk).update(looked_at=Now())
+    return None
 
 
 def keep_hours(job: TransferJob) -> None:
@@ -97,7 +111,13 @@ def keep_hours(job: TransferJob) -> None:
 
 def keep_all_hours() -> None:
     """Do so for every job that has an open run, and mend the plan of those that have none."""
-    for job in TransferJob.objects.filter(runs__finished_at=None).distinct():
-        keep_hours(job)
-    for job in TransferJob.objects.filter(is_on=True, next_run_at=None).exclude(every=TransferJob.Every.HAND):
-        plan_next(job)
+    unplanned = TransferJob.objects.filter(is_on=True, next_run_at=None).exclude(every=TransferJob.Every.HAND)
+    for keep, jobs in (
+        (keep_hours, TransferJob.objects.filter(runs__finished_at=None).distinct()),
+        (plan_next, unplanned),
+    ):
+        for job in jobs:
+            try:
+                keep(job)
+            except Exception:
+                log.exception("The times of the transfer job %s cannot be told", job.pk)

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from recordings.models import Recording, Role, Run, Transfer
+from recordings.models import Recording, Role, Run, Transfer, TransferJob
 from recordings.transfer import jobs, limits, queue, runs
 from recordings.transfer.copying import Stored
 from recordings.transfer.outcomes import write_verified
@@ -63,6 +63,24 @@ def test_a_run_that_would_find_nothing_is_none(archive):
     assert jobs.run_due() == [] and not Run.objects.exists()
     job.refresh_from_db()
     assert job.looked_at and job.next_run_at > timezone.now()
+
+
+def test_a_job_that_cannot_be_run_stands_in_no_others_way(archive, caplog):
+    make_recording(make_tenant())
+    gone = {
+        "every": "day",
+        "time_zone": "US/Pacific-New",
+        **hours_that_are_over(),
+    }  # no zone any more since 2020
+    broken, good = make_job(archive, name="A", **gone), make_job(archive, name="B", every="hour")
+    for job in (broken, good):
+        due(job)
+    assert [run.job for run in jobs.run_due()] == [good] and "could not be run" in caplog.text
+    Run.objects.create(title="A", job=broken)
+    TransferJob.objects.update(next_run_at=None)
+    jobs.keep_all_hours()
+    good.refresh_from_db()
+    assert good.next_run_at
 
 
 def test_a_job_that_is_off_rests_and_one_by_hand_is_never_due(archive):
