@@ -186,11 +186,11 @@ def test_a_supervisor_cannot_own_a_case(as_ann, ann):
 def test_the_row_and_the_contact_say_that_they_are_on_hold(as_ann):
     row = make_recording(make_tenant())
     address = reverse("contact", args=[row.contact_id])
-    assert "On hold</span>" not in as_ann.get(reverse("recordings")).content.decode()
+    assert "On legal hold" not in as_ann.get(reverse("recordings")).content.decode()
     assert 'id="c-hold"' not in as_ann.get(address).content.decode()
     case = make_case(recordings=[row])
     allowing.hold_case(case=case, by=case.owner, reason="Court order 9")
-    assert "On hold</span></span>" in as_ann.get(reverse("recordings")).content.decode()
+    assert 'title="On legal hold"' in as_ann.get(reverse("recordings")).content.decode()
     assert "Court order 9" in as_ann.get(address).content.decode()
 
 
