@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import random
 import subprocess
 import zipfile
@@ -16,7 +17,7 @@ from django.utils import timezone
 from isal.isal_zlib import crc32
 
 from recordings.delivery.bundle import making
-from recordings.delivery.bundle.reading import BrokenOff
+from recordings.delivery.bundle.reading import HELD, BrokenOff
 from recordings.delivery.bundle.stream import send
 from recordings.models import AuditEntry, Bundle, BundleText, Copy, Digest, Presence, Recording
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user, name_of
@@ -215,3 +216,20 @@ def test_an_expired_bundle_can_not_be_fetched_and_still_says_what_was_in_it(in_s
     bundle.refresh_from_db()
     assert bundle.state == "expired" and not bundle.to_fetch
     assert bundle.entries.count() == 15 and not BundleText.objects.exists()
+
+
+def test_a_file_that_breaks_off_is_gone_on_with_from_another_copy(tmp_path):
+    """The copy that is read first is cut short while it is being sent; the rest comes from the other archive."""
+    body = random.Random(5).randbytes(HELD * 3)
+    row = make_recording(make_tenant(), size=len(body), presence=Presence.EXPIRED, gone_at=timezone.now())
+    for name in ("first", "second"):
+        archived(row, make_archive(tmp_path / name), body, gone=False)
+    bundle = sealed()
+    data = whole(bundle)
+    chunks = send(bundle, first=0, last=bundle.size - 1)
+    taken = next(chunks) + next(chunks)
+    best = row.copies.order_by("-verified_at").select_related("archive")[0]
+    broken = Path(best.archive.folder) / best.path
+    broken.chmod(0o600)
+    os.truncate(broken, HELD + 300_000)
+    assert taken + b"".join(chunks) == data
