@@ -70,7 +70,7 @@ SCAN_EVERY_MINUTES = number("SEAPORTAL_SCAN_EVERY_MINUTES", 30, low=5, high=1440
 LEASE_SECONDS = number("SEAPORTAL_LEASE_SECONDS", 90, low=5, high=3600)
 METADATA_MEGABYTES = number("SEAPORTAL_METADATA_MB", 1000, low=1, high=100_000)
 BUNDLE_DAYS = number("SEAPORTAL_BUNDLE_DAYS", 14, low=1, high=365)  # that a bundle can be fetched
-BUNDLE_STREAMS = number("SEAPORTAL_BUNDLE_STREAMS", 20, low=1, high=200)  # downloads at once in one web process
+BUNDLE_STREAMS = number("SEAPORTAL_BUNDLE_STREAMS", 20, low=1, high=200)  # at once, per web process
 EXPORT_DAYS = number("SEAPORTAL_EXPORT_DAYS", 7, low=1, high=90)  # that a file made in the background is kept
 TRANSFER_THREADS = number("SEAPORTAL_TRANSFER_THREADS", 32, low=1, high=64)
 
