@@ -12,7 +12,8 @@ from datetime import timedelta
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from recordings.models import Case, CaseRecording, Hold, Media, Presence, Tenant
+from recordings.models import Case, CaseRecording, Media, Presence, Tenant
+from recordings.models.hold import on_hold
 from recordings.search import amounts, calls, days
 from recordings.search.amounts import NotUnderstood, Span
 
@@ -177,8 +178,7 @@ def _held(value: str) -> tuple[str, Condition]:
 
 def is_held(yes: bool) -> Q:
     """Return what keeps the recordings that a hold covers at this moment, or that none does."""
-    held = Exists(Hold.objects.in_force().covering_each())
-    return Q(held) if yes else ~Q(held)
+    return on_hold() if yes else ~on_hold()
 
 
 def _case(value: str) -> tuple[str, Condition]:
