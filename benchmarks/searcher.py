@@ -38,7 +38,8 @@ FROM recordings_recording WHERE started_at > statement_timestamp() - interval '6
 """
 SIZES = """
 SELECT relname, pg_relation_size(oid), pg_table_size('recordings_recording') FROM pg_class
-WHERE oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'recordings_recording'::regclass) ORDER BY 2 DESC
+WHERE oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'recordings_recording'::regclass)
+OR relname IN ('recordings_knowncontact', 'known_contact_pieces') ORDER BY 2 DESC
 """
 PERSON = "bench@example.com"
 MONTH = timedelta(days=30)
@@ -50,6 +51,7 @@ def _fill(*, rows: int) -> Answer:
     from django.core.management import call_command
     from django.db import connection
 
+    from recordings.catalog import contacts
     from recordings.models import MetadataImport, Recording, Role, Tenant, User
 
     call_command("migrate", verbosity=0)
@@ -77,6 +79,9 @@ def _fill(*, rows: int) -> Answer:
         source = MetadataImport.objects.create(tenant=tenant, file_name="bench.csv", by=PERSON)
         cursor.execute(TERMS, [tenant.pk, AGENTS])
         cursor.execute(LINES, {"tenant": tenant.pk, "agents": AGENTS, "source": source.pk})
+        cursor.execute("TRUNCATE recordings_knowncontact, recordings_contactmark")
+        while contacts.learn():
+            pass
         cursor.execute("VACUUM ANALYZE")
     return {"seconds": perf_counter() - began}
 

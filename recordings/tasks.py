@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
-from recordings.catalog import names, schedule
+from recordings.catalog import contacts, names, schedule
 from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.delivery import exporting
@@ -25,6 +25,13 @@ def scan_tenant(tenant_id: int, actor: str = "Scan") -> None:
     except AlreadyScanning:
         return
     alerts.watch(tenants=list(Tenant.objects.filter(pk=tenant_id)))
+
+
+@shared_task
+def learn_contacts() -> None:
+    """Add the contact IDs of new recordings to those of which parts can be looked up."""
+    while contacts.learn():
+        pass
 
 
 @shared_task

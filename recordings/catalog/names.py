@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from recordings import trail
+from recordings.catalog.contacts import learn_names
 from recordings.models import Kind, NameReading, Recording, Tenant
 from recordings.sea.filename import parse
 from recordings.trail.alerts import resolve
@@ -116,6 +117,7 @@ def _round(reading: NameReading, *, first: bool) -> bool:
                 columns = {part: [getattr(name, part) for _, name in names] for part in PARTS}
                 cursor.execute(UNDERSTOOD, {"id": [pk for pk, _ in names], **columns})
                 understood = cursor.rowcount
+                learn_names(columns["contact_id"])
             held = held or understood < len(names)
             alive = NameReading.objects.filter(pk=reading.pk, finished_at=None).update(
                 beat_at=Now(), read=F("read") + len(rows) * first, understood=F("understood") + understood

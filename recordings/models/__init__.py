@@ -18,6 +18,7 @@ from recordings.models.export import Export, ExportChoice
 from recordings.models.hold import Hold
 from recordings.models.interaction import Interaction, Term
 from recordings.models.job import TransferJob
+from recordings.models.known_contact import ContactMark, KnownContact
 from recordings.models.lane import Lane, Pause
 from recordings.models.lookup import Lookup, LookupRow
 from recordings.models.loss import LossNote
@@ -46,6 +47,7 @@ __all__ = [
     "CaseNote",
     "CaseRecording",
     "ColumnMapping",
+    "ContactMark",
     "Copy",
     "Digest",
     "Export",
@@ -53,6 +55,7 @@ __all__ = [
     "Hold",
     "Interaction",
     "Kind",
+    "KnownContact",
     "Lane",
     "Lookup",
     "LookupRow",

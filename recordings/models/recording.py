@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models.functions import Coalesce, Now
 
@@ -133,12 +133,6 @@ class Recording(models.Model):
                 OpClass("contact_id", "text_pattern_ops"),
                 "sort_at",
                 name="recording_contact",
-                condition=~models.Q(contact_id=""),
-            ),
-            # Part of a contact ID, from its middle too.
-            GinIndex(
-                OpClass("contact_id", "gin_trgm_ops"),
-                name="recording_contact_part",
                 condition=~models.Q(contact_id=""),
             ),
             # The beginning of an item ID, from part of a file name.

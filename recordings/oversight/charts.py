@@ -164,6 +164,26 @@ def arrivals(days: Sequence[Day], *, cap: int) -> SafeString:
     return mark_safe("".join(parts) + "</svg>")  # noqa: S308
 
 
+def by_day(days: Sequence[tuple[date, int, str, str]], *, title: str, words: str) -> SafeString:
+    """Draw how much there is of each day, the last day last; each bar is a link. A day comes with its number, words and address."""
+    frame = Frame(len(days), height=178, top=26, bottom=28)
+    marks = ticks(max((number for _, number, _, _ in days), default=0), about=2)
+    scale = frame.plot / marks[-1]
+    parts = [_open(frame, "d", title, words), _axis(frame, marks, scale)]
+    for index, (day, number, said, to) in enumerate(days):
+        x, height = frame.x(index), max(LEAST, number * scale) if number else 0.0
+        bar = _bar("saved", x, frame.base - height, frame.bar, height) if height else ""
+        # The whole column can be pressed, however low its bar is.
+        area = f'<rect class="press" x="{frame.x(index) - 2.5:.1f}" y="{frame.top:.1f}" width="{frame.step:.1f}" height="{frame.plot:.1f}"/>'
+        parts.append(
+            f'<a href="{escape(to)}" aria-label="{day:%A %-d %B}, {escape(said)}"><g class="col"><title>{day:%a %-d %b}: {escape(said)}</title>'
+            f"{area}{bar}</g></a>"
+        )
+        if (len(days) - 1 - index) % max(1, len(days) // 6) == 0:
+            parts.append(_day_label(frame, index, day, ""))
+    return mark_safe("".join(parts) + "</svg>")  # noqa: S308  (numbers and escaped words only)
+
+
 def arrivals_in_words(days: Sequence[Day], cap: int) -> str:
     """Say what the arrivals chart shows."""
     if not days:

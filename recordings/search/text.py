@@ -7,10 +7,12 @@ from django.db.models import Q
 from django.db.models.functions import Collate
 from django.db.models.lookups import IContains
 
+from recordings.models import ContactMark, KnownContact
+from recordings.models.known_contact import PIECE, pieces
 from recordings.sea.filename import parse as parse_name
 from recordings.search import calls
 
-ANYWHERE = 4  # digits from which on a contact ID is also searched for in its middle
+MOST_CONTACTS = 2_000  # named one by one in a search for a part of their IDs
 _SPLIT = re.compile(r"[\s,;]+")
 _QUOTES = "\"'“”‘’„"  # around a cell that was copied out of a spreadsheet or a CSV
 # The beginning of a recording's name: a day, perhaps with a time, a contact ID, a media type and an item ID.
@@ -50,7 +52,7 @@ def in_words(text: str) -> tuple[str, str]:
         return "File", short
     return "Contact ID", f"with {known[0]} in it" if len(
         known[0]
-    ) >= ANYWHERE else f"that begins with {known[0]}"
+    ) >= PIECE else f"that begins with {known[0]}"
 
 
 def told_apart(known: list[str], others: list[str]) -> str:
@@ -80,9 +82,20 @@ def condition(text: str) -> Q:
 
 
 def _contact(digits: str) -> Q:
-    if len(digits) < ANYWHERE:
+    """Return what keeps the contacts with these digits in their ID, which are looked up among the known ones first.
+
+    What was written since they were last learned is looked through itself. Where very many IDs have the digits, most pages
+    of a list do too, so the list is read in its order and needs no index for them.
+    """
+    if len(digits) < PIECE:
         return Q(contact_id__startswith=digits) & ~Q(contact_id="")
-    return Q(contact_id__contains=digits) & ~Q(contact_id="")
+    part = Q(contact_id__contains=digits) & ~Q(contact_id="")
+    known = KnownContact.objects.filter(pieces__contains=pieces(digits), contact_id__contains=digits)
+    ids = list(known.values_list("contact_id", flat=True)[: MOST_CONTACTS + 1])
+    if len(ids) > MOST_CONTACTS:
+        return part
+    mark = ContactMark.objects.values_list("known_to", flat=True).first() or 0
+    return Q(contact_id__in=ids) | part & Q(pk__gt=mark)
 
 
 def _part_of_a_name(text: str) -> Q:

@@ -80,6 +80,7 @@ WHO_MAY = {
     "share": OPEN,  # on purpose, for outsiders: the token and the pass-phrase are the key
     "share_file": OPEN,
     "export_new": EVERYBODY,
+    "breakdown": EVERYBODY,
     "exports": EVERYBODY,
     "exports_live": EVERYBODY,
     "export_file": EVERYBODY,
@@ -172,7 +173,7 @@ WHO_MAY = {
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
-    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "exports", "exports_live", "api_docs", "api_openapi", "api_tokens", "transfers",
+    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "breakdown", "exports", "exports_live", "api_docs", "api_openapi", "api_tokens", "transfers",
     "run", "run_live", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",

@@ -55,6 +55,7 @@ PAGES = {
     "recording": lambda: reverse("recording", args=[Recording.objects.order_by("id").first().pk]),
     "a contact": lambda: reverse("contact", args=[Recording.objects.order_by("id").first().contact_id]),
     "export": lambda: reverse("export_new") + "?saved=no",
+    "breakdown": lambda: reverse("breakdown") + "?saved=no&q=media:voice",
     "exports": lambda: reverse("exports"),
     "bundles": lambda: reverse("bundles"),
     "a bundle": lambda: reverse("bundle", args=[Bundle.objects.get(state="ready").pk]),
