@@ -169,7 +169,7 @@ def by_day(days: Sequence[tuple[date, int, str, str]], *, title: str, words: str
     frame = Frame(len(days), height=178, top=26, bottom=28)
     marks = ticks(max((number for _, number, _, _ in days), default=0), about=2)
     scale = frame.plot / marks[-1]
-    parts = [_open(frame, "d", title, words), _axis(frame, marks, scale)]
+    parts = [_open(frame, "d", title, words, role="group"), _axis(frame, marks, scale)]
     for index, (day, number, said, to) in enumerate(days):
         x, height = frame.x(index), max(LEAST, number * scale) if number else 0.0
         bar = _bar("saved", x, frame.base - height, frame.bar, height) if height else ""
@@ -221,9 +221,9 @@ def tide(days: Sequence[Day]) -> SafeString:
     return mark_safe("".join(parts) + "</svg>")  # noqa: S308
 
 
-def _open(frame: Frame, name: str, title: str, words: str) -> str:
+def _open(frame: Frame, name: str, title: str, words: str, *, role: str = "img") -> str:
     return (
-        f'<svg class="chart" viewBox="0 0 {frame.width:.0f} {frame.height:.0f}" role="img" aria-labelledby="{name}t {name}d">'
+        f'<svg class="chart" viewBox="0 0 {frame.width:.0f} {frame.height:.0f}" role="{role}" aria-labelledby="{name}t {name}d">'
         f'<title id="{name}t">{escape(title)}</title><desc id="{name}d">{escape(words)}</desc>'
     )
 

@@ -8,16 +8,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from recordings.models import Case, CaseRecording, Media, Presence, Tenant
+from recordings.models import Case, CaseRecording, Hold, Media, Presence, Recording, Tenant
 from recordings.models.hold import on_hold
 from recordings.search import amounts, calls, days
 from recordings.search.amounts import NotUnderstood, Span
 
 CASE = "Case"
+MOST_HOLDS = 500  # named one by one in a search for what is held
 UNPARSED = "unparsed"  # as a media type: names that follow no pattern
 _YES = dict.fromkeys(("yes", "y", "true"), True) | dict.fromkeys(("no", "n", "false"), False)
 _PRESENCE = {"sea": Presence.IN_SEA} | {value.lower(): Presence(value) for value in Presence.values}
@@ -178,7 +180,32 @@ def _held(value: str) -> tuple[str, Condition]:
 
 def is_held(yes: bool) -> Q:
     """Return what keeps the recordings that a hold covers at this moment, or that none does."""
-    return on_hold() if yes else ~on_hold()
+    return Q(pk__in=_held_ids()) if yes else ~on_hold()
+
+
+def _held_ids() -> QuerySet[Any, Any]:
+    """Return the recordings that are held, found from the holds.
+
+    The holds are read first and named one by one: they are few, and PostgreSQL then knows how few recordings they cover.
+    """
+    holds = list(
+        Hold.objects.in_force().values_list("tenant", "recording", "contact_id", "case")[: MOST_HOLDS + 1]
+    )
+    if len(holds) > MOST_HOLDS:
+        return Recording.objects.filter(on_hold()).order_by().values("pk")
+    contacts = Q(pk__in=[])
+    for tenant, _, contact, _ in (hold for hold in holds if hold[2]):
+        contacts |= Q(tenant=tenant, contact_id=contact)
+    whole = [tenant for tenant, recording, contact, case in holds if not (recording or contact or case)]
+    cases = [case for *_, case in holds if case]
+    rows = Recording.objects.order_by()
+    parts = [
+        rows.filter(pk__in=[recording for _, recording, *_ in holds if recording]).values("pk"),
+        rows.exclude(contact_id="").filter(contacts).values("pk"),
+        rows.filter(tenant__in=whole).values("pk"),
+        CaseRecording.objects.filter(case__in=cases).order_by().values("recording"),
+    ]
+    return parts[0].union(*parts[1:], all=True) if holds else rows.none().values("pk")
 
 
 def _case(value: str) -> tuple[str, Condition]:

@@ -118,6 +118,8 @@ LOOKS = {
     "phone, dark": {"width": 390, "height": 844, "dark": True},
 }
 
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+
 
 def some_metadata(tenant):
     """One import that has ended, one under way, and one whose columns nobody has named."""
@@ -177,8 +179,8 @@ def some_bundles(rows):
         )  # fmt: skip
 
 
-def serious(page):
-    found = Axe().run(page).response["violations"]
+def serious(page, **options):
+    found = Axe().run(page, **options).response["violations"]
     return [
         f"{issue['id']}: {issue['help']}: " + "; ".join(str(node["target"]) for node in issue["nodes"][:4])
         for issue in found
@@ -186,7 +188,7 @@ def serious(page):
     ]
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", ["wide", "phone"])
 def test_pages_of_the_house(visit, house, look):
     rows = Recording.objects.filter(saved_at=None, media_type="SCREEN")
     start_run(recordings=rows, archives=[house["archive"]], actor="ann@example.com", title="Save a selection")
@@ -210,6 +212,9 @@ def test_pages_of_the_house(visit, house, look):
     for name, path in PAGES.items():
         page.goto(path())
         assert not serious(page), f"{name}, {look}"
+        page.emulate_media(color_scheme="dark")  # the same page: only its colours change
+        assert not serious(page, options=CONTRAST), f"{name}, {look}, dark"
+        page.emulate_media(color_scheme="light")
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], (
             f"{name}, {look}"
         )

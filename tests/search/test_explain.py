@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from recordings.catalog import contacts
-from recordings.models import ContactMark, KnownContact, Recording, Role
-from recordings.search import results
+from recordings.models import ContactMark, Hold, KnownContact, Recording, Role
+from recordings.search import counts, results
 from recordings.search.criteria import Criteria
 from recordings.search.order import ORDERS, write_cursor
 from tests.factories import make_tenant, make_user
@@ -152,3 +152,17 @@ def test_a_page_takes_as_many_statements_of_many_rows_as_of_few(large, client):
             client.get(f"/recordings/?{query}")
         counted.append(len(told))
     assert max(counted) - min(counted) <= 1, "a count that costs much is left out"
+
+
+def test_few_held_rows_are_found_from_the_holds_and_counted(large):
+    assert next(
+        tab for tab in results.tabs(Criteria(), large.user) if tab.name == "held"
+    ).count == counts.Count(0, True)
+    for what in ({"recording": large.row}, {"contact_id": large.row.contact_id}):
+        Hold.objects.create(tenant=large.tenant, reason="Asked for", placed_by=large.user, **what)
+    told = next(tab for tab in results.tabs(Criteria(), large.user) if tab.name == "held")
+    assert told.count == counts.Count(3, True)
+    indexes, tables = plan_of(
+        results.found(Criteria.parse("hold=yes"), large.user).order_by("-sort_at", "-id")[:51]
+    )
+    assert not tables, indexes

@@ -145,9 +145,9 @@ def test_about_so_many_are_said_in_round_figures(number, said):
     assert counts.in_round_figures(number) == said
 
 
-def test_tabs_count_in_two_round_trips(many, django_assert_num_queries):
+def test_tabs_read_the_holds_and_count_in_two_round_trips(many, django_assert_num_queries):
     user = make_user()
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         told = results.tabs(Criteria(), user)
     assert {tab.name: tab.count.number for tab in told}["all"] == 23
 
