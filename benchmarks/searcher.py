@@ -45,17 +45,23 @@ PERSON = "bench@example.com"
 MONTH = timedelta(days=30)
 
 
+def _prepare() -> Answer:
+    """Bring the database and the static files up to the code."""
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)  # pages name their files by content
+    return {}
+
+
 def _fill(*, rows: int) -> Answer:
     """Fill the catalog, its indexes built afterwards, unless it has these rows already."""
     from django.contrib.auth.models import Group
-    from django.core.management import call_command
     from django.db import connection
 
     from recordings.catalog import contacts
     from recordings.models import MetadataImport, Recording, Role, Tenant, User
 
-    call_command("migrate", verbosity=0)
-    call_command("collectstatic", verbosity=0, interactive=False)  # pages name their files by content
     person, _ = User.objects.update_or_create(email=PERSON, defaults={"all_tenants": True})
     person.groups.set([Group.objects.get(name=Role.COMPLIANCE.value)])
     tenant, _ = Tenant.objects.update_or_create(
@@ -161,6 +167,11 @@ def _day(client: "Client", chance: random.Random, **more: Any) -> Callable[[], N
     return _page(client, "/recordings/", **{"from": day, "to": day, **more})
 
 
+def _facets_of_a_day(client: "Client", chance: random.Random) -> Callable[[], None]:
+    day = _somewhere(chance).started_at.date()
+    return _page(client, "/recordings/breakdown/", **{"from": day, "to": day})
+
+
 def _agent(client: "Client", chance: random.Random) -> Callable[[], None]:
     last = datetime.now(UTC).date() - timedelta(days=chance.randint(0, 25))
     agent = f"Agent {chance.randint(100, AGENTS)}"
@@ -198,9 +209,11 @@ ASKED: dict[str, Ask] = {
     "500-ID look-up": _look_up,
     "at risk": _recordings(saved="no", expires=7, sort="expiry"),
     "largest first": _recordings(sort="largest"),
+    "facets of a day": _facets_of_a_day,
+    "facets of everything": lambda client, chance: _page(client, "/recordings/breakdown/"),
     "overview": lambda client, chance: _page(client, "/"),
 }
 
 
 if __name__ == "__main__":
-    follow({"fill": _fill, "sizes": _sizes, "measure": _measure})
+    follow({"prepare": _prepare, "fill": _fill, "sizes": _sizes, "measure": _measure})

@@ -9,7 +9,7 @@ from celery.signals import worker_ready
 from recordings.catalog import contacts, names, schedule
 from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
-from recordings.delivery import exporting
+from recordings.delivery import exporting, mailing, schedules
 from recordings.delivery.bundle import making as bundling
 from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
@@ -81,6 +81,15 @@ def watch() -> None:
 def export_work(export_id: int) -> None:
     """Make one export, unless another worker is making it."""
     exporting.make(export_id=export_id)
+    mailing.send_due()
+
+
+@shared_task
+def export_due() -> None:
+    """Ask for the exports whose time has come, and send the mails of those that have ended."""
+    for export_id in schedules.run_due():
+        export_work.delay(export_id)
+    mailing.send_due()
 
 
 @shared_task

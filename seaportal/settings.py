@@ -120,6 +120,19 @@ TEMPLATES = [
     }
 ]
 
+# --- mail ---------------------------------------------------------------------------------------
+MAIL_URL = env.str("SEAPORTAL_MAIL_URL", default="")  # empty: no mail is sent, and pages say so
+EMAIL = environ.Env.email_url_config(MAIL_URL or "consolemail://")
+EMAIL_BACKEND, EMAIL_TIMEOUT = EMAIL["EMAIL_BACKEND"], 30
+EMAIL_HOST, EMAIL_PORT = EMAIL["EMAIL_HOST"] or "localhost", EMAIL["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL["EMAIL_HOST_USER"] or "", EMAIL["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.get("EMAIL_USE_TLS", False), EMAIL.get("EMAIL_USE_SSL", False)
+DEFAULT_FROM_EMAIL = env.str("SEAPORTAL_MAIL_FROM", default="SEA Portal <seaportal@localhost>")
+# Where people reach the portal, for links in mails.
+ADDRESS = env.str(
+    "SEAPORTAL_ADDRESS", default=next(iter(CSRF_TRUSTED_ORIGINS), "http://127.0.0.1:8000")
+).rstrip("/")
+
 # --- data ---------------------------------------------------------------------------------------
 DATABASES = {
     "default": env.db_url_config(required("DATABASE_URL", "postgres://user:password@host:5432/seaportal"))
@@ -150,7 +163,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.watch": {"queue": "scan"},
     "recordings.tasks.read_names": {"queue": "scan"},
     "recordings.tasks.import_metadata": {"queue": "export"},
-    "recordings.tasks.export_work": {"queue": "export"},
+    "recordings.tasks.export_*": {"queue": "export"},
     "recordings.tasks.bundle_work": {"queue": "export"},
     "recordings.tasks.reread_*": {"queue": "media"},
     "recordings.tasks.clear_leftovers": {"queue": "media"},
@@ -171,6 +184,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch over tenants": {"task": "recordings.tasks.watch", "schedule": 60.0},
     "look into copies": {"task": "recordings.tasks.media_work", "schedule": 60.0},
     "run jobs": {"task": "recordings.tasks.run_jobs", "schedule": 60.0},
+    "export by schedule": {"task": "recordings.tasks.export_due", "schedule": 60.0},
     "return expired leases": {"task": "recordings.tasks.sweep", "schedule": 60.0},
     "release what is due": {"task": "recordings.tasks.release_due", "schedule": 180.0},
     "read copies again": {"task": "recordings.tasks.reread_due", "schedule": 600.0},

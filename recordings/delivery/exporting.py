@@ -24,7 +24,7 @@ from isal import isal_zlib
 from recordings import trail
 from recordings.access import May, may
 from recordings.delivery.choices import Choice
-from recordings.models import Export, User
+from recordings.models import Export, ExportSchedule, User
 from recordings.models.cells import Tally
 from recordings.models.export import ExportQuerySet, exports_folder
 from recordings.search import csv
@@ -49,11 +49,24 @@ class TakenOver(Exception):
     """Another worker has taken this export up, or somebody removed it."""
 
 
-def ask(*, user: User, criteria: Criteria, choice: Choice, address: str = "") -> Export:
-    """Keep that a person wants all matches of a search as a file."""
+def ask(
+    *,
+    user: User,
+    criteria: Criteria,
+    choice: Choice,
+    address: str = "",
+    title: str = "",
+    schedule: ExportSchedule | None = None,
+) -> Export:
+    """Keep that a person wants all matches of a search as a file, by themselves or by a schedule."""
     with transaction.atomic():
         export = Export.objects.create(
-            by=user, query=criteria.querystring(), columns=list(choice.columns), bom=choice.bom
+            by=user,
+            query=criteria.querystring(),
+            columns=list(choice.columns),
+            bom=choice.bom,
+            title=title,
+            schedule=schedule,
         )
         _record(export, trail.Action.EXPORT_ASKED, actor=user.email, address=address)
     return export
@@ -222,5 +235,9 @@ def clear() -> int:
 
 
 def _record(export: Export, action: trail.Action, *, actor: str, address: str = "", **detail: object) -> None:
-    told = {"export": export.pk, **detail}
+    told = (
+        {"export": export.pk, "query": export.query, **detail}
+        if export.title
+        else {"export": export.pk, **detail}
+    )
     trail.record(trail.Entry(actor=actor, address=address, action=action, object=str(export), detail=told))

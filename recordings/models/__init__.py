@@ -14,7 +14,7 @@ from recordings.models.bundle import (
     ShareSwitch,
 )
 from recordings.models.case import Case, CaseNote, CaseRecording
-from recordings.models.export import Export, ExportChoice
+from recordings.models.export import Export, ExportChoice, ExportMail
 from recordings.models.hold import Hold
 from recordings.models.interaction import Interaction, Term
 from recordings.models.job import TransferJob
@@ -28,6 +28,7 @@ from recordings.models.reading import NameReading
 from recordings.models.recording import Presence, Recording
 from recordings.models.release import Release, ReleaseDay, ReleasePolicy, ReleaseStop
 from recordings.models.reread import Reread
+from recordings.models.saved_search import ExportSchedule, SavedSearch
 from recordings.models.scan import Scan, ScanMiss, Shard
 from recordings.models.tenant import Tenant
 from recordings.models.transfer import Run, Transfer
@@ -52,6 +53,8 @@ __all__ = [
     "Digest",
     "Export",
     "ExportChoice",
+    "ExportMail",
+    "ExportSchedule",
     "Hold",
     "Interaction",
     "Kind",
@@ -75,6 +78,7 @@ __all__ = [
     "Reread",
     "Role",
     "Run",
+    "SavedSearch",
     "Scan",
     "ScanMiss",
     "Severity",

@@ -56,6 +56,8 @@ class Kind(models.TextChoices):
         "Release waits",
     )  # switched on, but SEA or an archive does not let it
 
+    MAIL = "mail", Severity.WARN, "mail", False, "Mail not sent"  # after every try
+
     severity: Severity
     noun: str  # what `count` counts; empty: the number says nothing
     lasts: bool

@@ -1,4 +1,4 @@
-"""Exports: what a person last chose for them, and those that a worker makes."""
+"""Exports: what a person last chose for them, those that a worker makes, and the mails that tell of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,9 +27,11 @@ class ExportQuerySet(models.QuerySet["Export"]):
     """Words that narrow exports."""
 
     def for_user(self, user: "User") -> "ExportQuerySet":
-        """Keep a person's own, and everybody's for an admin who sees every tenant: a file holds what its owner may see."""
-        from_all = user.role == "admin" and user.all_tenants
-        return self if from_all else self.filter(by=user)
+        """Keep a person's own, those that they were told of by mail, and everybody's for an admin who sees every tenant."""
+        if user.role == "admin" and user.all_tenants:
+            return self
+        told = ExportMail.objects.filter(to=user, state=ExportMail.State.SENT).values("export_id")
+        return self.filter(models.Q(by=user) | models.Q(pk__in=told))
 
     def unfinished(self) -> "ExportQuerySet":
         return self.filter(state__in=Export.UNFINISHED)
@@ -68,6 +70,10 @@ class Export(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     problem = models.TextField(blank=True)
     seen = models.BooleanField(default=False)  # its owner has looked since it ended
+    title = models.CharField(max_length=80, blank=True)  # of the saved search that it is of
+    schedule = models.ForeignKey(
+        "recordings.ExportSchedule", on_delete=models.SET_NULL, null=True, blank=True, related_name="exports"
+    )
 
     objects = ExportQuerySet.as_manager()
 
@@ -80,7 +86,7 @@ class Export(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.query or "every recording"
+        return self.title or self.query or "every recording"
 
     @property
     def running(self) -> bool:
@@ -111,6 +117,32 @@ class Export(models.Model):
         return self.tenants is not None and set(self.tenants) <= set(
             user.tenants.values_list("id", flat=True)
         )
+
+
+class ExportMail(models.Model):
+    """A mail that tells one person of one export. It carries a link, never the file."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Not sent"
+        DROPPED = "dropped", "Not for them any more"
+
+    export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="mails")
+    to = models.ForeignKey("recordings.User", on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    due_at = models.DateTimeField(db_default=Now())
+    tries = models.PositiveSmallIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint("export", "to", name="export_mail_once")]
+        indexes = [models.Index("due_at", name="export_mail_due", condition=models.Q(state="waiting"))]
+
+    def __str__(self) -> str:
+        return f"{self.to}: {self.state}"
 
 
 def exports_folder() -> Path:

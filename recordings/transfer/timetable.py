@@ -55,14 +55,16 @@ def next_run(job: TransferJob, *, after: datetime) -> datetime | None:
 
 def _runs(job: TransferJob, after: datetime) -> Iterator[datetime]:
     cron = cron_of(job)
-    if cron is None:
-        return
+    return iter(()) if cron is None else times_of(cron, zone=job.time_zone, after=after)
+
+
+def times_of(cron: str, *, zone: str, after: datetime) -> Iterator[datetime]:
+    """Return the times of a cron expression after a moment, in UTC. Raises ScheduleRefused."""
     try:
-        times = CronSim(cron, after.astimezone(ZoneInfo(job.time_zone)))
+        times = CronSim(cron, after.astimezone(ZoneInfo(zone)))
     except CronSimError:
         raise ScheduleRefused from None
-    for local in times:
-        yield local.astimezone(UTC)
+    return (local.astimezone(UTC) for local in times)
 
 
 def in_words(job: TransferJob) -> str:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from recordings.access import May, allow, may
 from recordings.models import Presence, Recording, Tenant, User
+from recordings.search import saved
 from recordings.search.calls import WORDS
 from recordings.search.counts import count
 from recordings.search.criteria import SORTS, UNPARSED, Criteria
@@ -86,6 +87,7 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         "tabs": views,
         "count": current.count if current else count(found(criteria, user)),
         "chips": chips,
+        "saved_as": saved.same(criteria, user),
         "said": criteria.said(),
         "kept": _kept(criteria),
         "media": [(*word, word[0] in criteria.media) for word in _media_words(criteria)],

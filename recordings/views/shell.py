@@ -17,6 +17,7 @@ from recordings.models import Alert, Archive, Case, Export, Run, User
 from recordings.oversight import words
 from recordings.oversight.charts import tide
 from recordings.oversight.overview import Figures, figures
+from recordings.search import saved
 from recordings.search.criteria import VIEWS, Criteria
 
 # Address name, label, icon, who may. First the work, then reports on what went wrong, then set-up.
@@ -28,6 +29,7 @@ WORK = (
     ("transfers", "Transfers", "transfer", May.SEE),
     ("alerts", "Alerts", "alert", May.SEE),
 )
+MOST_SEARCHES = 6  # on the menu; the others are one click away
 TUCKED = {"look_up", "cases"}
 WATCH = (
     ("lost", "Lost", "fail", May.SEE),
@@ -112,6 +114,19 @@ def known(user: User) -> Known:
     return found
 
 
+def searches(user: User) -> list[tuple[int, str, str, str]]:
+    """Return a person's first saved searches: id, name, query string and count; at most FIGURES_SECONDS old."""
+    key = f"searches:{user.pk}"
+    found = cache.get(key)
+    if found is None:
+        found = [
+            (one.search.pk, one.search.name, one.search.query, words.compact(one.count.number))
+            for one in saved.listed(user, most=MOST_SEARCHES)
+        ]
+        cache.set(key, found, settings.FIGURES_SECONDS)
+    return found
+
+
 def forget_figures() -> None:
     """Count anew for the next page: somebody has just changed what the frame tells."""
     cache.clear()
@@ -149,6 +164,16 @@ class Shell:
         made = Export.objects.unseen_by(self.request.user).count()  # type: ignore[arg-type]
         counts = {"lost": words.compact(open_) if open_ else "", "exports": f"{made} new" if made else ""}
         return self._items(WATCH, counts)
+
+    @cached_property
+    def searches(self) -> list[Item]:
+        """Return the saved searches on the menu; the one that is shown is marked."""
+        here = self.request.get_full_path()
+        base = reverse("recordings")
+        return [
+            Item(name, "search", href := f"{base}?{query}", href == here, count)
+            for _, name, query, count in searches(self.request.user)  # type: ignore[arg-type]
+        ]
 
     @cached_property
     def setup(self) -> list[Item]:

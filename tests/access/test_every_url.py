@@ -27,6 +27,7 @@ from recordings.models import (
     Recording,
     Role,
     Run,
+    SavedSearch,
     Transfer,
 )
 from recordings.search.lookup.answering import ask
@@ -59,6 +60,12 @@ WHO_MAY = {
     "overview_live": EVERYBODY,
     "password": EVERYBODY,
     "recordings": EVERYBODY,
+    "searches": EVERYBODY,
+    "search_new": EVERYBODY,
+    "search_edit": EVERYBODY,
+    "search_delete": EVERYBODY,
+    "search_schedule": EVERYBODY,
+    "search_unschedule": EVERYBODY,
     "recording": EVERYBODY,
     "contact": EVERYBODY,
     "look_up": EVERYBODY,
@@ -173,7 +180,7 @@ WHO_MAY = {
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
-    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "breakdown", "exports", "exports_live", "api_docs", "api_openapi", "api_tokens", "transfers",
+    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "breakdown", "searches", "search_new", "exports", "exports_live", "api_docs", "api_openapi", "api_tokens", "transfers",
     "run", "run_live", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
@@ -191,6 +198,8 @@ METADATA = (
 OWN = ("look_up_answer", "look_up_again", "look_up_forget", "look_up_csv")
 OWN = (*OWN, "api_token_revoke")
 FILES = ("export_file", "export_remove")  # the same, but for admins, who see everybody's
+SEARCH = ("search_edit", "search_delete", "search_schedule", "search_unschedule")
+OWN = (*OWN, *SEARCH)
 BUNDLE = ("bundle", "bundle_live", "bundle_file", "bundle_remove", "bundle_share")
 SHOWN |= {"bundles", "bundle", "bundle_live", "bundle_file"}
 REFUSED = 403
@@ -265,6 +274,8 @@ def house(db, tmp_path, settings):
     ids["share_revoke"] = BundleShare.objects.create(
         bundle=bundle, by=admin, whom="x", token="x", phrase="x", expires_at=timezone.now()
     )
+    search = SavedSearch.objects.create(owner=admin, name="x", query="saved=no")
+    ids |= dict.fromkeys(SEARCH, search)
     return {name: {"pk": thing.pk} for name, thing in ids.items()} | {
         "share": {"token": "x"},
         "share_file": {"token": "x", "ticket": "y"},

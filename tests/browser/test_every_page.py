@@ -9,12 +9,14 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from recordings.delivery import schedules
 from recordings.delivery.bundle import making, sharing
 from recordings.models import (
     Archive,
     Bundle,
     BundleShare,
     Case,
+    ExportSchedule,
     Hold,
     Lookup,
     MetadataImport,
@@ -23,11 +25,14 @@ from recordings.models import (
     Reread,
     Role,
     Run,
+    SavedSearch,
     Tenant,
     TransferJob,
 )
+from recordings.search.criteria import Criteria
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
+from recordings.search.saved import keep
 from recordings.transfer import casework
 from recordings.transfer.allowing import hold_case, set_policy
 from recordings.transfer.runs import start_run
@@ -56,6 +61,10 @@ PAGES = {
     "a contact": lambda: reverse("contact", args=[Recording.objects.order_by("id").first().contact_id]),
     "export": lambda: reverse("export_new") + "?saved=no",
     "breakdown": lambda: reverse("breakdown") + "?saved=no&q=media:voice",
+    "searches": lambda: reverse("searches"),
+    "save a search": lambda: reverse("search_new") + "?query=saved%3Dno",
+    "change a search": lambda: reverse("search_edit", args=[SavedSearch.objects.first().pk]),
+    "a scheduled export": lambda: reverse("search_schedule", args=[SavedSearch.objects.first().pk]),
     "exports": lambda: reverse("exports"),
     "bundles": lambda: reverse("bundles"),
     "a bundle": lambda: reverse("bundle", args=[Bundle.objects.get(state="ready").pk]),
@@ -208,6 +217,8 @@ def test_pages_of_the_house(visit, house, look):
         read_text(" ".join(row.name for row in house["rows"][:70]) + "\n10000000001 7 soon " + "x" * 99),
         user=admin,
     )
+    search = keep(owner=admin, name="Not saved, first to go", criteria=Criteria.parse("saved=no&sort=expiry"))
+    schedules.keep(schedule=ExportSchedule(search=search, by=admin), readers=[])
     page = visit(Role.ADMIN, user=admin, **LOOKS[look])
     for name, path in PAGES.items():
         page.goto(path())
