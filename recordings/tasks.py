@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
-from recordings.catalog import contacts, names, schedule
+from recordings.catalog import contacts, daily, names, schedule
 from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.delivery import exporting, mailing, schedules
@@ -32,6 +32,12 @@ def learn_contacts() -> None:
     """Add the contact IDs of new recordings to those of which parts can be looked up."""
     while contacts.learn():
         pass
+
+
+@shared_task
+def fold_days() -> None:
+    """Fold the counts by day together."""
+    daily.fold()
 
 
 @shared_task
@@ -165,12 +171,13 @@ def media_work() -> None:
 
 @shared_task
 def clear_leftovers() -> None:
-    """Remove the temporary files of killed workers, uploads that nobody went on with, look-ups whose day is over, expired exports and bundles."""
+    """Remove the temporary files of killed workers, uploads that nobody went on with, look-ups whose day is over, expired exports and bundles. Check the counts."""
     saving.clear_leftovers()
     uploading.clear_uploads()
     answering.clear()
     exporting.clear()
     bundling.clear()
+    daily.mend()
 
 
 @worker_ready.connect

@@ -181,6 +181,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "scan every tenant": {"task": "recordings.tasks.scan_due", "schedule": 60.0},
     "learn contact IDs": {"task": "recordings.tasks.learn_contacts", "schedule": 60.0},
+    "fold the counts by day": {"task": "recordings.tasks.fold_days", "schedule": 60.0},
     "watch over tenants": {"task": "recordings.tasks.watch", "schedule": 60.0},
     "look into copies": {"task": "recordings.tasks.media_work", "schedule": 60.0},
     "run jobs": {"task": "recordings.tasks.run_jobs", "schedule": 60.0},

@@ -14,6 +14,7 @@ from recordings.models.bundle import (
     ShareSwitch,
 )
 from recordings.models.case import Case, CaseNote, CaseRecording
+from recordings.models.day_count import DayCount
 from recordings.models.export import Export, ExportChoice, ExportMail
 from recordings.models.hold import Hold
 from recordings.models.interaction import Interaction, Term
@@ -50,6 +51,7 @@ __all__ = [
     "ColumnMapping",
     "ContactMark",
     "Copy",
+    "DayCount",
     "Digest",
     "Export",
     "ExportChoice",

@@ -2,19 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db.models import Count, Max, Min, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Now, TruncDate
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from recordings.catalog.scan import STALE
 from recordings.catalog.standing import is_overdue
-from recordings.models import Recording, Scan, Tenant, Transfer, User
+from recordings.models import DayCount, Recording, Scan, Tenant, Transfer, User
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.criteria import VIEWS, Criteria
 
 MOST_REASONS = 5
+LIFE = timedelta(days=30)  # in SEA (facts F5)
 HORIZON = 31  # expiry days on the chart: today and the 30 after it
 
 
@@ -97,8 +98,11 @@ def figures(user: User) -> Figures:
     """Count what one person may see. A constant number of statements, whatever the number of tenants."""
     mine = Recording.objects.for_user(user)
     now = timezone.now()
-    by_expiry = _expiry_days(mine)
-    totals = [row for row in by_expiry if row["day"] is not None]
+    by_arrival = list(
+        DayCount.objects.for_user(user)
+        .values("day")
+        .annotate(Sum("seen"), Sum("in_sea"), Sum("unsaved"), Sum("bytes"))
+    )
     risk = mine.at_risk().aggregate(
         count=Count("pk"), bytes=Sum("size"), first=Min("expires_at", filter=Q(expires_at__gt=Now())),
         overdue=Count("pk", filter=Q(expires_at__lte=Now())),
@@ -106,12 +110,12 @@ def figures(user: User) -> Figures:
     lost = mine.lost().aggregate(
         count=Count("pk"), today=Count("pk", filter=Q(gone_at__gt=Now() - timedelta(days=1)))
     )
-    in_sea = sum(row["total"] for row in totals)
-    unsaved = sum(row["unsaved"] for row in totals)
+    in_sea = sum(row["in_sea__sum"] for row in by_arrival)
+    unsaved = sum(row["unsaved__sum"] for row in by_arrival)
     return Figures(
         at=now,
         in_sea=in_sea,
-        in_sea_bytes=sum(row["bytes"] or 0 for row in totals),
+        in_sea_bytes=sum(row["bytes__sum"] for row in by_arrival),
         saved=in_sea - unsaved,
         unsaved=unsaved,
         at_risk=risk["count"],
@@ -121,42 +125,31 @@ def figures(user: User) -> Figures:
         lost_today=lost["today"],
         lost_open=mine.lost().unacknowledged().count(),
         expired_unseen=risk["overdue"],
-        days=_days(totals, first=now.date(), key="day"),
-        arrivals=_days(_arrival_days(mine, now), first=now.date() - timedelta(days=HORIZON - 1), key="day"),
+        days=_days(
+            [Day(row["day"] + LIFE, row["in_sea__sum"], row["unsaved__sum"]) for row in by_arrival],
+            first=now.date(),
+        ),
+        arrivals=_days(
+            [
+                Day(row["day"], row["seen__sum"])
+                for row in by_arrival
+                if row["day"] > now.date() - timedelta(days=HORIZON)
+            ],
+            first=now.date() - timedelta(days=HORIZON - 1),
+        ),
         why=tuple(_why(mine)) if risk["count"] else (),
         tenants=tuple(tenant_states(user, now)),
     )
 
 
-def _expiry_days(mine: RecordingQuerySet) -> list[dict]:
-    return list(
-        mine.in_sea()
-        .annotate(day=TruncDate("expires_at", tzinfo=UTC))
-        .order_by()
-        .values("day")
-        .annotate(total=Count("pk"), unsaved=Count("pk", filter=Q(saved_at=None)), bytes=Sum("size"))
-    )
-
-
-def _arrival_days(mine: RecordingQuerySet, now: datetime) -> list[dict]:
-    first = datetime.combine(now.date() - timedelta(days=HORIZON - 1), datetime.min.time(), UTC)
-    return list(
-        mine.filter(expires_at__gte=first + timedelta(days=30))
-        .annotate(day=TruncDate("arrived_at", tzinfo=UTC))
-        .order_by()
-        .values("day")
-        .annotate(total=Count("pk"))
-    )
-
-
-def _days(rows: Iterable[dict], *, first: date, key: str) -> tuple[Day, ...]:
+def _days(rows: Iterable[Day], *, first: date) -> tuple[Day, ...]:
     """Return 31 days from `first` on, with what is overdue counted on the first."""
     sums: dict[date, list[int]] = {first + timedelta(days=step): [0, 0] for step in range(HORIZON)}
     for row in rows:
-        day = max(row[key], first)
+        day = max(row.date, first)
         if day in sums:
-            sums[day][0] += row["total"]
-            sums[day][1] += row.get("unsaved", 0)
+            sums[day][0] += row.total
+            sums[day][1] += row.unsaved
     return tuple(Day(day, total, unsaved) for day, (total, unsaved) in sums.items())
 
 

@@ -6,7 +6,7 @@ Parsing never raises: what is not understood is told in `problems`, and the rest
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -179,7 +179,7 @@ class Criteria:
         """Return the name of the tab that this search is seen through, or ''."""
         mine = (self.saved, self.hold, self.presence, self.expires)
         for view in VIEWS:
-            other = Criteria.parse(urlencode(view.params))
+            other = through(view)
             if mine == (other.saved, other.hold, other.presence, other.expires):
                 return view.name
         return ""
@@ -236,6 +236,10 @@ class Criteria:
 
     def apply(self, recordings: RecordingQuerySet) -> RecordingQuerySet:
         """Narrow recordings to what was asked."""
+        return recordings.filter(self.condition())
+
+    def condition(self) -> Q:
+        """Return what is true of a recording that was asked for."""
         box = self.box
         asked = box.condition()
         if box.rest:
@@ -263,7 +267,13 @@ class Criteria:
             asked &= Q(tenant__in=self.tenant)
         if self.shape:
             asked &= Q(Exact(Shape("key"), self.shape), started_at=None)
-        return recordings.filter(asked)
+        return asked
+
+
+@lru_cache(maxsize=len(VIEWS))
+def through(view: View) -> Criteria:
+    """Return what a tab alone asks."""
+    return Criteria.parse(urlencode(view.params))
 
 
 def _within(days: int) -> str:

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from hashlib import sha256
 
+from django.conf import settings
+from django.core.cache import cache
 from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Subquery
 
 from recordings.access import May, may
 from recordings.models import Presence, Recording, Transfer, User
 from recordings.models.hold import on_hold
 from recordings.models.recording import RecordingQuerySet
-from recordings.search.counts import Count, counts
-from recordings.search.criteria import VIEWS, Criteria
+from recordings.search.counts import Count, parts
+from recordings.search.criteria import VIEWS, Criteria, through
 from recordings.search.order import ORDERS, Order, Place, read_cursor, write_cursor
 from recordings.search.words import CASE
 
@@ -98,12 +100,22 @@ def _past(
 def tabs(criteria: Criteria, user: User) -> list[Tab]:
     """Return the tabs with their counts under the present question."""
     current = criteria.view
-    asked = found(criteria.without_view(), user)
-    numbers = counts([Criteria.parse(urlencode(view.params)).apply(asked) for view in VIEWS])
+    numbers = _numbers(criteria.without_view(), user)
     return [
         Tab(view.name, view.label, number, criteria.with_view(view), view.name == current)
         for view, number in zip(VIEWS, numbers, strict=True)
     ]
+
+
+def _numbers(criteria: Criteria, user: User) -> list[Count]:
+    """Count a search through each tab. What is not exact anyway is kept for some seconds."""
+    key = f"tabs:{user.pk}:{sha256(criteria.querystring(sort=None).encode()).hexdigest()}"
+    numbers = cache.get(key)
+    if numbers is None:
+        numbers = parts(found(criteria, user), [through(view).condition() for view in VIEWS])
+        if not all(number.exact for number in numbers):
+            cache.set(key, numbers, 4 * settings.FIGURES_SECONDS)
+    return numbers
 
 
 def with_work(recordings: RecordingQuerySet) -> RecordingQuerySet:

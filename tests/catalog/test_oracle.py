@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from recordings.catalog import daily
 from recordings.catalog import scan as scan_module
 from recordings.catalog.scan import STALE, scan
 from recordings.models import Recording, Scan, Tenant
@@ -206,6 +207,7 @@ class Account(RuleBasedStateMachine):
         missed = {row.key: row.missed_scans for row in rows.in_sea()}
         assert missed == {one.key: one.missed for one in self.versions if one.presence == "in_sea"}
         assert not Scan.objects.filter(tenant=self.tenant, state="running").exists()
+        assert daily.mend() == 0
 
 
 @pytest.fixture
