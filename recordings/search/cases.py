@@ -21,7 +21,7 @@ from recordings.models.audit import ON_A_CASE
 from recordings.models.case import CaseQuerySet
 from recordings.models.recording import RecordingQuerySet
 from recordings.sea.policy import AT_RISK
-from recordings.search.results import mark_states, with_work
+from recordings.search.results import mark_states
 
 PAGE_SIZE = 50
 CASES_SIZE = 25
@@ -86,7 +86,7 @@ def members(case: Case, *, user: User, after: int = 0) -> Members:
         mine = mine.filter(pk__lt=after)
     some = list(mine[: PAGE_SIZE + 1])
     more, some = len(some) > PAGE_SIZE, some[:PAGE_SIZE]
-    found = with_work(Recording.objects.filter(pk__in=[one.recording_id for one in some]))
+    found = Recording.objects.filter(pk__in=[one.recording_id for one in some])
     by_id = found.select_related("tenant", "media_facts").in_bulk()
     rows = [by_id[one.recording_id] for one in some]
     mark_states(rows)

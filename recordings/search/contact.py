@@ -10,7 +10,7 @@ from django.db.models import Prefetch, Q
 from recordings import trail
 from recordings.models import AuditEntry, Copy, Interaction, Recording, Tenant, User
 from recordings.search.calls import MOST_LINES
-from recordings.search.results import mark_states, with_work
+from recordings.search.results import mark_states
 
 MOST = 500  # recordings of one contact that a page shows
 MOST_LOOKS = 60
@@ -86,7 +86,7 @@ def find(contact_id: str, *, user: User) -> Contact | None:
     """Return a contact as a person may see it, or None when there is no recording of it for them."""
     if not contact_id or "\x00" in contact_id:
         return None
-    mine = with_work(Recording.objects.for_user(user).filter(contact_id=contact_id).exclude(contact_id=""))
+    mine = Recording.objects.for_user(user).filter(contact_id=contact_id).exclude(contact_id="")
     copies = Prefetch("copies", queryset=Copy.objects.select_related("archive").order_by("id"))
     rows = list(
         mine.select_related("tenant", "media_facts")

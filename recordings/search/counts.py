@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -15,6 +16,7 @@ from recordings.models.recording import RecordingQuerySet
 # What PostgreSQL may expect a count to cost, in its own units (a page read from disk is one to four): some milliseconds.
 # A count up to a limit would not do: PostgreSQL takes what it looks for to be spread evenly, and reads a whole table for a day.
 DEAREST = 5_000.0
+TOGETHER = 10_000.0  # and all that are counted for one page
 LITTLE = 2_000  # rows that are read one by one to see which of several conditions each meets
 _AROUND = ("Aggregate", "Gather", "Gather Merge")
 
@@ -56,19 +58,24 @@ def counts(several: Sequence[RecordingQuerySet]) -> list[Count]:
     statements = [_statement(recordings) for recordings in several]
     expected = iter(_expected([one for one in statements if one]))
     plans = [next(expected) if one else None for one in statements]
-    cheap = [
-        one for one, plan in zip(statements, plans, strict=True) if one and plan and plan.cost <= DEAREST
-    ]
-    counted = iter(_counted(cheap))
+    cheap = _affordable(plans)
+    counted = iter(_counted([one for place, one in enumerate(statements) if one and place in cheap]))
     found = list[Count]()
-    for plan in plans:
+    for place, plan in enumerate(plans):
         if plan is None:
             found.append(Count(0, True))
-        elif plan.cost <= DEAREST:
+        elif place in cheap:
             found.append(Count(next(counted), True))
         else:
             found.append(Count(plan.rows, False))
     return found
+
+
+def _affordable(plans: Sequence[_Expected | None]) -> set[int]:
+    """Return which are counted: the cheapest first, for as long as all of them together are cheap enough."""
+    costs = sorted((plan.cost, place) for place, plan in enumerate(plans) if plan and plan.cost <= DEAREST)
+    sums = accumulate(cost for cost, _ in costs)
+    return {place for (_, place), sum_ in zip(costs, sums, strict=True) if sum_ <= TOGETHER}
 
 
 def parts(recordings: RecordingQuerySet, conditions: Sequence[Q]) -> list[Count]:

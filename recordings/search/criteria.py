@@ -172,6 +172,8 @@ class Criteria:
 
     def without_view(self) -> "Criteria":
         """Return this search without what the tabs narrow it to."""
+        if not (self.saved or self.hold or self.presence or self.expires is not None):
+            return self
         return replace(self, saved="", hold="", presence=(), expires=None)
 
     @property
@@ -236,10 +238,15 @@ class Criteria:
 
     def apply(self, recordings: RecordingQuerySet) -> RecordingQuerySet:
         """Narrow recordings to what was asked."""
-        return recordings.filter(self.condition())
+        return recordings.filter(self._condition)
+
+    @cached_property
+    def _condition(self) -> Q:
+        """Keep it: a page asks several times, and part of it is looked up."""
+        return self.condition()
 
     def condition(self) -> Q:
-        """Return what is true of a recording that was asked for."""
+        """Return what is true of a recording that was asked for, at this moment."""
         box = self.box
         asked = box.condition()
         if box.rest:

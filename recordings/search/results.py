@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Subquery
+from django.db.models.expressions import RawSQL
 
 from recordings.access import May, may
 from recordings.models import Presence, Recording, Transfer, User
@@ -18,6 +22,7 @@ from recordings.search.order import ORDERS, Order, Place, read_cursor, write_cur
 from recordings.search.words import CASE
 
 PAGE_SIZE = 50
+_IDS = "the ids"  # stands in for them while the SQL is put together
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def page(criteria: Criteria, *, user: User, after: str = "", before: str = "", s
     order = order_of(criteria)
     backwards = bool(before) and read_cursor(before, order) is not None
     start = read_cursor(before if backwards else after, order)
-    recordings = with_work(found(criteria, user)).select_related("tenant", "media_facts")
+    recordings = found(criteria, user).select_related("tenant", "media_facts")
     rows = _past(order, recordings, start, size=size + 1, backwards=backwards)
     more, rows = len(rows) > size, rows[:size]
     if backwards:
@@ -118,18 +123,31 @@ def _numbers(criteria: Criteria, user: User) -> list[Count]:
     return numbers
 
 
-def with_work(recordings: RecordingQuerySet) -> RecordingQuerySet:
-    """Add each recording's newest transfer state, so that a row can say Saving or Failed, and whether it is on hold."""
+def mark_states(rows: Sequence[Recording]) -> None:
+    """Give each row its one-word state (saved, saving, failed, unsaved, lost or gone), whether it is held, and how long it lasts."""
+    sql, params = _work_and_hold()
+    with connection.cursor() as cursor:
+        ids = [row.pk for row in rows]
+        cursor.execute(sql, [ids if one == _IDS else one for one in params])
+        told = {pk: rest for pk, *rest in cursor.fetchall()}
+    for row in rows:
+        work, held = told.get(row.pk, (None, False))
+        row.held = held  # type: ignore[attr-defined]
+        row.state = _state(row, work)  # type: ignore[attr-defined]
+        row.seconds = getattr(getattr(row, "media_facts", None), "duration", None)  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1)
+def _work_and_hold() -> tuple[str, tuple[Any, ...]]:
+    """Return the SQL for recordings' newest transfer state, and whether a hold covers them: put together once, for it takes longer than to ask it."""
     newest = Transfer.objects.filter(recording=OuterRef("pk")).order_by("-id").values("state")[:1]
     held = ExpressionWrapper(on_hold(), output_field=BooleanField())
-    return recordings.annotate(work=Subquery(newest), held=held)
-
-
-def mark_states(rows: Sequence[Recording]) -> None:
-    """Give each row its one-word state (saved, saving, failed, unsaved, lost or gone), and how long it lasts, if known."""
-    for row in rows:
-        row.state = _state(row, getattr(row, "work", None))  # type: ignore[attr-defined]
-        row.seconds = getattr(getattr(row, "media_facts", None), "duration", None)  # type: ignore[attr-defined]
+    rows = Recording.objects.filter(pk__in=RawSQL("SELECT unnest(%s::bigint[])", [_IDS])).order_by()
+    return (
+        rows.annotate(work=Subquery(newest), held=held)
+        .values_list("pk", "work", "held")
+        .query.sql_with_params()
+    )
 
 
 def _state(row: Recording, work: str | None) -> str:

@@ -17,7 +17,7 @@ from recordings.delivery.playback import TYPES
 from recordings.models import AuditEntry, Hold, Media, Presence, Recording, Release, User
 from recordings.search.calls import lines_of
 from recordings.search.criteria import Criteria
-from recordings.search.results import mark_states, neighbours, with_work
+from recordings.search.results import mark_states, neighbours
 
 MOST_PAST = 60  # lines of history
 _PEOPLE = {trail.Action.PLAYED: "Played", trail.Action.DOWNLOADED: "Downloaded"}
@@ -38,7 +38,7 @@ class Past:
 def recording(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one recording, found by the search in the address."""
     mine = Recording.objects.for_user(request.user).select_related("tenant")  # type: ignore[arg-type]
-    row = get_object_or_404(with_work(mine), pk=pk)
+    row = get_object_or_404(mine, pk=pk)
     mark_states([row])
     criteria = Criteria.parse(request.GET)
     context = panel(request, criteria, row)

@@ -20,7 +20,7 @@ from recordings.search.calls import WORDS
 from recordings.search.counts import count
 from recordings.search.criteria import SORTS, UNPARSED, Criteria
 from recordings.search.order import ORDERS
-from recordings.search.results import found, mark_states, page, tabs, with_work
+from recordings.search.results import found, mark_states, page, tabs
 from recordings.views.recording import panel
 
 MEDIA = (("VOICE", "Voice"), ("SCREEN", "Screen"), ("STATEMENT", "Statement"), (UNPARSED, "Unparsed name"))
@@ -186,8 +186,8 @@ def _open_id(request: HttpRequest) -> int | None:
 def _open(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
     """Return what the panel needs when the address names an open recording that this person may see."""
     pk = _open_id(request)
-    mine = with_work(Recording.objects.for_user(request.user).filter(pk=pk)).select_related("tenant")  # type: ignore[arg-type]
-    recording = mine.first() if pk else None
+    mine = Recording.objects.for_user(request.user).select_related("tenant")  # type: ignore[arg-type]
+    recording = mine.filter(pk=pk).first() if pk else None
     if recording is None:
         return {"recording": None}
     mark_states([recording])

@@ -116,7 +116,7 @@ def test_a_list_is_read_from_its_index(large, name):
     criteria = Criteria.parse(query.format(row=large.row, day=large.day, middle=large.row.contact_id[3:10]))
     assert not criteria.problems
     order = results.order_of(criteria)
-    rows = results.with_work(results.found(criteria, large.user)).select_related("tenant", "media_facts")
+    rows = results.found(criteria, large.user).select_related("tenant", "media_facts")
     first = next(order.walk(rows, None))[:51]
     indexes, tables = plan_of(first)
     assert not tables, f"{name}: {indexes}"
@@ -134,6 +134,17 @@ def test_a_deep_page_is_read_from_its_index(large, sort, backwards):
     cursor = write_cursor(order.place(large.row))
     page = results.page(criteria, user=large.user, **{"before" if backwards else "after": cursor})
     assert len(page.rows) == 50
+
+
+def test_what_marks_the_rows_of_a_page_looks_each_of_them_up(large):
+    rows = results.page(Criteria(), user=large.user).rows
+    with CaptureQueriesContext(connection) as told:
+        results.mark_states(rows)
+    [asked] = told.captured_queries
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {asked['sql']}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "recordings_recording_pkey" in plan and "Seq Scan on recordings_recording" not in plan, plan
 
 
 def test_the_question_asked_of_each_tab_reads_no_table_when_it_is_counted(large):
