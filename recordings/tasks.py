@@ -9,7 +9,7 @@ from celery.signals import worker_ready
 from recordings.catalog import contacts, daily, names, schedule
 from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
-from recordings.delivery import exporting, mailing, schedules
+from recordings.delivery import exporting, mailing, schedules, waveform
 from recordings.delivery.bundle import making as bundling
 from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
@@ -81,6 +81,8 @@ def watch() -> None:
         export_work.apply_async((export_id,))
     for bundle_id in bundling.forgotten():
         bundle_work.apply_async((bundle_id,))
+    for recording_id in waveform.forgotten():
+        waveform_work.apply_async((recording_id,))
 
 
 @shared_task
@@ -167,6 +169,12 @@ def reread_work(reread_id: int) -> None:
 def media_work() -> None:
     """Look into copies that nobody has looked into."""
     media.examine_waiting()
+
+
+@shared_task(time_limit=240)  # the last resort against a file that FFmpeg never comes back from
+def waveform_work(recording_id: int) -> None:
+    """Make one recording's waveform, unless another worker makes it."""
+    waveform.make(recording_id=recording_id)
 
 
 @shared_task

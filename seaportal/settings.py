@@ -159,6 +159,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.sweep": {"queue": "scan"},
     "recordings.tasks.run_jobs": {"queue": "scan"},
     "recordings.tasks.media_work": {"queue": "media"},
+    "recordings.tasks.waveform_work": {"queue": "media"},
     "recordings.tasks.release_*": {"queue": "transfer"},
     "recordings.tasks.watch": {"queue": "scan"},
     "recordings.tasks.read_names": {"queue": "scan"},

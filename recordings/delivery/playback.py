@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from recordings.models import Archive, Recording, Tenant
-from recordings.stores.base import NoSuchObject, ReadStream, StoreError
+from recordings.stores.base import NoSuchObject, RangeRefused, ReadStream, StoreError
 
 log = logging.getLogger(__name__)
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-TYPES = {"mp4": "video/mp4", "m4a": "audio/mp4", "wav": "audio/wav", "mp3": "audio/mpeg"}
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE)  # units are in any case (RFC 9110)
+TYPES = {
+    "mp4": "video/mp4", "m4v": "video/mp4", "m4a": "audio/mp4", "webm": "video/webm", "wav": "audio/wav",
+    "mp3": "audio/mpeg", "ogg": "audio/ogg", "opus": "audio/ogg", "flac": "audio/flac", "aac": "audio/aac",
+}  # fmt: skip
 
 
 class NotAvailable(Exception):
@@ -49,7 +52,16 @@ class Media:
         if self.stream is None:
             return
         with self.stream as stream:
-            yield from stream.chunks()
+            skip, wanted = self.part.start - stream.start, self.part.length
+            for chunk in stream.chunks():
+                if skip >= len(chunk):
+                    skip -= len(chunk)
+                    continue
+                chunk = chunk[skip : skip + wanted]
+                skip, wanted = 0, wanted - len(chunk)
+                yield chunk
+                if not wanted and stream.size > self.part.length:
+                    return  # it gives the whole file: the rest is not waited for
 
 
 def content_type(recording: Recording) -> str:
@@ -64,7 +76,7 @@ def read_range(header: str | None, size: int) -> Part:
     """
     whole = Part(0, size - 1, partial=False)
     match = _RANGE.fullmatch((header or "").strip())
-    if not match or match.group(0) == "bytes=-":
+    if not match or match.groups() == ("", ""):
         return whole
     first, last = match.groups()
     if not first:
@@ -79,38 +91,77 @@ def read_range(header: str | None, size: int) -> Part:
     return Part(start, min(int(last), size - 1) if last else size - 1, partial=True)
 
 
-def open_media(recording: Recording, part: Part) -> Media:
-    """Open a recording in SEA while it is there, else its first copy that answers.
+def is_somewhere(recording: Recording) -> bool:
+    """Tell whether any place should have it. No place is asked."""
+    return recording.in_sea or recording.copies.good().exists()
 
+
+def open_media(recording: Recording, part: Part) -> Media:
+    """Open a recording in SEA while it is there, else its best copy that answers.
+
+    A server that knows no ranges is asked for the whole, whose beginning is then dropped: slow, so any other place comes first.
     Raises NotAvailable with a sentence when no place gives it.
     """
-    reasons = []
-    for words, place, key, etag in _places(recording):
+    reasons, without_ranges = list[str](), list[Place]()
+    places = list(places_of(recording))
+    if recording.size == 0 and places:
+        return Media(None, part, 0, places[0].words)
+    for place in places:
         try:
-            store = place.store()
-            if recording.size == 0:
-                return Media(None, part, 0, words)
-            stream = (
-                store.read_range(key, start=part.start, end=part.end, if_match=etag)
-                if part.partial
-                else store.read(key, if_match=etag)
-            )
-            if stream.facts.size != recording.size:
-                stream.close()
-                reasons.append(f"{words} has a file of another size under its name.")
-                continue
-            return Media(stream, part, recording.size, words)
-        except NoSuchObject:
-            reasons.append(f"{words} no longer has it.")
-        except StoreError as error:
-            log.warning("Recording %s could not be read from %s: %s", recording.pk, words, error)
-            reasons.append(f"{words}: {error}")
+            return _open(place, recording, part, ranged=part.partial)
+        except RangeRefused:
+            without_ranges.append(place)
+        except _Refused as error:
+            reasons.append(str(error))
+    for place in without_ranges:
+        try:
+            return _open(place, recording, part, ranged=False)
+        except (RangeRefused, _Refused) as error:
+            reasons.append(str(error))
     raise NotAvailable(" ".join(reasons) or "It is no longer in SEA, and no archive has a copy of it.")
 
 
-def _places(recording: Recording) -> Iterator[tuple[str, Tenant | Archive, str, str | None]]:
-    """Yield where the bytes may be, best first: words, place, key there, and the ETag to insist on."""
+class _Refused(Exception):
+    """One place does not give it; the message is for the person."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the bytes may be."""
+
+    words: str
+    place: Tenant | Archive
+    key: str
+    etag: str | None  # the version to insist on
+
+
+def _open(place: Place, recording: Recording, part: Part, *, ranged: bool) -> Media:
+    """Open it in one place. Raises _Refused, or RangeRefused when only the whole can be had there."""
+    try:
+        store = place.place.store()
+        stream = (
+            store.read_range(place.key, start=part.start, end=part.end, if_match=place.etag)
+            if ranged
+            else store.read(place.key, if_match=place.etag)
+        )
+    except RangeRefused as error:
+        # A copy that became shorter refuses as well, and reading the whole of it tells.
+        log.info("Recording %s cannot be read by ranges from %s: %s", recording.pk, place.words, error)
+        raise
+    except NoSuchObject:
+        raise _Refused(f"{place.words} no longer has it.") from None
+    except StoreError as error:
+        log.warning("Recording %s could not be read from %s: %s", recording.pk, place.words, error)
+        raise _Refused(f"{place.words}: {error}") from error
+    if stream.facts.size != recording.size:
+        stream.close()
+        raise _Refused(f"{place.words} has a file of another size under its name.")
+    return Media(stream, part, recording.size, place.words)
+
+
+def places_of(recording: Recording) -> Iterator[Place]:
+    """Yield where the bytes may be, best first."""
     if recording.in_sea:
-        yield "SEA", recording.tenant, recording.key, recording.etag
+        yield Place("SEA", recording.tenant, recording.key, recording.etag)
     for copy in recording.copies.good().select_related("archive").order_by("-verified_at"):
-        yield copy.archive.name, copy.archive, copy.path, None
+        yield Place(copy.archive.name, copy.archive, copy.path, None)

@@ -34,6 +34,7 @@ from recordings.models.scan import Scan, ScanMiss, Shard
 from recordings.models.tenant import Tenant
 from recordings.models.transfer import Run, Transfer
 from recordings.models.user import Role, User
+from recordings.models.waveform import Waveform
 
 __all__ = [
     "Alert",
@@ -91,4 +92,5 @@ __all__ = [
     "Transfer",
     "TransferJob",
     "User",
+    "Waveform",
 ]

@@ -36,6 +36,9 @@ MEDIA = (
     "wma",
     "wmv",
 )
+# Nothing else is opened: a playlist, for one, could name files and addresses that FFmpeg would then read.
+FORMATS = {"format_whitelist": "mov,matroska,wav,mp3,ogg,flac,aac,avi,asf", "protocol_whitelist": "none"}
+UNKNOWN = "unknown"  # a codec that FFmpeg has no decoder for
 LOT = 100
 THREADS = 4
 TAIL = 1.5  # seconds before its end at which a file must still have something
@@ -103,8 +106,8 @@ def facts_of(copy: Copy) -> Facts:
         return Facts()  # no recording of sound or picture, so nothing is wrong with it
     with open_seekable(copy.archive.store(), copy.path, size=copy.size) as file:
         try:
-            with av.open(file, mode="r", metadata_errors="ignore") as container:
-                return _read(container)
+            with av.open(file, mode="r", metadata_errors="ignore", container_options=FORMATS) as container:
+                return look_into(container)
         except (av.FFmpegError, ValueError, IndexError) as error:
             if isinstance(error.__cause__ or error.__context__, StoreError):
                 raise (error.__cause__ or error.__context__) from None  # type: ignore[misc]
@@ -113,7 +116,8 @@ def facts_of(copy: Copy) -> Facts:
             )
 
 
-def _read(container: "av.container.InputContainer") -> Facts:
+def look_into(container: "av.container.InputContainer") -> Facts:
+    """Return what an opened file holds, and whether it is whole. Nothing is decoded."""
     audio = next(iter(container.streams.audio), None)
     video = next(iter(container.streams.video), None)
     if audio is None and video is None:
@@ -124,10 +128,12 @@ def _read(container: "av.container.InputContainer") -> Facts:
         problem = "It holds no sound and no picture, only their headings."
     elif duration and not _has_packets(container, max(0.0, duration - TAIL)):
         problem = f"It is cut off: it says that it lasts {duration:,.0f} s, and its end is missing."
+    # What FFmpeg has no decoder for has no context either.
+    sound, picture = audio and audio.codec_context, video and video.codec_context
     return Facts(
-        duration=duration, audio_codec=audio.codec_context.name if audio else "",
-        video_codec=video.codec_context.name if video else "", channels=audio.codec_context.channels if audio else None,
-        width=video.width if video else None, height=video.height if video else None, problem=problem,
+        duration=duration, audio_codec=(sound.name if sound else UNKNOWN) if audio else "",
+        video_codec=(picture.name if picture else UNKNOWN) if video else "", channels=sound.channels if sound else None,
+        width=picture.width if picture else None, height=picture.height if picture else None, problem=problem,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from recordings.delivery.playback import (
     NotAvailable,
     RangeNotSatisfiable,
     content_type,
+    is_somewhere,
     open_media,
     read_range,
 )
@@ -46,14 +47,14 @@ def _send(request: HttpRequest, pk: int, action: trail.Action) -> HttpResponseBa
     recordings = Recording.objects.for_user(request.user).select_related("tenant")
     recording = get_object_or_404(recordings, pk=pk)
     etag = f'"{recording.pk}-{recording.etag}"'
-    header = request.headers.get("Range")
+    header = request.headers.get("Range") if request.method == "GET" else None  # RFC 9110, 14.2
     if request.headers.get("If-Range", etag) != etag:
         header = None
     try:
         part = read_range(header, recording.size)
     except RangeNotSatisfiable:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{recording.size}"})
-    if request.method == "HEAD":
+    if request.method == "HEAD" and is_somewhere(recording):
         return _answer(HttpResponse(), recording, Media(None, part, recording.size, ""), etag)
     try:
         found = open_media(recording, part)

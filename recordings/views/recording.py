@@ -14,7 +14,8 @@ from django.views.decorators.http import require_safe
 from recordings import trail
 from recordings.access import May, allow, may
 from recordings.delivery.playback import TYPES
-from recordings.models import AuditEntry, Hold, Media, Presence, Recording, Release, User
+from recordings.delivery.waveform import drawing_of
+from recordings.models import AuditEntry, Hold, Media, Presence, Recording, Release, User, Waveform
 from recordings.search.calls import lines_of
 from recordings.search.criteria import Criteria
 from recordings.search.results import mark_states, neighbours
@@ -63,6 +64,7 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
     user: User = request.user  # type: ignore[assignment]
     previous, following = neighbours(criteria, user=user, recording=row)
     copies = list(row.copies.select_related("archive").order_by("id"))
+    waveform = Waveform.objects.filter(recording=row).first()
     any_good = any(copy.failed_at is None for copy in copies)
     return {
         "recording": row,
@@ -77,6 +79,8 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "may_hold": may(user, May.HOLD),
         "calls": lines_of(row),
         "player": _player(row, any_good) if may(user, May.PLAY) else "",
+        "waveform": waveform,
+        "drawing": drawing_of(waveform),
         "past": _history(row, user, [copy.archive.name for copy in copies]),
         "may_download": may(user, May.DOWNLOAD) and (row.in_sea or any_good),
         "may_save": may(user, May.SAVE) and row.in_sea and not row.saved_at,

@@ -43,6 +43,7 @@ from recordings.views import (
     tenants,
     transfers,
     unparsed,
+    waveform,
 )
 
 urlpatterns = [
@@ -73,6 +74,7 @@ urlpatterns = [
     path("recordings/export.csv", export.export_csv, name="export_csv"),
     path("recordings/selected.csv", export.export_selected, name="export_selected"),
     path("recordings/<int:pk>/media", media.media, name="media"),
+    path("recordings/<int:pk>/waveform", waveform.waveform, name="waveform"),
     path("recordings/<int:pk>/download", media.download, name="download"),
     path("contacts/<str:contact_id>/", contact.contact, name="contact"),
     path("look-up/", lookup.look_up, name="look_up"),

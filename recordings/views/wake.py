@@ -16,6 +16,7 @@ from recordings.tasks import (
     reread_work,
     scan_tenant,
     transfer_work,
+    waveform_work,
 )
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,11 @@ def wake_releasers(tenant_id: int, request: HttpRequest | None = None) -> None:
 def wake_rereader(reread_id: int, request: HttpRequest | None = None) -> None:
     """Send the message after commit; when the broker is down, beat asks within minutes."""
     transaction.on_commit(lambda: _send(request, reread_work, reread_id))
+
+
+def wake_listener(recording_id: int) -> None:
+    """Send the message after commit; when the broker is down, beat asks within minutes."""
+    transaction.on_commit(lambda: _send(None, waveform_work, recording_id))
 
 
 def ask_for_scan(tenant_id: int, actor: str, request: HttpRequest | None = None) -> None:

@@ -74,6 +74,7 @@ WHO_MAY = {
     "look_up_forget": EVERYBODY,
     "look_up_csv": EVERYBODY,
     "media": EVERYBODY,
+    "waveform": EVERYBODY,
     "download": SAVERS,
     "bundles": SAVERS,
     "bundle_new": SAVERS,
@@ -241,6 +242,7 @@ def house(db, tmp_path, settings):
     ids = {
         "recording": recording,
         "media": recording,
+        "waveform": recording,
         "download": recording,
         "person_edit": person,
         **dict.fromkeys(("job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove"), job),
@@ -355,7 +357,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     elsewhere = make_tenant()
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
-    theirs = {"recording", "contact", "media", "download", *RUN, "tenant", "tenant_live", "take_region",
+    theirs = {"recording", "contact", "media", "waveform", "download", *RUN, "tenant", "tenant_live", "take_region",
               "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
               "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", "share_revoke", *BUNDLE, *METADATA, *OWN, *FILES}  # fmt: skip
     for name in theirs:

@@ -7,18 +7,35 @@ from io import BytesIO
 import av
 
 
-def tone(*, seconds: int = 20) -> bytes:
-    """Return an mp4 with AAC sound that a browser plays and seeks in."""
-    file, rate = BytesIO(), 8000
+def tone(*, seconds: int = 20, channels: int = 1, quiet: tuple[float, float] = (0, 0)) -> bytes:
+    """Return an mp4 with AAC sound that a browser plays and seeks in: silent in between, the right twice as loud."""
+    file, rate, layout = BytesIO(), 8000, "mono" if channels == 1 else "stereo"
+    wave = [math.sin(2 * math.pi * 250 * i / rate) for i in range(1024)]  # 32 whole periods
     with av.open(file, "w", format="mp4") as box:
-        stream = box.add_stream("aac", rate=rate, layout="mono")
+        stream = box.add_stream("aac", rate=rate, layout=layout)
         for start in range(0, seconds * rate, 1024):
-            samples = array(
-                "f", (0.2 * math.sin(2 * math.pi * 220 * (start + i) / rate) for i in range(1024))
-            )
-            frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
-            frame.planes[0].update(samples.tobytes())
+            silent = quiet[0] <= start / rate < quiet[1]
+            frame = av.AudioFrame(format="fltp", layout=layout, samples=1024)
+            for number, plane in enumerate(frame.planes):
+                loud = 0.0 if silent else 0.2 * (number + 1)
+                plane.update(array("f", (loud * one for one in wave)).tobytes())
             frame.sample_rate, frame.pts = rate, start
+            box.mux(stream.encode(frame))
+        box.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def screen(*, seconds: int = 5, rate: int = 5) -> bytes:
+    """Return an mp4 with an H.264 picture that becomes lighter, and no sound."""
+    file = BytesIO()
+    with av.open(file, "w", format="mp4") as box:
+        stream = box.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for number in range(seconds * rate):
+            frame = av.VideoFrame(320, 180, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes([40 + number % 200]) * plane.buffer_size)
+            frame.pts = number
             box.mux(stream.encode(frame))
         box.mux(stream.encode(None))
     return file.getvalue()

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from recordings.catalog.scan import scan
 from recordings.delivery.playback import RangeNotSatisfiable, read_range
-from recordings.models import AuditEntry, Presence, Recording, Role
+from recordings.models import Archive, AuditEntry, Presence, Recording, Role
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
-from tests.factories import make_archive, make_recording, make_tenant, make_user
+from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
+from tests.stores import conftest as servers
 
 BODY = bytes(range(256)) * 400
+script = servers.script  # a server of answers that the real ones here never give
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,8 @@ BODY = bytes(range(256)) * 400
     [
         (None, 0, 99, False),
         ("bytes=0-", 0, 99, True),
+        ("Bytes=0-", 0, 99, True),
+        ("BYTES=-", 0, 99, False),
         ("bytes=10-19", 10, 19, True),
         ("bytes=90-500", 90, 99, True),
         ("bytes=-10", 90, 99, True),
@@ -91,6 +95,75 @@ def test_the_whole_and_any_part_come_as_they_lie_in_sea(recording, client_of):
 def test_head_says_the_size_and_sends_nothing(recording, client_of):
     told = client_of().head(f"/recordings/{recording.pk}/media")
     assert told.status_code == 200 and told["Content-Length"] == str(len(BODY))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_head_knows_no_ranges_and_no_recording_that_is_nowhere(recording, client_of):
+    client, address = client_of(), f"/recordings/{recording.pk}/media"
+    told = client.head(address, headers={"range": f"bytes={len(BODY)}-"})
+    assert told.status_code == 200 and told["Content-Length"] == str(len(BODY))
+    Recording.objects.update(presence=Presence.EXPIRED, gone_at=timezone.now())
+    assert client.head(address).status_code == 503
+
+
+@pytest.fixture(params=["folder", "S3", "Azure"])
+def archive(request, tmp_path):
+    """An archive of each kind."""
+    if request.param == "folder":
+        return make_archive(tmp_path / "archive")
+    if request.param == "S3":
+        server = request.getfixturevalue("weed_s3")
+        return Archive.objects.create(
+            kind="s3", name="S3", endpoint=server.endpoint, bucket=server.bucket, prefix="calls/",
+            access_key=server.access_key, secret_key=server.secret_key,
+        )  # fmt: skip
+    server = request.getfixturevalue("azure_emulator")
+    return Archive.objects.create(
+        kind="azure", name="Azure", endpoint=server.endpoint, bucket=server.new_container(), prefix="calls/",
+        access_key=server.account, secret_key=server.key,
+    )  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_plays_for_ever_after_from_every_kind_of_archive(archive, client_of):
+    row = make_recording(
+        make_tenant(), size=len(BODY), presence=Presence.EXPIRED, gone_at=timezone.now(), saved=True
+    )
+    archive.store().write(row.key, [BODY], size=len(BODY), token="a-1")
+    make_copy(row, archive)
+    client, address = client_of(), f"/recordings/{row.pk}/media"
+    for header, start, end in (
+        ("bytes=0-", 0, len(BODY)),
+        ("bytes=70000-70999", 70_000, 71_000),
+        ("bytes=-9", -9, None),
+    ):
+        part = client.get(address, headers={"range": header})
+        assert part.status_code == 206 and body_of(part) == BODY[start:end]
+    assert body_of(client.get(address)) == BODY
+    assert client.get(address, headers={"range": f"bytes={len(BODY)}-"}).status_code == 416
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_answers_the_whole_to_a_range_is_cut_down_to_it(script, client_of, tmp_path):
+    script.answer = lambda method, path: servers.Answer(200, BODY)
+    tenant = make_tenant(endpoint=script.endpoint)
+    row = make_recording(tenant, size=len(BODY), etag="e1")
+    client, address = client_of(), f"/recordings/{row.pk}/media"
+    for header, start, end in (
+        ("bytes=0-9", 0, 10),
+        ("bytes=5000-90000", 5000, 90_001),
+        ("bytes=-7", -7, None),
+    ):
+        part = client.get(address, headers={"range": header})
+        assert part.status_code == 206 and body_of(part) == BODY[start:end]
+        assert part["Content-Length"] == str(len(BODY[start:end]))
+    archive = make_archive(tmp_path / "archive")  # a place that knows ranges is better than cutting
+    (tmp_path / "archive" / row.key).write_bytes(BODY)
+    make_copy(row, archive)
+    script.asked.clear()
+    assert body_of(client.get(address, headers={"range": "bytes=-7"})) == BODY[-7:]
+    assert len(script.asked) == 1
+    assert AuditEntry.objects.filter(action="played").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

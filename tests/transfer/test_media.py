@@ -53,6 +53,12 @@ def saved(archive, tenant, body, *, key=""):
     return make_copy(row, archive, path=row.name)
 
 
+def test_a_codec_that_nobody_here_knows_stops_nobody(archive, tenant, clip):
+    saved(archive, tenant, clip.replace(b"mp4a", b"xxxx").replace(b"esds", b"free"))
+    assert media.examine_waiting() == 1
+    assert (Media.objects.get().audio_codec, Media.objects.get().channels) == (media.UNKNOWN, None)
+
+
 def test_a_recording_tells_how_long_it_is_and_in_which_codec(archive, tenant, clip):
     copy = saved(archive, tenant, clip)
     assert media.examine_waiting() == 1
