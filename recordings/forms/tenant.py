@@ -46,12 +46,14 @@ class TenantForm(forms.ModelForm):
         model = Tenant
         fields = [
             "name", "location", "access_key", "region", "verify_tls", "time_zone", "scan_every_minutes", "scans_paused",
+            "ask_reason",
         ]  # fmt: skip
         labels = {
             "location": "File Location",
             "verify_tls": "Check the server’s certificate",
             "scan_every_minutes": "Scan every … minutes",
             "scans_paused": "Pause its scans",
+            "ask_reason": "Ask for a reason before play and download",
         }
         help_texts = {
             "name": "Shown in filters and in the audit trail.",
@@ -97,7 +99,7 @@ class TenantForm(forms.ModelForm):
             attrs={"class": "in", "min": "5", "max": "1440", "inputmode": "numeric"}
         )
         self.fields["scan_every_minutes"].required = False
-        for name in ("verify_tls", "scans_paused"):
+        for name in ("verify_tls", "scans_paused", "ask_reason"):
             self.fields[name].widget.attrs["class"] = "ck"
         if self.stored_secret:
             self.fields["secret_key"].widget.attrs["placeholder"] = "Unchanged"

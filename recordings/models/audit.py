@@ -34,6 +34,8 @@ class AuditEntry(models.Model):
             models.Index("at", name="audit_share_refused", condition=models.Q(action="share link refused")),
             # Who opened a contact, asked for on its page.
             models.Index("object", "id", name="audit_opened", condition=models.Q(action="opened a contact")),
+            # Why somebody plays a contact, asked for before each answer with bytes of it.
+            models.Index("object", "id", name="audit_reason", condition=models.Q(action="gave a reason")),
             models.Index("object", "id", name="audit_case", condition=models.Q(action__in=ON_A_CASE)),
         ]
 

@@ -64,6 +64,9 @@ class Tenant(models.Model):
         default=default_interval, validators=[MinValueValidator(5), MaxValueValidator(1440)]
     )
     scans_paused = models.BooleanField(default=False)
+    ask_reason = models.BooleanField(
+        default=False
+    )  # before the first play or download of a contact in a sitting
     # What is wrong with the connection, in one sentence; empty when the last contact went well.
     problem = models.TextField(blank=True)
     problem_code = models.CharField(max_length=40, blank=True)

@@ -14,7 +14,8 @@ from recordings.search.results import mark_states
 
 MOST = 500  # recordings of one contact that a page shows
 MOST_LOOKS = 60
-LOOKS = (trail.Action.OPENED, trail.Action.PLAYED, trail.Action.DOWNLOADED)
+LOOKS = (trail.Action.PLAYED, trail.Action.DOWNLOADED)  # told of a recording
+NAMED = (trail.Action.OPENED, trail.Action.REASON_GIVEN)  # told of the contact
 
 
 @dataclass(frozen=True)
@@ -179,22 +180,22 @@ def _gaps(clips: Sequence[Clip]) -> list[tuple[datetime, datetime]]:
 
 
 def looks(contact: Contact, *, user: User) -> list[AuditEntry]:
-    """Return who opened the contact, and who played or downloaded one of its recordings, the latest first.
+    """Return who opened the contact and why, and who played or downloaded one of its recordings, the latest first.
 
     Of openings, those by people who then saw a tenant that this person sees too.
     """
     ids = [row.pk for row in contact.recordings]
-    kinds = [action.value for action in LOOKS if action != trail.Action.OPENED]
-    # Two questions, each answered by its own index; one with OR would read the whole trail.
+    kinds = [action.value for action in LOOKS]
+    # Three questions, each answered by its own index; one with OR would read the whole trail.
     theirs = AuditEntry.objects.filter(recording_id__in=ids, action__in=kinds).order_by("-id")[:MOST_LOOKS]
-    opened = AuditEntry.objects.filter(action=trail.Action.OPENED.value, object=contact.contact_id).order_by(
-        "-id"
-    )
-    if not user.all_tenants:
-        seen = {row.tenant_id for row in contact.recordings}
-        shared = Q(pk__in=[])
-        for tenant in seen:
-            shared |= Q(detail__tenants__contains=[tenant])
-        opened = opened.filter(shared)
-    both = [*theirs, *opened[:MOST_LOOKS]]
+    shared = Q() if user.all_tenants else Q(pk__in=[])
+    for tenant in set() if user.all_tenants else {row.tenant_id for row in contact.recordings}:
+        shared |= Q(detail__tenants__contains=[tenant])
+    named = [
+        AuditEntry.objects.filter(shared, action=action.value, object=contact.contact_id).order_by("-id")[
+            :MOST_LOOKS
+        ]
+        for action in NAMED
+    ]
+    both = [*theirs, *named[0], *named[1]]
     return sorted(both, key=lambda entry: -entry.pk)[:MOST_LOOKS]

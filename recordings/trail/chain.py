@@ -54,6 +54,7 @@ class Action(StrEnum):
     OPENED = "opened a contact"
     PLAYED = "played"
     DOWNLOADED = "downloaded"
+    REASON_GIVEN = "gave a reason"
     EXPORTED = "exported CSV"
     EXPORT_SENT = "sent an export"
     EXPORT_BROKEN = "export broken off"

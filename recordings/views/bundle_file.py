@@ -9,6 +9,7 @@ from recordings.delivery.bundle import fetching
 from recordings.delivery.playback import Part, RangeNotSatisfiable, read_range
 from recordings.models import Bundle, BundleShare
 from recordings.views.bundles import theirs
+from recordings.views.reason import ask_first, for_bundle
 from recordings.views.who import actor_of, address_of
 
 GONE = "This bundle cannot be fetched: it is not ready yet, or it has expired. Its page says which."
@@ -21,6 +22,8 @@ def bundle_file(request: HttpRequest, pk: int) -> HttpResponseBase:
     bundle = get_object_or_404(theirs(request), pk=pk)
     if not bundle.to_fetch:
         raise Http404(GONE)
+    if refused := ask_first(request, for_bundle(request, bundle)):
+        return refused
     return send_bundle(request, bundle, by=actor_of(request))
 
 

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from recordings.access import May, allow
+from recordings.access import May, allow, reason
 from recordings.delivery.bundle.making import MOST, BundleRefused, ask
 from recordings.delivery.bundle.picking import Pick, carried
 from recordings.forms.bundle import BundleForm
@@ -28,7 +28,8 @@ def bundle_new(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("recordings")
     asked = request.POST if "title" in request.POST else None
-    form = BundleForm(asked, case=pick.case, initial={"title": pick.title, "for_case": pick.case})
+    ask = pick.recordings.filter(tenant__in=reason.asking()).exists()
+    form = BundleForm(asked, case=pick.case, ask=ask, initial={"title": pick.title, "for_case": pick.case})
     if form.is_valid():
         try:
             return _made(request, pick, form)
@@ -44,5 +45,8 @@ def _made(request: HttpRequest, pick: Pick, form: BundleForm) -> HttpResponse:
         user=request.user, recordings=pick.recordings, title=form.cleaned_data["title"], source=pick.source,
         query=pick.query, case=form.cleaned_data["for_case"], address=address_of(request),  # type: ignore[arg-type]
     )  # fmt: skip
+    if why := form.cleaned_data.get("reason"):
+        subjects = reason.subject_of_bundle(bundle)
+        reason.give_reason(user=bundle.by, subjects=subjects, text=why, address=address_of(request))
     wake_bundler(bundle.pk, request)
     return redirect("bundle", bundle.pk)

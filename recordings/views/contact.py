@@ -19,6 +19,7 @@ from recordings.views.who import actor_of, address_of
 ONE_LOOK = timedelta(minutes=30)  # pages of one contact that somebody opens within this time are one look
 _DONE = {
     trail.Action.OPENED: "opened this contact",
+    trail.Action.REASON_GIVEN: "gave a reason:",
     trail.Action.PLAYED: "played",
     trail.Action.DOWNLOADED: "downloaded",
 }
@@ -93,7 +94,8 @@ def _kinds(found: contacts.Contact) -> list[tuple[int, str]]:
 
 def _said(entry: AuditEntry) -> str:
     done = _DONE[trail.Action(entry.action)]
-    return f"{entry.actor} {done}" + ("" if entry.action == trail.Action.OPENED else f" {entry.object}")
+    more = {trail.Action.OPENED: "", trail.Action.REASON_GIVEN: entry.detail.get("reason", "")}
+    return f"{entry.actor} {done} {more.get(trail.Action(entry.action), entry.object)}".strip()
 
 
 def _tell(request: HttpRequest, found: contacts.Contact) -> None:

@@ -20,6 +20,7 @@ from recordings.delivery.playback import (
     read_range,
 )
 from recordings.models import AuditEntry, Recording
+from recordings.views.reason import ask_first, for_recordings
 from recordings.views.who import address_of
 
 ONE_PLAY = timedelta(minutes=30)  # ranges of one listening within this time are one play
@@ -46,6 +47,8 @@ def download(request: HttpRequest, pk: int) -> HttpResponseBase:
 def _send(request: HttpRequest, pk: int, action: trail.Action) -> HttpResponseBase:
     recordings = Recording.objects.for_user(request.user).select_related("tenant")
     recording = get_object_or_404(recordings, pk=pk)
+    if refused := ask_first(request, for_recordings(request, [recording])):
+        return refused
     etag = f'"{recording.pk}-{recording.etag}"'
     header = request.headers.get("Range") if request.method == "GET" else None  # RFC 9110, 14.2
     if request.headers.get("If-Range", etag) != etag:

@@ -19,6 +19,7 @@ from recordings.models import AuditEntry, Hold, Media, Presence, Recording, Rele
 from recordings.search.calls import lines_of
 from recordings.search.criteria import Criteria
 from recordings.search.results import mark_states, neighbours
+from recordings.views.reason import for_recordings
 
 MOST_PAST = 60  # lines of history
 _PEOPLE = {trail.Action.PLAYED: "Played", trail.Action.DOWNLOADED: "Downloaded"}
@@ -65,7 +66,9 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
     previous, following = neighbours(criteria, user=user, recording=row)
     copies = list(row.copies.select_related("archive").order_by("id"))
     waveform = Waveform.objects.filter(recording=row).first()
+    here = f"{reverse('recording', args=[row.pk])}?{_with(request, criteria)}"
     any_good = any(copy.failed_at is None for copy in copies)
+    held = row.size > 0 and (row.in_sea or any_good)
     return {
         "recording": row,
         "query": criteria.querystring(),
@@ -76,6 +79,7 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "media": Media.objects.filter(recording=row).first(),
         "holds": list(Hold.objects.in_force().covering(row).order_by("id")),
         "receipts": list(row.releases.exclude(state=Release.State.PLANNED).order_by("-id")[:3]),
+        "ask": for_recordings(request, [row], onward=here) if held and may(user, May.PLAY) else None,
         "may_hold": may(user, May.HOLD),
         "calls": lines_of(row),
         "player": _player(row, any_good) if may(user, May.PLAY) else "",

@@ -15,6 +15,7 @@ from recordings.forms.bundle import PhraseForm, ShareForm
 from recordings.models import BundleShare, User
 from recordings.views.bundle_file import send_bundle
 from recordings.views.bundles import bundle_page, theirs
+from recordings.views.reason import ask_first, for_bundle
 from recordings.views.who import actor_of, address_of
 
 CLOSED = (
@@ -31,6 +32,10 @@ def bundle_share(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a link to a bundle; this answer alone shows it."""
     bundle = get_object_or_404(theirs(request), pk=pk)
     user: User = request.user  # type: ignore[assignment]
+    # Whoever makes a link could fetch by it.
+    here = reverse("bundle", args=[pk])
+    if refused := ask_first(request, for_bundle(request, bundle), onward=here):
+        return refused
     form, link = ShareForm(request.POST), ""
     if form.is_valid():
         try:

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from recordings.access import May, allow, may
 from recordings.delivery.waveform import ask, can_be_heard, drawing_of
 from recordings.models import Recording, User
+from recordings.views.reason import ask_first, for_recordings
 from recordings.views.wake import wake_listener
 
 
@@ -18,6 +19,8 @@ def waveform(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the waveform of a recording, or that it is being made."""
     user: User = request.user  # type: ignore[assignment]
     recording = get_object_or_404(Recording.objects.for_user(user).select_related("tenant"), pk=pk)
+    if refused := ask_first(request, for_recordings(request, [recording])):
+        return refused
     if not can_be_heard(recording):
         return HttpResponseNotFound("This kind of file has no waveform.")
     found, new = ask(recording)

@@ -73,6 +73,7 @@ WHO_MAY = {
     "look_up_again": EVERYBODY,
     "look_up_forget": EVERYBODY,
     "look_up_csv": EVERYBODY,
+    "reason": EVERYBODY,
     "media": EVERYBODY,
     "waveform": EVERYBODY,
     "download": SAVERS,
