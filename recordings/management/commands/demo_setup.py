@@ -12,6 +12,8 @@ from django.db import transaction
 
 from recordings.models import Archive, Role, Tenant, User
 from recordings.sea.location import parse_location
+from recordings.search import saved
+from recordings.search.criteria import Criteria
 
 PASSWORD = "thirty days and counting"  # noqa: S105  (printed at each start of the demo; it guards sample data)
 PEOPLE = [
@@ -19,6 +21,11 @@ PEOPLE = [
     ("admin@demo.example", "Admin desk", Role.ADMIN),
     ("supervisor@demo.example", "Supervisor desk", Role.SUPERVISOR),
 ]
+# Of the compliance desk; the first is shared.
+SEARCHES = (
+    ("Not saved, first to go", "saved=no&presence=in_sea&sort=expiry", True),
+    ("Long calls of last week", "q=last+week+media:voice+duration:>5m&sort=longest", False),
+)
 TENANT, ARCHIVE = "EMEA-1", "Main archive"
 
 
@@ -36,6 +43,7 @@ class Command(BaseCommand):
     def handle(
         self, *, endpoint: str, bucket: str, prefix: str, access_key: str, secret_key: str, **options: Any
     ) -> None:
+        first_start = not User.objects.filter(email=PEOPLE[0][0]).exists()
         for email, name, role in PEOPLE:
             person = User.objects.filter(email=email).first() or User.objects.create_user(
                 email, PASSWORD, name=name
@@ -54,6 +62,10 @@ class Command(BaseCommand):
                 "region": place.region or "", "access_key": access_key, "secret_key": secret_key, "time_zone": "Europe/Berlin",
             },
         )  # fmt: skip
+        if first_start:  # a later one leaves alone what was made of them
+            desk = User.objects.get(email=PEOPLE[0][0])
+            for name, query, shared in SEARCHES:
+                saved.keep(owner=desk, name=name, criteria=Criteria.parse(query), shared=shared)
         folder = Path(settings.ARCHIVE_ROOTS[0]) / "main"
         folder.mkdir(parents=True, exist_ok=True)
         Archive.objects.get_or_create(name=ARCHIVE, defaults={"folder": str(folder)})
