@@ -17,6 +17,7 @@ class May(StrEnum):
     ACKNOWLEDGE = "acknowledge alerts and losses"
     HOLD = "place and lift holds, and stop releases"
     CASE = "work on cases"
+    NOTE = "write notes and tags"
     SET_UP = "connect tenants, archives and people"
     AUDIT = "read the audit trail"
 
@@ -32,11 +33,13 @@ ROLE_MAY: dict[Role, frozenset[May]] = {
             May.ACKNOWLEDGE,
             May.HOLD,
             May.CASE,
+            May.NOTE,
             May.AUDIT,
         }
     ),
     Role.ADMIN: frozenset(May),
-    Role.SUPERVISOR: frozenset({May.SEE, May.PLAY, May.EXPORT}),
+    # Supervisors coach: what they hear in a call is noted where it was said.
+    Role.SUPERVISOR: frozenset({May.SEE, May.PLAY, May.EXPORT, May.NOTE}),
 }
 
 

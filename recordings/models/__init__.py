@@ -25,12 +25,14 @@ from recordings.models.lookup import Lookup, LookupRow
 from recordings.models.loss import LossNote
 from recordings.models.media import Media
 from recordings.models.metadata import ColumnMapping, MalformedLine, MetadataGap, MetadataImport
+from recordings.models.note import Note, RecordingTag, Tag
 from recordings.models.reading import NameReading
 from recordings.models.recording import Presence, Recording
 from recordings.models.release import Release, ReleaseDay, ReleasePolicy, ReleaseStop
 from recordings.models.reread import Reread
 from recordings.models.saved_search import ExportSchedule, SavedSearch
 from recordings.models.scan import Scan, ScanMiss, Shard
+from recordings.models.table import TableChoice
 from recordings.models.tenant import Tenant
 from recordings.models.transfer import Run, Transfer
 from recordings.models.user import Role, User
@@ -71,9 +73,11 @@ __all__ = [
     "MetadataGap",
     "MetadataImport",
     "NameReading",
+    "Note",
     "Pause",
     "Presence",
     "Recording",
+    "RecordingTag",
     "Release",
     "ReleaseDay",
     "ReleasePolicy",
@@ -87,6 +91,8 @@ __all__ = [
     "Severity",
     "Shard",
     "ShareSwitch",
+    "TableChoice",
+    "Tag",
     "Tenant",
     "Term",
     "Transfer",

@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from recordings.models import Case, CaseRecording, Hold, Media, Presence, Recording, Tenant
+from recordings.models import Case, CaseRecording, Hold, Media, Presence, Recording, RecordingTag, Tenant
 from recordings.models.hold import on_hold
 from recordings.search import amounts, calls, days
 from recordings.search.amounts import NotUnderstood, Span
@@ -214,6 +214,12 @@ def _case(value: str) -> tuple[str, Condition]:
     return value, lambda: Q(pk__in=members)
 
 
+def _tag(value: str) -> tuple[str, Condition]:
+    tag = value.lstrip("#")
+    tagged = RecordingTag.objects.filter(tag__name__iexact=tag).order_by().values("recording")
+    return tag, lambda: Q(pk__in=tagged)
+
+
 def _playable(value: str) -> tuple[str, Condition]:
     yes = _yes(value)
     return "yes" if yes else "no", lambda: plays(yes)
@@ -312,6 +318,7 @@ WORDS: Mapping[str, Word] = {
     "duration": Word("Length", ">10m", _length),
     "hold": Word("On hold", "yes", _held),
     "case": Word(CASE, "2026-114", _case, any=True),
+    "tag": Word("Tag", "coaching", _tag),
     "playable": Word("Playable", "no", _playable),
     "contact": Word("Contact ID", "12345678903", _contact, any=True),
 }

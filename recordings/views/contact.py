@@ -12,8 +12,9 @@ from django.views.decorators.http import require_safe
 from recordings import trail
 from recordings.access import May, allow, may
 from recordings.models import AuditEntry, Hold, User
-from recordings.oversight import timeline
+from recordings.oversight import notes, timeline
 from recordings.search import contact as contacts
+from recordings.views.notes import MOST_NOTES
 from recordings.views.who import actor_of, address_of
 
 ONE_LOOK = timedelta(minutes=30)  # pages of one contact that somebody opens within this time are one look
@@ -56,6 +57,8 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
         "may_case": may(user, May.CASE),
         "may_audit": may(user, May.AUDIT),
         "may_download": may(user, May.DOWNLOAD),
+        "notes": list(notes.notes_of(found.contact_id, found.recordings, user=user)[:MOST_NOTES]),
+        "may_note": may(user, May.NOTE),
         "looks": [(entry, _said(entry)) for entry in looks],
     }
     return render(request, "contacts/page.html", page)

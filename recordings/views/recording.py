@@ -19,6 +19,7 @@ from recordings.models import AuditEntry, Hold, Media, Presence, Recording, Rele
 from recordings.search.calls import lines_of
 from recordings.search.criteria import Criteria
 from recordings.search.results import mark_states, neighbours
+from recordings.views.notes import written
 from recordings.views.reason import for_recordings
 
 MOST_PAST = 60  # lines of history
@@ -49,6 +50,7 @@ def recording(request: HttpRequest, pk: int) -> HttpResponse:
         response = render(request, "recordings/_panel.html", context)
         response["HX-Push-Url"] = f"{reverse('recordings')}?{_with(request, criteria, open=row.pk)}"
     else:
+        context["back_to"] = request.get_full_path()
         response = render(request, "recordings/recording.html", context)
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     return response
@@ -85,6 +87,8 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "player": _player(row, any_good) if may(user, May.PLAY) else "",
         "waveform": waveform,
         "drawing": drawing_of(waveform),
+        **written(row, user),
+        "back_to": f"{reverse('recordings')}?{_with(request, criteria, open=row.pk)}",
         "past": _history(row, user, [copy.archive.name for copy in copies]),
         "may_download": may(user, May.DOWNLOAD) and (row.in_sea or any_good),
         "may_save": may(user, May.SAVE) and row.in_sea and not row.saved_at,

@@ -30,6 +30,7 @@ from recordings.models import (
     SavedSearch,
     Transfer,
 )
+from recordings.oversight.notes import note_recording
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
 from recordings.trail.alerts import raise_alert
@@ -68,6 +69,7 @@ WHO_MAY = {
     "search_unschedule": EVERYBODY,
     "recording": EVERYBODY,
     "contact": EVERYBODY,
+    **dict.fromkeys(("note_add", "note_withdraw", "tag_add", "tag_remove", "contact_note"), EVERYBODY),
     "look_up": EVERYBODY,
     "look_up_answer": EVERYBODY,
     "look_up_again": EVERYBODY,
@@ -253,6 +255,8 @@ def house(db, tmp_path, settings):
         ("tenant", "tenant_live", "take_region", "tenant_edit", "tenant_scan", "scan_now"), tenant
     )
     ids |= {"tenant_release": tenant, "tenant_release_off": tenant, "hold_recording": recording}
+    ids |= dict.fromkeys(("note_add", "tag_add", "tag_remove"), recording)
+    ids["note_withdraw"] = note_recording(recording=recording, text="x", by=admin)
     ids["release"] = make_released(make_recording(tenant))
     case = make_case(recordings=[recording])
     ids |= dict.fromkeys(CASE, case)
@@ -283,6 +287,7 @@ def house(db, tmp_path, settings):
         "share": {"token": "x"},
         "share_file": {"token": "x", "ticket": "y"},
         "contact": {"contact_id": recording.contact_id},
+        "contact_note": {"contact_id": recording.contact_id},
         "api_contact": {"contact_id": recording.contact_id},
     }
 
@@ -358,7 +363,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     elsewhere = make_tenant()
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
-    theirs = {"recording", "contact", "media", "waveform", "download", *RUN, "tenant", "tenant_live", "take_region",
+    theirs = {"recording", "contact", "note_add", "note_withdraw", "tag_add", "tag_remove", "contact_note", "media", "waveform", "download", *RUN, "tenant", "tenant_live", "take_region",
               "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
               "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", "share_revoke", *BUNDLE, *METADATA, *OWN, *FILES}  # fmt: skip
     for name in theirs:
