@@ -13,6 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from isal.isal_zlib import crc32
 
@@ -20,6 +22,7 @@ from recordings.delivery.bundle import making
 from recordings.delivery.bundle.reading import HELD, BrokenOff
 from recordings.delivery.bundle.stream import send
 from recordings.models import AuditEntry, Bundle, BundleText, Copy, Digest, Presence, Recording
+from tests.delivery.gunicorn import serving
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user, name_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,6 +142,31 @@ def test_a_bundle_is_the_same_while_its_recordings_move_to_the_archive(in_sea, r
         rclone_s3.delete(f"recordings/{recording.key}")
     assert taken + b"".join(chunks) == data
     assert whole(bundle) == data
+
+
+def test_curl_goes_on_fifty_times_where_it_stopped_while_recordings_move(
+    in_sea, rclone_s3, archive, settings, tmp_path
+):
+    bundle = sealed(user := make_user())
+    data, got, picks = whole(bundle), tmp_path / "got.zip", random.Random(5)
+    client = Client()
+    client.force_login(user)
+    cookie = f"sessionid={client.cookies['sessionid'].value}"
+    moving = list(Recording.objects.order_by("id")[:6])
+    with serving() as port:
+        address = f"http://127.0.0.1:{port}{reverse('bundle_file', args=[bundle.pk])}"
+        for turn in range(50):
+            # As a connection that broke at a random place left it.
+            got.write_bytes(data[: picks.randrange(bundle.size)])
+            subprocess.run(
+                ["curl", "-fsS", "-C", "-", "-b", cookie, "-o", got, address], check=True, timeout=60
+            )
+            assert got.read_bytes() == data, turn
+            if turn % 8 == 7 and moving:
+                recording = moving.pop()
+                archived(recording, archive, body_of(int(recording.item_id.split("-")[1])))
+                rclone_s3.delete(f"recordings/{recording.key}")
+    assert not moving
 
 
 def test_other_bytes_break_the_download_off_before_its_end(in_sea, archive):
