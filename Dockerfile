@@ -5,7 +5,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_
     SEAPORTAL_STATIC_ROOT=/opt/static
 
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin seaportal \
-    && mkdir -p /srv/archives && chown seaportal:seaportal /srv/archives
+    && mkdir -p /srv/archives /srv/seaportal && chown seaportal:seaportal /srv/archives /srv/seaportal
 
 WORKDIR /app
 COPY requirements.txt .

@@ -129,8 +129,8 @@ EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL["EMAIL_HOST_USER"] or "", EMAIL["EM
 EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.get("EMAIL_USE_TLS", False), EMAIL.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = env.str("SEAPORTAL_MAIL_FROM", default="SEA Portal <seaportal@localhost>")
 # Where people reach the portal, for links in mails.
-ADDRESS = env.str(
-    "SEAPORTAL_ADDRESS", default=next(iter(CSRF_TRUSTED_ORIGINS), "http://127.0.0.1:8000")
+ADDRESS = (
+    env.str("SEAPORTAL_ADDRESS", default="") or next(iter(CSRF_TRUSTED_ORIGINS), "http://127.0.0.1:8000")
 ).rstrip("/")
 
 # --- data ---------------------------------------------------------------------------------------
