@@ -27,11 +27,15 @@ class ExportQuerySet(models.QuerySet["Export"]):
     """Words that narrow exports."""
 
     def for_user(self, user: "User") -> "ExportQuerySet":
-        """Keep a person's own, those that they were told of by mail, and everybody's for an admin who sees every tenant."""
+        """Keep what a person may remove, and what they were told of by mail."""
         if user.role == "admin" and user.all_tenants:
             return self
         told = ExportMail.objects.filter(to=user, state=ExportMail.State.SENT).values("export_id")
         return self.filter(models.Q(by=user) | models.Q(pk__in=told))
+
+    def removable_by(self, user: "User") -> "ExportQuerySet":
+        """Keep a person's own, and everybody's for an admin who sees every tenant."""
+        return self if user.role == "admin" and user.all_tenants else self.filter(by=user)
 
     def unfinished(self) -> "ExportQuerySet":
         return self.filter(state__in=Export.UNFINISHED)

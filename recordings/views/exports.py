@@ -39,7 +39,17 @@ def exports_live(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest) -> dict[str, Any]:
     shown = list(_theirs(request).select_related("by")[:MOST])
-    return {"shown": shown, "most": MOST, "running": any(one.running for one in shown)}
+    removable = set(
+        Export.objects.removable_by(request.user)
+        .filter(pk__in=[one.pk for one in shown])
+        .values_list("pk", flat=True)
+    )  # type: ignore[arg-type]
+    return {
+        "shown": shown,
+        "removable": removable,
+        "most": MOST,
+        "running": any(one.running for one in shown),
+    }
 
 
 def _theirs(request: HttpRequest) -> Any:
@@ -75,7 +85,7 @@ def export_file(request: HttpRequest, pk: int) -> HttpResponseBase:
 @require_POST
 def export_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop an export, or remove its file before it expires."""
-    export = get_object_or_404(_theirs(request), pk=pk)
+    export = get_object_or_404(Export.objects.removable_by(request.user), pk=pk)  # type: ignore[arg-type]
     exporting.remove(export=export, actor=actor_of(request), address=address_of(request))
     messages.success(request, "The export was removed. The trail keeps that it was there.")
     return redirect("exports")

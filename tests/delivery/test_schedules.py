@@ -80,6 +80,8 @@ def test_its_people_get_a_link_and_nothing_of_a_recording(post):
     client = Client()
     client.force_login(reader)
     assert client.get(reverse("export_file", args=[export.pk])).status_code == 200
+    assert client.post(reverse("export_remove", args=[export.pk])).status_code == 404
+    assert f"remove-{export.pk}" not in client.get(reverse("exports")).content.decode()
     assert AuditEntry.objects.filter(action="mailed the link to an export", detail__rows=1).count() == 2
 
 
