@@ -28,7 +28,9 @@ from recordings.models import (
     SavedSearch,
     Tenant,
     TransferJob,
+    Waveform,
 )
+from recordings.oversight.notes import note_recording
 from recordings.search.criteria import Criteria
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
@@ -169,6 +171,21 @@ def some_releases(tenant):
     set_policy(tenant=tenant, enabled=True, min_age_days=3, cap_per_day=1000, by=ann)
 
 
+def some_sound(row):
+    """A waveform in stereo with a silence, and a note at a moment."""
+    Waveform.objects.create(
+        recording=row,
+        state="ready",
+        duration=100.0,
+        channels=2,
+        peaks=bytes([0, 90, 200, 40] * 500),
+        silences=[[20, 40]],
+    )
+    note_recording(
+        recording=row, by=make_user(), at_seconds=61, text="Asks for the refund to go to another account."
+    )
+
+
 def some_bundles(rows):
     """One that is sealed, with what is missing, a download and a link; and one under way."""
     ann, now = make_user(), timezone.now()
@@ -212,6 +229,7 @@ def test_pages_of_the_house(visit, house, look):
     some_metadata(house["tenant"])
     some_releases(house["tenant"])
     some_bundles(Recording.objects.filter(pk__in=[row.pk for row in house["rows"][:8]]))
+    some_sound(Recording.objects.order_by("id").first())
     admin = make_user(Role.ADMIN)
     ask(
         read_text(" ".join(row.name for row in house["rows"][:70]) + "\n10000000001 7 soon " + "x" * 99),

@@ -178,13 +178,13 @@ def test_a_voice_recording_plays_seeks_and_is_told_once(visit, live_server, rclo
     expect(player.locator("[data-told=length]")).to_have_text("0:20")
     plays_at(page, lambda now: now > 0.3)
     player.get_by_label("Position").focus()
-    player.get_by_role("button", name="Forward 10 seconds").click()
-    plays_at(page, lambda now: now > 10.2)
-    player.get_by_role("button", name="Back 10 seconds").click()
-    plays_at(page, lambda now: now < 9)
-    player.get_by_label("2 times").check(force=True)
+    player.get_by_role("button", name="Forward 15 seconds").click()
+    plays_at(page, lambda now: now > 15.2)
+    player.get_by_role("button", name="Back 15 seconds").click()
+    plays_at(page, lambda now: now < 5)
+    player.get_by_label("2 times", exact=True).check(force=True)
     assert page.evaluate("document.querySelector('audio').playbackRate") == 2
-    page.keyboard.press("k")
+    page.keyboard.press("p")
     expect(player.get_by_role("button", name="Play")).to_be_visible()
     assert AuditEntry.objects.filter(action="played").count() == 1
 
