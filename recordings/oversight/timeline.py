@@ -1,5 +1,7 @@
 """A contact's recordings on one axis of time, to scale, as SVG with classes only. The same is said in words beside it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.utils.html import escape
@@ -18,15 +20,33 @@ STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
     2_592_000, 7_776_000, 31_536_000, 157_680_000, 1_576_800_000,
 )  # fmt: skip
+# The playhead, shown and moved by the player.
+_HEAD = (
+    '<g data-part="head" hidden><line class="ph" x1="0" x2="0" y1="{top:.1f}" y2="{height:.1f}"/>'
+    '<rect class="ph-b" x="-27" y="4" width="54" height="19" rx="4"/>'
+    '<text class="ph-t" x="0" y="18" text-anchor="middle"></text></g>'
+)
 MOST_SAID = 12  # clips that the description names; the table below has all
 
 
-def draw(axis: Axis, *, title: str) -> SafeString:
-    """Draw an axis: a track for each media type, clips that overlap below each other, gaps hatched."""
+@dataclass(frozen=True)
+class Source:
+    """Where a player gets a recording from."""
+
+    url: str
+    kind: str  # audio or video
+
+
+def draw(axis: Axis, *, title: str, sources: Mapping[int, Source] | None = None) -> SafeString:
+    """Draw an axis: a track for each media type, clips that overlap below each other, gaps hatched.
+
+    Its numbers are in the drawing too, in seconds: the contact player reads them, and moves all when it learns a length.
+    """
     scale = _Scale(axis)
     tops, height = _tops(axis)
     parts = [
-        f'<svg viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img" aria-labelledby="axis-t axis-d">'
+        f'<svg viewBox="0 0 {WIDTH:.0f} {height:.0f}" data-left="{LEFT:.0f}" data-right="{RIGHT:.0f}" '
+        f'data-begin="{axis.start.timestamp():.3f}" data-top="{TOP:.0f}" role="img" aria-labelledby="axis-t axis-d">'
         f'<title id="axis-t">{escape(title)}</title><desc id="axis-d">{escape(in_words(axis))}</desc>'
         '<defs><pattern id="gap" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<path class="hatch" d="M0 0V5"/></pattern></defs>'
@@ -37,7 +57,8 @@ def draw(axis: Axis, *, title: str) -> SafeString:
         parts.append(
             f'<rect class="lane" x="{LEFT:.1f}" y="{top:.1f}" width="{WIDTH - LEFT:.1f}" height="{deep:.1f}" rx="4"/>'
         )
-        parts.append(_name(track, top))
+        parts += [_name(track, top, lane, lanes[track]) for lane in range(lanes[track])]
+    parts.append('<g data-part="gaps">')
     for start, end in axis.gaps:
         x, width = scale.x(start), scale.x(end) - scale.x(start)
         told = escape(f"Nothing recorded for {span((end - start).total_seconds())}")
@@ -45,9 +66,28 @@ def draw(axis: Axis, *, title: str) -> SafeString:
             f'<rect class="gap" fill="url(#gap)" x="{x:.1f}" y="{TOP:.1f}" width="{max(width, 0.5):.1f}" height="{height - TOP:.1f}">'
             f"<title>{told}</title></rect>"
         )
-    parts += [_tick(x, word, height) for x, word in scale.ticks()]
-    parts += [_clip(clip, scale, tops[clip.track] + clip.lane * PITCH) for clip in axis.clips]
+    parts.append("</g>")
+    parts += [_tick(x, at, word, height) for x, at, word in scale.ticks()]
+    for clip in axis.clips:
+        place = lane_name(clip.track, clip.lane, lanes[clip.track])
+        source = (sources or {}).get(clip.recording.pk)
+        parts.append(
+            _clip(clip, scale, tops[clip.track] + clip.lane * PITCH, _numbers(clip, axis, place, source))
+        )
+    parts.append(_HEAD.format(top=TOP, height=height))
     return mark_safe("".join(parts) + "</svg>")  # noqa: S308  (numbers and escaped words only)
+
+
+def lane_name(track: str, lane: int, lanes: int) -> str:
+    """Return how a lane of a track is called: by its number where there are several."""
+    media, _, tenant = track.partition(", ")
+    return (f"{media} {lane + 1}" if lanes > 1 else media) + (f", {tenant}" if tenant else "")
+
+
+def lane_names(axis: Axis) -> list[str]:
+    """Return what every lane is called, from the top down."""
+    lanes = _lanes(axis)
+    return [lane_name(track, lane, lanes[track]) for track in _tops(axis)[0] for lane in range(lanes[track])]
 
 
 def in_words(axis: Axis) -> str:
@@ -92,8 +132,8 @@ class _Scale:
     def x(self, moment: datetime) -> float:
         return LEFT + self.plot * (moment - self.start).total_seconds() / self.seconds
 
-    def ticks(self) -> list[tuple[float, str]]:
-        """Return round moments within the axis, as places and words."""
+    def ticks(self) -> list[tuple[float, float, str]]:
+        """Return round moments within the axis: where, how many seconds after its start, and in words."""
         step = next((one for one in STEPS if self.seconds / one <= MOST_TICKS - 1), STEPS[-1])
         first = -(-int(self.start.timestamp()) // step) * step
         moments = [
@@ -105,7 +145,10 @@ class _Scale:
         elif step < 86_400 and self.seconds > 86_400:
             shape = "%-d %b %H:%M"
         last = self.start + timedelta(seconds=self.seconds)
-        return [(self.x(moment), f"{moment:{shape}}") for moment in moments if moment <= last]
+        return [
+            (self.x(moment), (moment - self.start).total_seconds(), f"{moment:{shape}}")
+            for moment in moments if moment <= last
+        ]  # fmt: skip
 
 
 def _tops(axis: Axis) -> tuple[dict[str, float], float]:
@@ -125,8 +168,9 @@ def _lanes(axis: Axis) -> dict[str, int]:
     return lanes
 
 
-def _name(track: str, top: float) -> str:
-    media, _, tenant = track.partition(", ")
+def _name(track: str, top: float, lane: int, lanes: int) -> str:
+    media, _, tenant = lane_name(track, lane, lanes).partition(", ")
+    top += lane * PITCH
     said = [f'<text class="nm" x="0" y="{top + (13 if tenant else 19):.1f}">{escape(_short(media))}</text>']
     if tenant:
         said.append(f'<text x="0" y="{top + 26:.1f}">{escape(_short(tenant))}</text>')
@@ -137,15 +181,15 @@ def _short(word: str) -> str:
     return word if len(word) <= 18 else f"{word[:17]}…"
 
 
-def _tick(x: float, word: str, height: float) -> str:
+def _tick(x: float, at: float, word: str, height: float) -> str:
     anchor = "end" if x > WIDTH - 40 else "middle"
     return (
-        f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP:.1f}" y2="{height:.1f}"/>'
-        f'<text x="{x:.1f}" y="18" text-anchor="{anchor}">{word}</text>'
+        f'<g data-at="{at:.3f}"><line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP:.1f}" y2="{height:.1f}"/>'
+        f'<text x="{x:.1f}" y="18" text-anchor="{anchor}">{word}</text></g>'
     )
 
 
-def _clip(clip: Clip, scale: _Scale, y: float) -> str:
+def _clip(clip: Clip, scale: _Scale, y: float, numbers: str) -> str:
     x = scale.x(clip.start)
     width = max(LEAST, scale.x(clip.end) - x) if clip.end else UNKNOWN
     look = "clip-v" if clip.recording.media_type == "VOICE" else "clip-s"
@@ -156,9 +200,21 @@ def _clip(clip: Clip, scale: _Scale, y: float) -> str:
     elif clip.end is None:
         word = f'<text x="{x + 9:.1f}" y="{y + 19:.1f}">?</text>'
     return (
-        f'<g><title>{escape(_said(clip))}</title><rect class="{look}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
+        f'<g class="clip"{numbers}><title>{escape(_said(clip))}</title><rect class="{look}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
         f'height="{LANE:.1f}" rx="3"/>{word}</g>'
     )
+
+
+def _numbers(clip: Clip, axis: Axis, lane: str, source: Source | None) -> str:
+    told = {
+        "clip": clip.recording.pk,
+        "start": f"{(clip.start - axis.start).total_seconds():.3f}",
+        "length": f"{(clip.end - clip.start).total_seconds():.3f}" if clip.end else "",
+        "lane": lane,
+        "src": source.url if source else "",
+        "kind": source.kind if source else "",
+    }
+    return "".join(f' data-{name}="{escape(value)}"' for name, value in told.items())
 
 
 def _said(clip: Clip) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -15,6 +16,8 @@ from recordings.models import AuditEntry, Hold, User
 from recordings.oversight import notes, timeline
 from recordings.search import contact as contacts
 from recordings.views.notes import MOST_NOTES
+from recordings.views.reason import About, for_recordings
+from recordings.views.recording import player_of
 from recordings.views.who import actor_of, address_of
 
 ONE_LOOK = timedelta(minutes=30)  # pages of one contact that somebody opens within this time are one look
@@ -39,11 +42,17 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
     if request.method == "GET":
         _tell(request, found)
     axis = found.axis
+    sources = _sources(found) if may(user, May.PLAY) else {}
     page: dict[str, Any] = {
         "contact": found,
         "rows": found.recordings,
         "axis": axis,
-        "chart": timeline.draw(axis, title=f"Contact {found.contact_id} on one axis of time"),
+        "chart": timeline.draw(
+            axis, title=f"Contact {found.contact_id} on one axis of time", sources=sources
+        ),
+        "lanes": timeline.lane_names(axis),
+        "plays": bool(sources),
+        "ask": _ask(request, found),
         "between": timeline.between(axis),
         "kinds": _kinds(found),
         "tenants": sorted({row.tenant for row in found.recordings}, key=str),
@@ -62,6 +71,23 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
         "looks": [(entry, _said(entry)) for entry in looks],
     }
     return render(request, "contacts/page.html", page)
+
+
+def _sources(found: contacts.Contact) -> dict[int, timeline.Source]:
+    """Return where a player gets those from that a browser plays."""
+    told = {}
+    for row in found.recordings:
+        kind = player_of(row, has_copy=True) if contacts.playable(row) else ""
+        if kind in ("audio", "video"):
+            told[row.pk] = timeline.Source(reverse("media", args=[row.pk]), kind)
+    return told
+
+
+def _ask(request: HttpRequest, found: contacts.Contact) -> About | None:
+    """Return what to ask before any of it is played or downloaded."""
+    there = [row for row in found.recordings if contacts.playable(row)]
+    asked = may(request.user, May.PLAY)
+    return for_recordings(request, there, onward=request.get_full_path()) if asked else None
 
 
 def _holds(found: contacts.Contact) -> list[Hold]:

@@ -84,7 +84,7 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "ask": for_recordings(request, [row], onward=here) if held and may(user, May.PLAY) else None,
         "may_hold": may(user, May.HOLD),
         "calls": lines_of(row),
-        "player": _player(row, any_good) if may(user, May.PLAY) else "",
+        "player": player_of(row, any_good) if may(user, May.PLAY) else "",
         "waveform": waveform,
         "drawing": drawing_of(waveform),
         **written(row, user),
@@ -95,7 +95,7 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
     }
 
 
-def _player(row: Recording, has_copy: bool) -> str:
+def player_of(row: Recording, has_copy: bool) -> str:
     """Return how to play it: audio, video, empty, gone or unknown."""
     if not row.in_sea and not has_copy:
         return "gone"

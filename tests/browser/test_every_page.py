@@ -121,6 +121,10 @@ PAGES = {
     "add a person": lambda: reverse("person_new"),
     "audit trail": lambda: reverse("audit"),
     "password": lambda: reverse("password"),
+    # The last ones: from here on the tenant asks.
+    "reason for access": lambda: reverse("reason") + f"?contact={asks_for_a_reason().contact_id}",
+    "a recording that asks": lambda: reverse("recording", args=[asks_for_a_reason().pk]),
+    "a contact that asks": lambda: reverse("contact", args=[asks_for_a_reason().contact_id]),
 }
 LOOKS = {
     "wide": {},
@@ -128,6 +132,12 @@ LOOKS = {
     "phone": {"width": 390, "height": 844},
     "phone, dark": {"width": 390, "height": 844, "dark": True},
 }
+
+
+def asks_for_a_reason():
+    Tenant.objects.update(ask_reason=True)
+    return Recording.objects.order_by("id").first()
+
 
 CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 

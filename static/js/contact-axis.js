@@ -1,0 +1,92 @@
+// The axis of a contact, drawn by the portal: reads its recordings from it, moves the playhead, and lays it out anew when a
+// recording's length becomes known.
+const SVG = "http://www.w3.org/2000/svg";
+const LEAST = 4;
+
+export class Axis {
+  constructor(svg) {
+    this.svg = svg;
+    const told = (name) => Number(svg.dataset[name]);
+    [this.left, this.right, this.top, this.begin] = [told("left"), told("right"), told("top"), told("begin")];
+    [this.width, this.height] = [svg.viewBox.baseVal.width, svg.viewBox.baseVal.height];
+    this.head = svg.querySelector("[data-part=head]");
+    this.gaps = svg.querySelector("[data-part=gaps]");
+    this.clips = [...svg.querySelectorAll(".clip")].map((group) => ({
+      group, key: group.dataset.clip, start: Number(group.dataset.start), lane: group.dataset.lane,
+      length: group.dataset.length === "" ? null : Number(group.dataset.length), src: group.dataset.src,
+      kind: group.dataset.kind, voice: group.dataset.kind === "audio", broken: !group.dataset.src, el: null,
+      name: group.querySelector("title").textContent,
+    }));
+    this.total = 1;
+  }
+
+  x(t) { return this.left + ((this.width - this.left - this.right) * t) / this.total; }
+
+  // Return the second of the axis under a point of the page, or null left of it.
+  under(event) {
+    const box = this.svg.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * this.width;
+    if (x < this.left - 6) return null;
+    return Math.max(0, Math.min(this.total, ((x - this.left) / (this.width - this.left - this.right)) * this.total));
+  }
+
+  clock(t) { return new Date((this.begin + t) * 1000).toISOString().slice(11, 19); }
+
+  point(t) {
+    this.head.removeAttribute("hidden");
+    const x = this.x(Math.min(t, this.total));
+    this.head.querySelector("line").setAttribute("transform", `translate(${x} 0)`);
+    const label = Math.max(27, Math.min(this.width - 27, x));
+    for (const part of this.head.querySelectorAll("rect, text")) part.setAttribute("transform", `translate(${label} 0)`);
+    this.head.querySelector("text").textContent = this.clock(t);
+  }
+
+  // Lay everything out to scale again: a length was unknown when the page was drawn, or is another than was told.
+  lay(total) {
+    this.total = Math.max(total, 1);
+    for (const clip of this.clips) {
+      if (clip.length === null) continue;
+      const [rect, text] = [clip.group.querySelector("rect"), clip.group.querySelector("text")];
+      const x = this.x(clip.start);
+      rect.setAttribute("x", String(x));
+      rect.setAttribute("width", String(Math.max(LEAST, this.x(clip.start + clip.length) - x)));
+      rect.classList.remove("open");
+      if (text) {
+        text.setAttribute("x", String(x + 8));
+        text.textContent = Number(rect.getAttribute("width")) > 60 ? this.clock(clip.start) : "";
+      }
+    }
+    for (const tick of this.svg.querySelectorAll("[data-at]")) {
+      const x = String(this.x(Number(tick.dataset.at)));
+      tick.querySelector("line").setAttribute("x1", x);
+      tick.querySelector("line").setAttribute("x2", x);
+      tick.querySelector("text").setAttribute("x", x);
+    }
+    this.gaps.replaceChildren(...this.between().map(([from, until]) => this.gap(from, until)));
+  }
+
+  // Where nothing was recorded; none is claimed after a recording whose length is unknown.
+  between() {
+    const gaps = [];
+    let until = 0;
+    for (const clip of [...this.clips].sort((a, b) => a.start - b.start)) {
+      if (clip.start > until) gaps.push([until, clip.start]);
+      if (clip.length === null) break;
+      until = Math.max(until, clip.start + clip.length);
+    }
+    return gaps;
+  }
+
+  gap(from, until) {
+    const rect = document.createElementNS(SVG, "rect");
+    const told = {
+      class: "gap", fill: "url(#gap)", x: this.x(from), y: this.top, width: Math.max(0.5, this.x(until) - this.x(from)),
+      height: this.height - this.top,
+    };
+    for (const [name, value] of Object.entries(told)) rect.setAttribute(name, String(value));
+    const title = document.createElementNS(SVG, "title");
+    title.textContent = `Nothing recorded for ${Math.round(until - from)} s`;
+    rect.append(title);
+    return rect;
+  }
+}

@@ -1,0 +1,113 @@
+// The contact player: voice and screens of one contact on one clock, over their gaps.
+import { Axis } from "./contact-axis.js";
+import { Clock } from "./contact-clock.js";
+
+const STEP = 10;
+
+function span(seconds) {
+  const whole = Math.round(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const rest = `${String(m).padStart(h ? 2 : 1, "0")}:${String(s).padStart(2, "0")}`;
+  return h ? `${h}:${rest}` : rest;
+}
+
+function start(box) {
+  const axis = new Axis(box.querySelector(".tracks svg"));
+  const act = (name) => box.querySelector(`[data-act="${name}"]`);
+  const told = (name) => box.querySelector(`[data-told="${name}"]`);
+  const stage = box.querySelector("[data-stage]");
+  const seek = act("seek");
+  let held = false; // somebody drags the slider
+  let learnt = false;
+
+  const clock = new Clock(axis.clips, (clip) => {
+    const el = document.createElement(clip.kind);
+    el.preload = "auto";
+    el.playsInline = true;
+    el.dataset.clip = clip.key;
+    el.dataset.start = String(clip.start);
+    el.setAttribute("aria-label", clip.name);
+    el.hidden = true;
+    el.src = clip.src;
+    stage.append(el);
+    return el;
+  });
+
+  const learn = () => { if (!learnt) { learnt = true; clock.learn(); } };
+  const toggle = () => { learn(); if (clock.running) clock.pause(); else clock.play(); };
+  const go = (t) => { learn(); clock.seek(t); };
+  const skip = () => clock.skip();
+
+  const write = (place, text) => { if (place.textContent !== text) place.textContent = text; };
+  const show = () => {
+    const t = held ? Number(seek.value) : clock.t;
+    const on = clock.active;
+    const screens = on.filter((clip) => !clip.voice);
+    for (const clip of axis.clips) if (clip.el) clip.el.hidden = clip.voice || !screens.includes(clip);
+    stage.hidden = !axis.clips.some((clip) => !clip.voice && !clip.broken && (learnt || clip.el));
+    stage.dataset.screens = String(screens.length);
+    axis.point(t);
+    write(told("clock"), axis.clock(t));
+    write(told("of"), `${span(t)} of ${span(clock.total)}`);
+    seek.max = String(clock.total);
+    if (!held) seek.value = String(t);
+    seek.setAttribute("aria-valuetext", `${axis.clock(t)} UTC, ${Math.floor(t / 60)} minutes ${Math.floor(t % 60)} seconds`);
+    act("play").setAttribute("aria-label", clock.running ? "Pause" : "Play");
+    act("play").querySelector("[data-icon=play]").hidden = clock.running;
+    act("play").querySelector("[data-icon=pause]").hidden = !clock.running;
+    const gap = clock.gap;
+    told("gap").hidden = !gap;
+    if (gap) write(told("gap").querySelector("p"), `Nothing to play for ${span(gap.until - gap.from)}. It goes on at ${axis.clock(gap.until)} UTC.`);
+    told("step").hidden = clock.setting || on.length < 2 || clock.drift > 0.1;
+    act("full").hidden = !screens.length;
+    box.toggleAttribute("data-waits", clock.running && clock.setting);
+  };
+
+  act("play").addEventListener("click", toggle);
+  act("back").addEventListener("click", () => go(clock.t - STEP));
+  act("forward").addEventListener("click", () => go(clock.t + STEP));
+  act("skip").addEventListener("click", () => { skip(); act("play").focus(); });
+  act("full").addEventListener("click", () => stage.requestFullscreen());
+  seek.addEventListener("input", () => { held = true; show(); });
+  seek.addEventListener("change", () => { held = false; go(Number(seek.value)); });
+  for (const speed of box.querySelectorAll("[data-act=speed]")) {
+    speed.addEventListener("change", () => { clock.rate = Number(speed.value); });
+  }
+  for (const button of box.querySelectorAll("[data-act=mute]")) {
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(on));
+      button.querySelector("[data-icon=sound]").hidden = on;
+      button.querySelector("[data-icon=mute]").hidden = !on;
+      clock.mute(button.dataset.lane, on);
+    });
+  }
+  axis.svg.addEventListener("click", (event) => {
+    const t = axis.under(event);
+    if (t !== null) go(t);
+  });
+  box.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const keys = { k: toggle, j: () => go(clock.t - STEP), l: () => go(clock.t + STEP), g: skip, f: () => act("full").click() };
+    const what = keys[event.key.toLowerCase()];
+    if (!what) return;
+    event.preventDefault();
+    what();
+  });
+  const lay = () => {
+    axis.lay(clock.total);
+    if (axis.clips.every((clip) => clip.length !== null)) box.querySelector("[data-between]").hidden = learnt && box.hasAttribute("data-unknown");
+  };
+  clock.addEventListener("beat", show);
+  clock.addEventListener("length", () => { lay(); show(); });
+  clock.addEventListener("broken", (event) => {
+    told("problem").querySelector("p").textContent = `Not to be played: ${event.detail.name}. Its own page says why; the others play on.`;
+    told("problem").hidden = false;
+  });
+  box.toggleAttribute("data-unknown", axis.clips.some((clip) => clip.length === null));
+  lay();
+  box.querySelector("[data-deck]").hidden = false;
+  show();
+}
+
+document.querySelectorAll("[data-contact-player]").forEach(start);
