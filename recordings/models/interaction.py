@@ -93,7 +93,8 @@ class Interaction(models.Model):
         ]
         indexes = [
             models.Index("tenant", "master_id", name="interaction_master", condition=~models.Q(master_id="")),
-            models.Index("agent", name="interaction_agent"),
+            # With the names of its calls, which a search by agent gathers first.
+            models.Index("agent", name="interaction_agent_calls", include=["contact_id", "master_id"]),
             models.Index("team", name="interaction_team"),
             models.Index("skill", name="interaction_skill"),
             models.Index("dnis", name="interaction_dnis"),
