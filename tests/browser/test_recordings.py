@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from recordings.delivery import waveform
 from recordings.models import AuditEntry, Role
 from tests.browser.clips import tone
 from tests.factories import make_recording, make_tenant, name_of
@@ -167,10 +168,13 @@ def test_a_voice_recording_plays_seeks_and_is_told_once(visit, live_server, rclo
     tenant = make_tenant(name="EMEA-1", s3=rclone_s3)
     key, body = name_of(contact="12345678903"), tone(seconds=20)
     rclone_s3.put(f"recordings/{key}", body, timezone.now() - timedelta(days=2))
-    make_recording(tenant, key=key, size=len(body), etag=md5(body, usedforsecurity=False).hexdigest())
+    row = make_recording(tenant, key=key, size=len(body), etag=md5(body, usedforsecurity=False).hexdigest())
     page = visit()
     page.goto("/recordings/")
     rows(page).nth(0).click()
+    expect(page.get_by_text("Drawing the waveform…")).to_be_visible()
+    waveform.make(recording_id=row.pk)
+    expect(page.get_by_role("img", name="Waveform")).to_be_visible()
     assert not AuditEntry.objects.filter(action="played").exists()  # looking is not playing
     player = page.locator("[data-player]")
     player.get_by_role("button", name="Play").click()
