@@ -46,7 +46,7 @@ def draw(axis: Axis, *, title: str, sources: Mapping[int, Source] | None = None)
     tops, height = _tops(axis)
     parts = [
         f'<svg viewBox="0 0 {WIDTH:.0f} {height:.0f}" data-left="{LEFT:.0f}" data-right="{RIGHT:.0f}" '
-        f'data-begin="{axis.start.timestamp():.3f}" data-top="{TOP:.0f}" role="img" aria-labelledby="axis-t axis-d">'
+        f'data-begin="{axis.start.timestamp():.3f}" data-top="{TOP:.0f}" data-spare="{UNKNOWN:.0f}" role="img" aria-labelledby="axis-t axis-d">'
         f'<title id="axis-t">{escape(title)}</title><desc id="axis-d">{escape(in_words(axis))}</desc>'
         '<defs><pattern id="gap" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<path class="hatch" d="M0 0V5"/></pattern></defs>'

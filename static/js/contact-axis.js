@@ -18,16 +18,18 @@ export class Axis {
       name: group.querySelector("title").textContent,
     }));
     this.total = 1;
+    this.spare = 0; // room at the end for a recording of unknown length
   }
 
-  x(t) { return this.left + ((this.width - this.left - this.right) * t) / this.total; }
+  get plot() { return this.width - this.left - this.right - this.spare; }
+  x(t) { return this.left + (this.plot * t) / this.total; }
 
   // Return the second of the axis under a point of the page, or null left of it.
   under(event) {
     const box = this.svg.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * this.width;
     if (x < this.left - 6) return null;
-    return Math.max(0, Math.min(this.total, ((x - this.left) / (this.width - this.left - this.right)) * this.total));
+    return Math.max(0, Math.min(this.total, ((x - this.left) / this.plot) * this.total));
   }
 
   clock(t) { return new Date((this.begin + t) * 1000).toISOString().slice(11, 19); }
@@ -41,18 +43,26 @@ export class Axis {
     this.head.querySelector("text").textContent = this.clock(t);
   }
 
+  // Keep the playhead in sight where the axis is wider than its place.
+  follow(t) {
+    const place = this.svg.parentElement;
+    const x = (this.x(t) / this.width) * this.svg.clientWidth;
+    if (x < place.scrollLeft || x > place.scrollLeft + place.clientWidth - 12) place.scrollLeft = x - place.clientWidth / 3;
+  }
+
   // Lay everything out to scale again: a length was unknown when the page was drawn, or is another than was told.
   lay(total) {
     this.total = Math.max(total, 1);
+    const open = Number(this.svg.dataset.spare);
+    this.spare = this.clips.some((clip) => clip.length === null) ? open : 0;
     for (const clip of this.clips) {
-      if (clip.length === null) continue;
       const [rect, text] = [clip.group.querySelector("rect"), clip.group.querySelector("text")];
       const x = this.x(clip.start);
       rect.setAttribute("x", String(x));
-      rect.setAttribute("width", String(Math.max(LEAST, this.x(clip.start + clip.length) - x)));
-      rect.classList.remove("open");
-      if (text) {
-        text.setAttribute("x", String(x + 8));
+      rect.setAttribute("width", String(clip.length === null ? open : Math.max(LEAST, this.x(clip.start + clip.length) - x)));
+      rect.classList.toggle("open", clip.length === null);
+      text?.setAttribute("x", String(x + 8));
+      if (text && clip.length !== null) {
         text.textContent = Number(rect.getAttribute("width")) > 60 ? this.clock(clip.start) : "";
       }
     }

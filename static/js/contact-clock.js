@@ -77,12 +77,15 @@ export class Clock extends EventTarget {
     this.beat();
   }
 
-  // Ask the files themselves how long they are, where nobody knows yet.
-  learn() { for (const clip of this.clips.filter((one) => one.length === null).slice(0, MOST)) this.open(clip); }
+  // Ask the files themselves how long they are, where nobody knows yet. Their sound and pictures are fetched when they are near.
+  learn() { for (const clip of this.clips.filter((one) => one.length === null).slice(0, MOST)) this.open(clip, "metadata"); }
 
-  open(clip) {
-    if (clip.el) return clip.el;
-    const el = clip.el = this.make(clip);
+  open(clip, preload = "auto") {
+    if (clip.el) {
+      if (preload === "auto" && clip.el.preload !== "auto") clip.el.preload = "auto";
+      return clip.el;
+    }
+    const el = clip.el = this.make(clip, preload);
     el.muted = this.quiet.has(clip.lane);
     el.addEventListener("loadedmetadata", () => {
       if (!Number.isFinite(el.duration)) return;

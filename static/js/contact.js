@@ -20,9 +20,9 @@ function start(box) {
   let held = false; // somebody drags the slider
   let learnt = false;
 
-  const clock = new Clock(axis.clips, (clip) => {
+  const clock = new Clock(axis.clips, (clip, preload) => {
     const el = document.createElement(clip.kind);
-    el.preload = "auto";
+    el.preload = preload;
     el.playsInline = true;
     el.dataset.clip = clip.key;
     el.dataset.start = String(clip.start);
@@ -47,6 +47,7 @@ function start(box) {
     stage.hidden = !axis.clips.some((clip) => !clip.voice && !clip.broken && (learnt || clip.el));
     stage.dataset.screens = String(screens.length);
     axis.point(t);
+    if (clock.running && !held) axis.follow(t);
     write(told("clock"), axis.clock(t));
     write(told("of"), `${span(t)} of ${span(clock.total)}`);
     seek.max = String(clock.total);
