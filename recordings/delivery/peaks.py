@@ -25,6 +25,7 @@ MOST_SILENCES = 1000
 LONGEST = 24 * 3600.0  # seconds: nothing behind is drawn
 SECONDS = 120.0  # that one file may take
 BYTES = 2 * 1024**3  # that may be read of one file
+DAMAGED = "Its sound cannot be decoded: the file is damaged."
 JUMP = 0.5  # seconds between the clock of the file and the samples seen that are a gap in it
 
 
@@ -136,11 +137,11 @@ def listen(file: IO[bytes], *, seconds: float = SECONDS) -> Sound:
             if container.streams.audio and container.streams.audio[0].codec_context is not None:
                 container.seek(0)
                 sound = _hear(container, sound.facts, budget)
-    except (av.FFmpegError, ValueError, IndexError, OSError, MemoryError) as error:
+    except (av.FFmpegError, ValueError, IndexError, OSError, MemoryError):
         if sound.facts == Facts():
             sound = Sound(Facts(problem=_told(file)))
         elif not sound.facts.problem:
-            sound = Sound(replace(sound.facts, problem=f"Its sound cannot be decoded ({_short(error)})."))
+            sound = Sound(replace(sound.facts, problem=DAMAGED))
     if budget.away is not None:
         raise budget.away
     if budget.spent:
@@ -161,7 +162,7 @@ def _hear(container: "InputContainer", facts: Facts, budget: _Budget) -> Sound:
     heard = peaks.at * BLOCK / RATE
     silences.close(heard)
     if not peaks.at:
-        return Sound(facts)
+        return Sound(replace(facts, problem=facts.problem or DAMAGED))
     # The picture spans what the player's clock spans, also where a file is cut off.
     peaks.reach(int(min(facts.duration or 0.0, LONGEST) * RATE / BLOCK))
     return Sound(facts, peaks.at * BLOCK / RATE, peaks.points(), tuple(silences.found))
@@ -206,7 +207,7 @@ def _frames(container: "InputContainer", budget: _Budget) -> Iterator[av.AudioFr
         budget.check()
         try:
             yield from packet.decode()  # type: ignore[misc]
-        except av.InvalidDataError:
+        except av.FFmpegError:
             continue
 
 
@@ -226,7 +227,3 @@ def _told(file: IO[bytes]) -> str:
     if begins[:4] in (b"RIFF", b"OggS", b"ID3\x03", b"ID3\x04", b"\x1aE\xdf\xa3"):
         return "The file is cut off: it begins as a recording, and too little follows."
     return "It is no recording that any player knows: its content is something else than its name says."
-
-
-def _short(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:120]

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from recordings import tasks
 from recordings.delivery import peaks, waveform
 from recordings.models import Presence, Recording, Waveform
 from tests.browser.clips import screen, tone
@@ -103,8 +104,19 @@ def test_a_screen_without_sound_has_nothing_to_draw(saved):
         (lambda body: body.replace(b"mp4a", b"xxxx").replace(b"esds", b"free"), "do not play its sound"),
         (lambda body: b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n", "no recording"),
         (lambda body: body[:40] + bytes(reversed(body[40:])), "cut off"),
+        (
+            lambda body: body[:48] + b"\xff" * (body.index(b"moov") - 52) + body[body.index(b"moov") - 4 :],
+            "damaged",
+        ),
     ],
-    ids=["truncated", "a page of an error", "an unknown codec", "a playlist", "nonsense in an MP4"],
+    ids=[
+        "truncated",
+        "a page of an error",
+        "an unknown codec",
+        "a playlist",
+        "nonsense in an MP4",
+        "nonsense for sound",
+    ],
 )
 def test_a_file_that_does_not_play_says_why(saved, stereo, spoil, told):
     kept = made(saved(spoil(stereo)))
@@ -152,7 +164,7 @@ def test_the_page_asks_until_it_is_made_and_then_draws_it(saved, stereo):
     address = f"/recordings/{row.pk}/waveform"
     assert f'hx-get="{address}" hx-trigger="load"' in page
     assert 'hx-trigger="every 1s"' in client.get(address).content.decode()
-    waveform.make(recording_id=row.pk)
+    tasks.waveform_work(row.pk)
     drawn = client.get(address).content.decode()
     assert "hx-get" not in drawn and drawn.count('class="sound"') == 2 and 'class="hush"' in drawn
     page = client.get(f"/recordings/{row.pk}/").content.decode()
