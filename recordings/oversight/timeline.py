@@ -113,8 +113,7 @@ def between(axis: Axis) -> str:
     if not axis.lengths_known:
         unknown = sum(clip.end is None for clip in axis.clips)
         told.append(
-            f"How long {unknown} of them {'is' if unknown == 1 else 'are'} is not known before a copy was looked into, so "
-            "gaps after that are not told."
+            f"The length of {unknown} of them is not known before a copy was looked into, so gaps after that are not told."
         )
     return " ".join(told)
 

@@ -95,7 +95,6 @@ export class Clock extends EventTarget {
     el.addEventListener("error", () => {
       if (clip.el !== el || !el.getAttribute("src")) return;
       clip.broken = true;
-      clip.length ??= 0;
       this.tell("broken", clip);
     });
     return el;

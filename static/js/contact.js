@@ -19,6 +19,7 @@ function start(box) {
   const seek = act("seek");
   let held = false; // somebody drags the slider
   let learnt = false;
+  const broken = []; // in words
 
   const clock = new Clock(axis.clips, (clip, preload) => {
     const el = document.createElement(clip.kind);
@@ -102,7 +103,8 @@ function start(box) {
   clock.addEventListener("beat", show);
   clock.addEventListener("length", () => { lay(); show(); });
   clock.addEventListener("broken", (event) => {
-    told("problem").querySelector("p").textContent = `Not to be played: ${event.detail.name}. Its own page says why; the others play on.`;
+    broken.push(event.detail.name);
+    told("problem").querySelector("p").textContent = `Not to be played: ${broken.join("; ")}. The page of the file says why; the others play on.`;
     told("problem").hidden = false;
   });
   box.toggleAttribute("data-unknown", axis.clips.some((clip) => clip.length === null));

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from recordings.models import AuditEntry, Media, Presence
+from recordings.models import AuditEntry, Copy, Media, Presence
 from tests.browser.clips import screen, tone
 from tests.browser.test_every_page import CONTRAST, serious
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, name_of
@@ -117,6 +117,18 @@ def test_it_plays_on_into_the_gap_and_over_it_and_mutes_each_track(visit, contac
         timeout=30_000
     )  # it has ended
     expect(player.locator("[data-told=clock]")).to_have_text("07:50:25")
+
+
+def test_what_cannot_be_read_is_named_and_the_others_play_on(visit, contact, watch):
+    watch.allow("503")
+    for copy in Copy.objects.filter(recording__media_type="SCREEN").order_by("id")[:1]:
+        Path(copy.archive.folder, copy.path).unlink()
+    page = visit()
+    player = opened(page)
+    player.get_by_role("button", name="Play", exact=True).click()
+    expect(player.get_by_role("alert")).to_contain_text("Screen from 3 Nov 2026 07:49:13")
+    go(page, 2)
+    until(page, near(2, 2))
 
 
 def test_a_click_on_the_axis_and_keys_go_anywhere_on_a_phone_too(visit, contact):
