@@ -101,7 +101,13 @@ def _shown(request: HttpRequest, recording: Recording, form: Any) -> HttpRespons
     """Answer with the notes as they are now, and with what was wrong."""
     if request.htmx:  # type: ignore[attr-defined]
         context = {"recording": recording, "form": form, "back_to": _back(request, "")}
-        return render(request, "recordings/_notes.html", {**context, **written(recording, request.user)})  # type: ignore[arg-type]
+        response = render(
+            request,
+            "recordings/_notes.html",
+            {**context, **written(recording, request.user)},  # type: ignore[arg-type]
+        )
+        response["HX-Push-Url"] = "false"  # the address stays that of the list
+        return response
     if form is not None and form.errors:
         _say(request, form)
     return redirect(_back(request, reverse("recording", args=[recording.pk])))

@@ -21,7 +21,9 @@ from recordings.search.counts import count
 from recordings.search.criteria import SORTS, UNPARSED, Criteria
 from recordings.search.order import ORDERS
 from recordings.search.results import found, mark_states, page, tabs
+from recordings.search.selection import newest
 from recordings.views.recording import panel
+from recordings.views.table import COLUMNS, chosen
 
 MEDIA = (("VOICE", "Voice"), ("SCREEN", "Screen"), ("STATEMENT", "Statement"), (UNPARSED, "Unparsed name"))
 EXPIRES = ((1, "24 hours"), (3, "3 days"), (7, "7 days"), (14, "14 days"))
@@ -71,6 +73,7 @@ def _here(request: HttpRequest, criteria: Criteria) -> str:
 def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
     user: User = request.user  # type: ignore[assignment]
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    upto = newest()
     rows = page(criteria, user=user, after=after, before=before)
     views = tabs(criteria, user)
     current = next((tab for tab in views if tab.current), None)
@@ -104,7 +107,20 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         "ranges": _ranges(criteria),
         "several": len(tenants) > 1,
         "open_id": _open_id(request),
+        "upto": upto,
+        **_table(request, criteria),
         "may": _rights(user),
+    }
+
+
+def _table(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
+    """Return the columns and the density that the person chose, and the choice itself."""
+    choice = chosen(request.user)  # type: ignore[arg-type]
+    return {
+        "dense": choice.dense,
+        "shown": {name: name not in choice.hidden for name in COLUMNS},
+        "columns": [(name, label, name not in choice.hidden) for name, label in COLUMNS.items()],
+        "here_again": _here(request, criteria),
     }
 
 

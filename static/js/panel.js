@@ -1,4 +1,6 @@
 // The panel beside the list: marks its row, takes and gives back the focus, closes with Escape.
+import { plain } from "./rows.js";
+
 const narrow = matchMedia("(max-width: 68rem)");
 
 function markRow() {
@@ -8,6 +10,13 @@ function markRow() {
   if (!row) return;
   row.setAttribute("data-open", "");
   row.scrollIntoView({ block: "nearest" });
+}
+
+// Clicks a link of the panel. One that has just arrived is not htmx's yet, and would load a whole page.
+function press(link) {
+  const found = document.querySelector(link);
+  if (!found?.closest(".htmx-added")) found?.click();
+  else document.addEventListener("htmx:afterSettle", () => document.querySelector(link)?.click(), { once: true });
 }
 
 export function startPanel() {
@@ -24,9 +33,15 @@ export function startPanel() {
     if (peek.hidden) document.querySelector(`tr[data-id="${came}"] .c-id a`)?.focus();
     else if (narrow.matches && !peek.contains(document.activeElement)) peek.querySelector("h2").focus();
   });
+  // Seen before the menus close, so that Escape in one of them closes that alone.
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || document.fullscreenElement) return;
-    if (document.querySelector("details[name][open]")) return;
-    if (event.target.closest("#peek")) document.querySelector("#peek-close")?.click();
+    if (document.querySelector("details[name][open], dialog[open]") || event.target.closest("#search")) return;
+    press("a#peek-close");
+  }, true);
+  document.addEventListener("keydown", (event) => {
+    if ((event.key === "[" || event.key === "]") && plain(event)) {
+      press(event.key === "[" ? "a#peek-previous" : "a#peek-next");
+    }
   });
 }

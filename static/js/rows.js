@@ -1,5 +1,31 @@
-// A click anywhere on a row opens it; arrow keys walk from row to row.
+// A click anywhere on a row opens it; the arrows, j and k walk from row to row, and x ticks the one that has the focus.
 const ACTIVE = "a, button, input, label, select, textarea, summary";
+const TYPED_IN = "input:not([type=checkbox]), textarea, select, [contenteditable], [data-player], dialog";
+
+export function plain(event) {
+  return !event.ctrlKey && !event.metaKey && !event.altKey && !document.querySelector("dialog[open]")
+    && !event.target.closest(TYPED_IN);
+}
+
+function walk(event, down) {
+  const here = event.target.closest("tr[data-id]");
+  const cell = here && event.target.closest("td, th");
+  const rows = [...document.querySelectorAll("tr[data-id]")];
+  const from = here || document.querySelector("tr[data-open]");
+  const other = from ? rows[rows.indexOf(from) + (down ? 1 : -1)] : rows[0];
+  const goal = other && (cell && other.cells[cell.cellIndex].querySelector(ACTIVE) || other.querySelector(".c-id a"));
+  if (!goal) return;
+  event.preventDefault();
+  goal.focus();
+}
+
+function tick(event) {
+  const row = event.target.closest("tr[data-id]");
+  if (!row) return;
+  event.preventDefault();
+  // As a click would be, so that Shift means the same.
+  row.querySelector(".c-ck input").dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey: event.shiftKey }));
+}
 
 export function startRows() {
   document.addEventListener("click", (event) => {
@@ -10,14 +36,10 @@ export function startRows() {
     else row.querySelector(".c-id a").click();
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-    const row = event.target.closest("tr[data-id]");
-    if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
-    const other = event.key === "ArrowDown" ? row.nextElementSibling : row.previousElementSibling;
-    const cell = event.target.closest("td, th");
-    const goal = other && other.cells[cell.cellIndex].querySelector(ACTIVE);
-    if (!goal) return;
-    event.preventDefault();
-    goal.focus();
+    if (!plain(event)) return;
+    const key = event.key.toLowerCase();
+    if (key === "j" || key === "k") walk(event, key === "j");
+    else if (key === "x") tick(event);
+    else if (event.target.closest("tr[data-id]") && (key === "arrowdown" || key === "arrowup")) walk(event, key === "arrowdown");
   });
 }

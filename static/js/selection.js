@@ -1,4 +1,5 @@
-// Counts what is ticked, and ticks many at once: the box over the column, and shift for a range.
+// Counts what is ticked, and ticks many at once: the box over the column, and shift for a range. How much all that
+// match are, the portal says.
 const boxes = () => [...document.querySelectorAll(".c-ck input[name=id]")];
 let last = null;
 
@@ -25,9 +26,19 @@ function tell() {
   }
   if (!sum) return;
   const bytes = picked.reduce((total, box) => total + Number(box.dataset.size), 0);
-  sum.textContent = everything && everything.checked
-    ? `All ${everything.dataset.count} selected`
-    : `${picked.length.toLocaleString("en")} selected, ${inWords(bytes)}`;
+  if (everything && everything.checked) tellAll(sum, everything);
+  else sum.textContent = `${picked.length.toLocaleString("en")} selected, ${inWords(bytes)}`;
+}
+
+async function tellAll(sum, everything) {
+  sum.textContent = `All ${everything.dataset.count} selected`;
+  try {
+    const answer = await fetch(everything.dataset.sum);
+    const told = await answer.text();
+    if (answer.ok && !answer.redirected && everything.checked) sum.textContent = told;
+  } catch {
+    // The count alone stays; what is done with the selection says by itself when the portal is away.
+  }
 }
 
 export function startSelection() {
@@ -39,8 +50,9 @@ export function startSelection() {
     if (!event.target.matches(".c-ck input[name=id]")) return;
     const here = boxes();
     const [from, to] = [here.indexOf(last), here.indexOf(event.target)];
-    if (event.shiftKey && from >= 0) {
+    if (event.shiftKey && from >= 0 && to >= 0) {
       for (const box of here.slice(Math.min(from, to), Math.max(from, to) + 1)) box.checked = event.target.checked;
+      tell();
     }
     last = event.target;
   });

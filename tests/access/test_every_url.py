@@ -68,6 +68,8 @@ WHO_MAY = {
     "search_schedule": EVERYBODY,
     "search_unschedule": EVERYBODY,
     "recording": EVERYBODY,
+    "selected_sum": EVERYBODY,
+    "table_choice": EVERYBODY,
     "contact": EVERYBODY,
     **dict.fromkeys(("note_add", "note_withdraw", "tag_add", "tag_remove", "contact_note"), EVERYBODY),
     "look_up": EVERYBODY,

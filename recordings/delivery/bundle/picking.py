@@ -9,11 +9,9 @@ from django.http import QueryDict
 from recordings.delivery.bundle.making import MOST, NOTHING, BundleRefused
 from recordings.models import Case, Lookup, LookupRow, Recording, User
 from recordings.models.recording import RecordingQuerySet
-from recordings.search.criteria import Criteria
-from recordings.search.results import found
 from recordings.search.selection import NothingSelected, Selection
 
-CARRIED = ("id", "everything", "query", "contact", "look_up", "case")
+CARRIED = ("id", "everything", "query", "upto", "contact", "look_up", "case")
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ class Pick:
         except NothingSelected as error:
             raise BundleRefused(str(error)) from None
         if data.get("everything") == "yes":
-            query = Criteria.parse(data.get("query", "")).querystring()
-            return cls(found(Criteria.parse(query), user), "a search", "All that a search found", query=query)
+            title = "All that a search found"
+            return cls(selection.recordings, "a search", title, query=selection.query)
         return cls(selection.recordings, "a selection", "Selected recordings")
 
     @classmethod

@@ -1,0 +1,141 @@
+"""The table worked by keys alone, what is written in the panel, and the questions that people get, with scripts off."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import expect
+
+from recordings.models import Note, Role
+from tests.browser.test_every_page import serious
+from tests.factories import make_metadata, make_recording, name_of
+
+
+def rows(page):
+    return page.locator("tr[data-id]")
+
+
+def test_the_keys_walk_tick_and_open(visit, house):
+    page = visit()
+    page.goto("/recordings/?saved=no")
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    expect(keys).to_be_visible()
+    assert not serious(page)
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    for key in "jjxk":
+        page.keyboard.press(key)
+    expect(rows(page).nth(0).locator(".c-id a")).to_be_focused()
+    expect(rows(page).nth(1).locator("input")).to_be_checked()
+    for key in ("j", "j", "j", "Shift+X"):
+        page.keyboard.press(key)
+    expect(page.locator(".bulk")).to_contain_text("3 selected")
+    page.keyboard.press("Enter")
+    panel = page.locator("aside.peek")
+    expect(panel).to_have_attribute("data-id", rows(page).nth(3).get_attribute("data-id"))
+    page.keyboard.press("]")
+    expect(panel).to_have_attribute("data-id", rows(page).nth(4).get_attribute("data-id"))
+    page.keyboard.press("[")
+    expect(panel).to_have_attribute("data-id", rows(page).nth(3).get_attribute("data-id"))
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+
+
+def test_all_that_match_are_counted_with_their_bytes_and_later_ones_stay_out(visit, house):
+    page = visit()
+    page.goto("/recordings/?saved=no")
+    make_recording(house["tenant"], key=name_of(contact="10000009999"), size=10**9)
+    page.get_by_label("Select all on this page").check()
+    page.locator(".bulk").get_by_label("All 60 that match").check()
+    expect(page.locator(".bulk .sum")).to_have_text(re.compile(r"^All 60 selected, 3\.\d MB$"))
+
+
+def test_a_note_and_a_tag_are_written_beside_the_list(visit, house):
+    page = visit(Role.SUPERVISOR)
+    page.goto("/recordings/?sort=oldest")
+    rows(page).nth(2).click()
+    notes = page.locator("#notes")
+    notes.get_by_label("Note", exact=True).fill("Greets well")
+    notes.get_by_label("At").fill("0:07")
+    notes.get_by_role("button", name="Add the note").click()
+    expect(notes).to_contain_text("0:07 Greets well")
+    notes.get_by_label("New tag").fill("coaching")
+    notes.get_by_role("button", name="Tag", exact=True).click()
+    expect(notes.get_by_role("link", name="coaching")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?sort=oldest&open=\d+$"))
+    assert not serious(page)
+    notes.get_by_role("button", name="Withdraw").click()
+    expect(notes).not_to_contain_text("Greets well")
+    assert Note.objects.get().withdrawn_at
+    notes.get_by_role("link", name="coaching").click()
+    expect(rows(page)).to_have_count(1)
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_columns_are_chosen_by_a_plain_form(visit, house, script):
+    page = visit(script=script)
+    page.goto("/recordings/?media=SCREEN")
+    page.locator(".look summary").click()
+    page.locator(".look").get_by_label("Size").uncheck()
+    page.locator(".look").get_by_label("Arrived").check()
+    page.locator(".look").get_by_label("Close rows").check()
+    page.locator(".look").get_by_role("button", name="Show them so").click()
+    expect(page.locator("table.dense")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Arrived")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Size")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"media=SCREEN$"))
+
+
+@pytest.fixture
+def asked(house):
+    """A call of an agent in March, with a copy; another of April."""
+    for month, name in ((3, "Ann Miller"), (4, "Ann Miller"), (3, "Bob Stone")):
+        contact = f"2000000000{month}" if name[0] == "A" else "20000000009"
+        began = datetime(2026, month, 9, 8, tzinfo=UTC)
+        make_recording(house["tenant"], key=name_of(contact=contact, started=began), saved=True)
+        make_metadata(
+            house["tenant"],
+            f"ACD Call ID,Start Date,Agent 1 Name\n{contact},2026-0{month}-09 08:00:00,{name}\n",
+        )
+    return house
+
+
+QUESTIONS = {
+    "everything for this contact": ("10000000042", 1),
+    "all calls of an agent in March that we still have": ('agent:"Ann Miller" 2026-03 saved:yes', 1),
+    "what will we lose this week": ("saved:no expires:<7d", 13),
+}
+
+
+def tab_to(page, where):
+    """Go somewhere as a keyboard does without our script: by Tab."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.locator(f"{where}:focus").count():
+            return
+    raise AssertionError(f"Tab never came to {where}")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_questions_that_people_get_are_answered_by_keyboard_alone(visit, asked, script):
+    page = visit(script=script)
+    page.goto("/recordings/")
+    for text, many in QUESTIONS.values():
+        if script:
+            page.keyboard.press("/")
+        else:
+            tab_to(page, "#q")
+        page.keyboard.press("Control+a")
+        page.keyboard.type(text)
+        page.keyboard.press("Enter")
+        expect(rows(page)).to_have_count(many)
+        if script:
+            page.keyboard.press("Tab")
+    page.goto("/look-up/")
+    tab_to(page, "main textarea")
+    page.keyboard.type("10000000042\n10000000043\n99999999999")
+    tab_to(page, "main button[type=submit]")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/look-up/\d+/"))
+    expect(page.get_by_role("main")).to_contain_text("10000000042")
