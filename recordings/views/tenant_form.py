@@ -38,7 +38,10 @@ def tenant_new(request: HttpRequest) -> HttpResponse:
             keep_schedule(tenant)
             if not request.user.all_tenants:  # type: ignore[union-attr]
                 tenant.people.add(request.user)
-            record(request, trail.Action.TENANT_CONNECTED, tenant, folder=_folder(tenant))
+            record(
+                request, trail.Action.TENANT_CONNECTED, tenant, folder=_folder(tenant),
+                ask_reason=tenant.ask_reason,
+            )  # fmt: skip
         return _scan_after_save(request, tenant, f"{tenant} is connected.")
     return _form(request, form)
 
@@ -60,6 +63,7 @@ def tenant_edit(request: HttpRequest, pk: int) -> HttpResponse:
                 tenant,
                 folder=_folder(tenant),
                 changed=form.changed_data,
+                ask_reason=tenant.ask_reason,  # who switched it off must be told by the trail
             )
         return _scan_after_save(request, tenant, f"{tenant} is saved.")
     return _form(request, form)

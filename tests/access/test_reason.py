@@ -231,6 +231,6 @@ def test_an_admin_switches_it_and_that_is_kept(row, settings):
     assert admin.post(reverse("tenant_edit", args=[tenant.pk]), told).status_code == 302
     assert not Tenant.objects.get().ask_reason
     entry = AuditEntry.objects.filter(action=trail.Action.TENANT_CHANGED.value).first()
-    assert "ask_reason" in entry.detail["changed"]
+    assert "ask_reason" in entry.detail["changed"] and entry.detail["ask_reason"] is False
     admin.post(reverse("tenant_edit", args=[tenant.pk]), {**told, "ask_reason": "on"})
     assert Tenant.objects.get().ask_reason
