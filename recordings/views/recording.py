@@ -1,7 +1,5 @@
 """One recording: its player, its facts, its copies and its history. A panel beside the list, or a page of its own."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,28 +9,16 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from recordings import trail
 from recordings.access import May, allow, may
 from recordings.delivery.playback import TYPES
 from recordings.delivery.waveform import drawing_of
-from recordings.models import AuditEntry, Hold, Media, Presence, Recording, Release, User, Waveform
+from recordings.models import Hold, Media, Recording, Release, User, Waveform
+from recordings.oversight import history
 from recordings.search.calls import lines_of
 from recordings.search.criteria import Criteria
 from recordings.search.results import mark_states, neighbours
 from recordings.views.notes import written
 from recordings.views.reason import for_recordings
-
-MOST_PAST = 60  # lines of history
-_PEOPLE = {trail.Action.PLAYED: "Played", trail.Action.DOWNLOADED: "Downloaded"}
-
-
-@dataclass(frozen=True)
-class Past:
-    """One line of a recording's history."""
-
-    at: datetime
-    told: str
-    look: str = ""  # good, next, risk-s or nothing
 
 
 @allow(May.SEE)
@@ -89,7 +75,7 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "drawing": drawing_of(waveform),
         **written(row, user),
         "back_to": f"{reverse('recordings')}?{_with(request, criteria, open=row.pk)}",
-        "past": _history(row, user, [copy.archive.name for copy in copies]),
+        "past": history.told(row, user=user, archives=[copy.archive.name for copy in copies]),
         "may_download": may(user, May.DOWNLOAD) and (row.in_sea or any_good),
         "may_save": may(user, May.SAVE) and row.in_sea and not row.saved_at,
     }
@@ -105,52 +91,3 @@ def player_of(row: Recording, has_copy: bool) -> str:
     if not kind:
         return "unknown"
     return "audio" if row.media_type in ("VOICE", "STATEMENT") or kind.startswith("audio/") else "video"
-
-
-def _history(row: Recording, user: User, archives: list[str]) -> list[Past]:
-    """Return what happened to a recording, newest first; who played it only to those who may read the trail."""
-    past = [_said(entry) for entry in _entries(row, user)]
-    if row.gone_at and not any(line.at >= row.gone_at for line in past if line.look == "risk-s"):
-        lost = row.saved_at is None
-        past.append(
-            Past(
-                row.gone_at,
-                f"{row.get_presence_display()} from SEA{', without a copy' if lost else ''}",
-                "risk-s" if lost else "",
-            )
-        )
-    past.append(Past(row.first_seen_at, "Found by a scan"))
-    past.append(Past(row.arrived_at, "Arrived in SEA"))
-    if row.started_at:
-        past.append(Past(row.started_at, "Recording began"))
-    past.sort(key=lambda line: line.at, reverse=True)
-    if row.in_sea:
-        stays = f", the copy in {' and '.join(archives)} stays" if archives else ""
-        past.insert(0, Past(row.expires_at, f"SEA removes it{stays}", "next"))
-    return past
-
-
-def _entries(row: Recording, user: User) -> list[AuditEntry]:
-    entries = AuditEntry.objects.filter(recording_id=row.pk).order_by("-id")
-    if not may(user, May.AUDIT):
-        entries = entries.exclude(action__in=[action.value for action in _PEOPLE])
-    return list(entries[:MOST_PAST])
-
-
-def _said(entry: AuditEntry) -> Past:
-    if entry.action == trail.Action.SAVED:
-        return Past(
-            entry.at,
-            f"Saved to {entry.detail.get('archive', 'an archive')}, read back and found equal",
-            "good",
-        )
-    if entry.action == trail.Action.GONE:
-        how = entry.detail.get("presence", "")
-        word = Presence(how).label if how in Presence.values else "Gone"
-        lost = not entry.detail.get("saved", True)
-        return Past(
-            entry.at, f"{word} from SEA{', without a copy' if lost else ''}", "risk-s" if lost else ""
-        )
-    if entry.action in (action.value for action in _PEOPLE):
-        return Past(entry.at, f"{_PEOPLE[trail.Action(entry.action)]} by {entry.actor}")
-    return Past(entry.at, f"{entry.action.capitalize()} by {entry.actor}")

@@ -1,4 +1,4 @@
-// Copies a checksum to the clipboard, where the browser lets us.
+// Copies a checksum, an ID or a path to the clipboard, where the browser lets us.
 export function startCopy() {
   const show = () => {
     if (!navigator.clipboard) return;

@@ -87,6 +87,14 @@ def test_columns_are_chosen_by_a_plain_form(visit, house, script):
     expect(page).to_have_url(re.compile(r"media=SCREEN$"))
 
 
+def test_on_a_phone_the_columns_are_a_sheet_in_sight(visit, house):
+    page = visit(width=390, height=844)
+    page.goto("/recordings/")
+    page.locator(".look summary").click()
+    expect(page.locator(".look").get_by_role("button", name="Show them so")).to_be_in_viewport()
+    assert not serious(page)
+
+
 @pytest.fixture
 def asked(house):
     """A call of an agent in March, with a copy; another of April."""
