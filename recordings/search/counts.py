@@ -53,12 +53,12 @@ def count(recordings: RecordingQuerySet) -> Count:
     return counts([recordings])[0]
 
 
-def counts(several: Sequence[RecordingQuerySet]) -> list[Count]:
+def counts(several: Sequence[RecordingQuerySet], *, together: float = TOGETHER) -> list[Count]:
     """Count several searches in two round trips: one that asks what each would cost, one that counts those that cost little."""
     statements = [_statement(recordings) for recordings in several]
     expected = iter(_expected([one for one in statements if one]))
     plans = [next(expected) if one else None for one in statements]
-    cheap = _affordable(plans)
+    cheap = _affordable(plans, together)
     counted = iter(_counted([one for place, one in enumerate(statements) if one and place in cheap]))
     found = list[Count]()
     for place, plan in enumerate(plans):
@@ -71,11 +71,11 @@ def counts(several: Sequence[RecordingQuerySet]) -> list[Count]:
     return found
 
 
-def _affordable(plans: Sequence[_Expected | None]) -> set[int]:
+def _affordable(plans: Sequence[_Expected | None], together: float) -> set[int]:
     """Return which are counted: the cheapest first, for as long as all of them together are cheap enough."""
     costs = sorted((plan.cost, place) for place, plan in enumerate(plans) if plan and plan.cost <= DEAREST)
     sums = accumulate(cost for cost, _ in costs)
-    return {place for (_, place), sum_ in zip(costs, sums, strict=True) if sum_ <= TOGETHER}
+    return {place for (_, place), sum_ in zip(costs, sums, strict=True) if sum_ <= together}
 
 
 def parts(recordings: RecordingQuerySet, conditions: Sequence[Q]) -> list[Count]:
@@ -85,7 +85,8 @@ def parts(recordings: RecordingQuerySet, conditions: Sequence[Q]) -> list[Count]
         return [Count(0, True)] * len(conditions)
     plan = _expected([statement])[0]
     if plan.cost > DEAREST or plan.rows > LITTLE:
-        return counts([recordings.filter(condition) for condition in conditions])
+        each = [recordings.filter(condition) for condition in conditions]
+        return counts(each, together=DEAREST * len(each))
     told = recordings.aggregate(
         **{f"n{place}": Total("pk", filter=condition or None) for place, condition in enumerate(conditions)}
     )

@@ -251,9 +251,10 @@ def test_pages_of_the_house(visit, house, look):
     for name, path in PAGES.items():
         page.goto(path())
         assert not serious(page), f"{name}, {look}"
-        page.emulate_media(color_scheme="dark")  # the same page: only its colours change
-        assert not serious(page, options=CONTRAST), f"{name}, {look}, dark"
-        page.emulate_media(color_scheme="light")
+        if look == "wide":  # the same page: only its colours change, and those are the same on a phone
+            page.emulate_media(color_scheme="dark")
+            assert not serious(page, options=CONTRAST), f"{name}, {look}, dark"
+            page.emulate_media(color_scheme="light")
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], (
             f"{name}, {look}"
         )

@@ -226,7 +226,7 @@ def test_nothing_is_lost_whatever_happens(rclone_s3: RcloneS3, tmp_path: Path, m
 
 DEPTH = settings(
     max_examples=DEEP or 6,
-    stateful_step_count=40 if DEEP else 16,
+    stateful_step_count=40 if DEEP else 13,
     derandomize=not DEEP,
     deadline=None,
     suppress_health_check=list(HealthCheck),

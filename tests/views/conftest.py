@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.cache import cache
+from kombu import pools
 
 from recordings.models import Role
 from tests.factories import make_archive, make_recording, make_tenant, make_user, name_of
@@ -44,3 +45,20 @@ def some(tenant):
 def archive(db, settings, tmp_path):
     settings.ARCHIVE_ROOTS = [tmp_path]
     return make_archive(tmp_path / "main", name="Main archive")
+
+
+@pytest.fixture
+def broker_is_down():
+    """Let nothing answer where the broker should be; afterwards, forget the connections that were made there."""
+    from seaportal.celery import app
+
+    def forget():
+        app.pool.force_close_all()
+        app._pool = app.amqp._producer_pool = None
+        pools.reset()
+
+    before, app.conf.broker_url = app.conf.broker_url, "redis://127.0.0.1:9/0"
+    forget()
+    yield
+    app.conf.broker_url = before
+    forget()
