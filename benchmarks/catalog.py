@@ -11,7 +11,6 @@ import os
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -166,7 +165,3 @@ def _rclone(server: weed.Server) -> tuple[list[str], dict[str, str]]:
         f"endpoint='{server.endpoint}':{server.bucket}/{server.prefix}"
     )
     return [weed.program("rclone"), "lsf", "--format", "ps", "--files-only", remote], {}
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,6 @@ for a batch, and the whole response of the page under 150 ms, however long the q
 """
 
 import argparse
-import sys
 
 from benchmarks.orders import Process
 
@@ -38,7 +37,3 @@ def main(options: list[str]) -> int:
                 queuer.ask("skip", until=wanted.files // 2)
             elif told["verified"] < wanted.files * 9 // 10:
                 queuer.ask("skip", until=wanted.files * 9 // 10)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,6 @@ rest. The SQL is asked for again with other values, so it is read from the index
 
 import argparse
 import statistics
-import sys
 
 from benchmarks.orders import Process
 
@@ -64,7 +63,3 @@ def main(options: list[str]) -> int:
 def _p95(values: list[float]) -> float:
     """Return the 95th percentile of sorted values."""
     return values[min(len(values) - 1, int(len(values) * 0.95))]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

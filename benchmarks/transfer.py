@@ -12,7 +12,6 @@ import random
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -331,7 +330,3 @@ def _aws(server: weed.Server, target: Target) -> list[Command]:
     if target.bucket is not None:
         ways.append(sync(target.bucket, str(target.folder), f"s3://{target.bucket.bucket}/"))
     return ways
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

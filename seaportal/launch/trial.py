@@ -27,10 +27,7 @@ def bench(arguments: list[str]) -> int:
     # A benchmark fills tables: it never gets the database that the environment names.
     os.environ.pop("DATABASE_URL", None)
     os.environ.pop("REDIS_URL", None)
-    module = "benchmarks"
-    if arguments and not arguments[0].startswith("-"):
-        module, arguments = f"benchmarks.{arguments[0]}", arguments[1:]
-    return _with_services([sys.executable, "-m", module, *arguments], durable=True)
+    return _with_services([sys.executable, "-m", "benchmarks", *arguments], durable=True)
 
 
 def _with_services(argv: list[str], *, durable: bool) -> int:
