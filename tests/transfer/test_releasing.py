@@ -1,7 +1,5 @@
-"""Nothing is deleted from SEA unless the whole gate says yes; each check refuses on its own, with its sentence."""
+"""What is saved is released with a receipt, within its cap and its time; the gate itself is in test_gate."""
 
-import hashlib
-import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +7,6 @@ import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.utils import timezone
 
-from recordings import trail
 from recordings.catalog import merge
 from recordings.models import (
     AuditEntry,
@@ -20,14 +17,14 @@ from recordings.models import (
     Release,
     ReleaseDay,
     ReleasePolicy,
-    ReleaseStop,
     Scan,
     Transfer,
 )
-from recordings.transfer import due, gate, receipts, releasing
+from recordings.transfer import due, receipts, releasing
 from recordings.transfer.saving import save_waiting
-from tests.factories import make_archive, make_case, make_job, make_user
+from tests.factories import make_user
 from tests.transfer.sea import saved_sea, switch_on
+from tests.transfer.wrong import copy_flipped, held, lacks_an_archive, one, overwritten, planned
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,28 +32,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def sea(rclone_s3, tmp_path):
     return saved_sea(rclone_s3, tmp_path)
-
-
-def one(sea):
-    """Return the saved recording whose turn is first."""
-    return Recording.objects.saved().order_by("saved_at", "id").first()
-
-
-def planned(sea, row):
-    """Plan the release of one recording, as a claim would."""
-    return Release.objects.create(
-        recording=row, tenant=sea.tenant, by="Release", key=row.key, size=row.size, etag=row.etag,
-        owner="test:1", lease_until=timezone.now() + timedelta(minutes=1),
-    )  # fmt: skip
-
-
-def pass_gate(sea, row):
-    """Carry one planned release through the gate, whatever the claim would have chosen."""
-    batch = releasing.Batch()
-    release = Release.objects.select_related("tenant").get(pk=planned(sea, row).pk)
-    with releasing.ThreadPoolExecutor(1) as pool:
-        releasing._release_lot([release], batch, pool)
-    return batch
 
 
 def test_what_is_saved_is_released_with_a_receipt_and_the_rest_stays(sea):
@@ -85,187 +60,6 @@ def test_what_is_saved_is_released_with_a_receipt_and_the_rest_stays(sea):
 def test_released_recordings_are_released_once(sea):
     sea.release()
     assert sea.release().claimed == 0 and Release.objects.count() == 3
-
-
-def switched_off(sea, row):
-    ReleasePolicy.objects.update(enabled=False)
-
-
-def stopped(sea, row):
-    ReleaseStop.objects.update_or_create(pk=1, defaults={"stopped": True})
-
-
-def gone_from_sea(sea, row):
-    Recording.objects.filter(pk=row.pk).update(presence=Presence.VANISHED, gone_at=timezone.now())
-
-
-def not_saved(sea, row):
-    Recording.objects.filter(pk=row.pk).update(saved_at=None)
-
-
-def copy_failed(sea, row):
-    row.copies.update(failed_at=timezone.now(), failure="Missing.")
-
-
-def lacks_an_archive(sea, row):
-    archive = make_archive(sea.s3.folder / "second", name="Second")
-    row.transfers.model.objects.create(
-        run=row.transfers.first().run, recording=row, archive=archive, tenant=sea.tenant, state="failed", size=row.size,
-        expires_at=row.expires_at, next_try_at=timezone.now(),
-    )  # fmt: skip
-
-
-def other_size(sea, row):
-    Recording.objects.filter(pk=row.pk).update(size=row.size + 1)
-
-
-def other_version(sea, row):
-    row.copies.update(etag="another")
-
-
-def copies_differ(sea, row):
-    archive = make_archive(sea.s3.folder / "second", name="Second")
-    path = sea.s3.folder / "second" / "other.mp4"
-    body = bytes(row.size)
-    path.write_bytes(body)
-    digest = hashlib.sha256(body).hexdigest()
-    then = timezone.now() - timedelta(minutes=1)
-    copy = Copy.objects.create(
-        recording=row, archive=archive, path="other.mp4", size=row.size, sha256=digest, etag=row.etag, stored_at=then,
-        verified_at=then,
-    )  # fmt: skip
-    detail = {"path": copy.path, "sha256": digest}
-    trail.record(trail.Entry(actor="t", action=trail.Action.SAVED, recording_id=row.pk, detail=detail))
-
-
-def not_on_the_trail(sea, row):
-    row.copies.update(path="elsewhere.mp4")
-    kept = sea.copy_of(row)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    body = sea.there[row.key]
-    kept.write_bytes(body)
-
-
-def too_young(sea, row):
-    ReleasePolicy.objects.update(min_age_days=1)
-
-
-def job_of(sea, row, days):
-    job = make_job(sea.archive, name="Nightly", release_after_days=days)
-    run = row.transfers.first().run
-    run.job = job
-    run.save()
-
-
-def kept_by_a_job(sea, row):
-    job_of(sea, row, None)
-
-
-def too_young_for_a_job(sea, row):
-    job_of(sea, row, 7)
-
-
-def held(sea, row, **what):
-    Hold.objects.create(
-        tenant=sea.tenant, reason="Case 7", placed_by=make_user(), **(what or {"recording": row})
-    )
-
-
-def contact_held(sea, row):
-    held(sea, row, contact_id=row.contact_id)
-
-
-def tenant_held(sea, row):
-    held(sea, row, contact_id="")
-
-
-def case_held(sea, row):
-    case = make_case(recordings=[row])
-    Hold.objects.create(case=case, reason="Case 7", placed_by=case.owner)
-
-
-def cap_reached(sea, row):
-    ReleasePolicy.objects.update(cap_per_day=2)
-    ReleaseDay.objects.create(tenant=sea.tenant, day=timezone.now().date(), files=2)
-
-
-def copy_missing(sea, row):
-    sea.copy_of(row).unlink()
-
-
-def copy_flipped(sea, row):
-    file = sea.copy_of(row)
-    body = bytearray(file.read_bytes())
-    body[7] ^= 1
-    times = file.stat()
-    file.write_bytes(body)
-    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def overwritten(sea, row):
-    sea.put(row.key, b"another version")
-
-
-def touched(sea, row):
-    sea.put(row.key, sea.there[row.key], days=2)
-
-
-# What is wrong → the check that refuses, a part of its sentence, and whether a claim would choose it all the same.
-REFUSED = [
-    (switched_off, "switch_is_on", "switched off", False),
-    (stopped, "nobody_stopped_it", "stopped everywhere", False),
-    (gone_from_sea, "is_in_sea", "not in SEA any more", False),
-    (not_saved, "is_saved_everywhere", "no verified copy", False),
-    (copy_failed, "is_saved_everywhere", "no verified copy", False),
-    (lacks_an_archive, "is_saved_everywhere", "no verified copy in Second", False),
-    (other_size, "copies_are_whole", "another size", False),
-    (other_version, "copies_are_of_this_version", "another version", False),
-    (copies_differ, "copies_agree", "differ from each other", False),
-    (not_on_the_trail, "savings_are_on_the_trail", "audit trail", True),
-    (too_young, "is_old_enough", "less than 1 days", False),
-    (too_young_for_a_job, "is_old_enough", "less than 7 days", False),
-    (kept_by_a_job, "no_job_keeps_it", "Nightly says", False),
-    (held, "is_not_on_hold", "Case 7", False),
-    (contact_held, "is_not_on_hold", "Case 7", False),
-    (tenant_held, "is_not_on_hold", "Case 7", False),
-    (case_held, "is_not_on_hold", "Case 7", False),
-    (cap_reached, "cap_is_not_reached", "cap is reached", False),
-    (copy_missing, "archive_gives_it_back", "does not have this copy", True),
-    (copy_flipped, "archive_gives_it_back", "not what was saved", True),
-    (overwritten, "sea_has_this_version", "replaced in SEA", True),
-    (touched, "sea_has_this_version", "replaced in SEA", True),
-]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "check", "sentence", "chosen"), REFUSED, ids=[row[0].__name__ for row in REFUSED]
-)
-def test_each_check_refuses_on_its_own(sea, wrong, check, sentence, chosen):
-    row = one(sea)
-    wrong(sea, row)
-    there = sea.there
-    batch = pass_gate(sea, row)
-    assert sea.there == there, "nothing may be deleted"
-    assert batch.released == 0 and sentence in " ".join(batch.reasons)
-    left = Release.objects.filter(recording=row).first()
-    if check in gate.NOT_NOW:
-        assert left is None, "the moment was wrong, not the recording"
-    else:
-        assert left and (left.state, left.reason_code) == ("refused", check) and sentence in left.reason
-        assert left.permitted_at is None or check == "sea_has_this_version"
-
-
-@pytest.mark.parametrize(
-    ("wrong", "check", "sentence", "chosen"), REFUSED, ids=[row[0].__name__ for row in REFUSED]
-)
-def test_a_claim_leaves_what_the_gate_would_refuse(sea, wrong, check, sentence, chosen):
-    row = one(sea)
-    wrong(sea, row)
-    claimed = set()
-    if sea.tenant.pk in due.open_tenants():
-        lot = due.claim(tenant_id=sea.tenant.pk, owner="a:1", by="t", limit=50)
-        claimed = {release.recording_id for release in lot}
-    assert (row.pk in claimed) is chosen
 
 
 def test_a_hold_that_was_lifted_or_is_over_holds_no_more(sea):
