@@ -35,6 +35,7 @@ from recordings.models.scan import Scan, ScanMiss, Shard
 from recordings.models.table import TableChoice
 from recordings.models.tenant import Tenant
 from recordings.models.transfer import Run, Transfer
+from recordings.models.upload import BegunUpload
 from recordings.models.user import Role, User
 from recordings.models.waveform import Waveform
 
@@ -43,6 +44,7 @@ __all__ = [
     "ApiToken",
     "Archive",
     "AuditEntry",
+    "BegunUpload",
     "Bundle",
     "BundleEntry",
     "BundleFetch",

@@ -8,10 +8,12 @@ from django.db import models
 from django.db.models.functions import Greatest, Lower
 
 from recordings.models.fields import SecretField, SecretUnreadable, Unreadable
+from recordings.models.upload import Book
 from recordings.stores.azure import BlobStore
 from recordings.stores.base import WritableStore
-from recordings.stores.bucket import BucketStore, Keeping
+from recordings.stores.bucket import BucketStore
 from recordings.stores.folder import FolderStore
+from recordings.stores.keeping import Keeping
 from recordings.stores.s3 import S3Store
 
 
@@ -25,12 +27,13 @@ def _bucket(
     secret_key: str,
     verify_tls: bool,
     keeping: Keeping,
+    uploads: Book | None,
 ) -> BucketStore:
     s3 = S3Store(
         endpoint=endpoint, bucket=bucket, prefix=prefix, region=region or None,
         access_key=access_key, secret_key=secret_key, verify_tls=verify_tls,
     )  # fmt: skip
-    return BucketStore(s3, keeping=keeping)
+    return BucketStore(s3, keeping=keeping, uploads=uploads)
 
 
 @lru_cache(maxsize=64)
@@ -145,7 +148,8 @@ class Archive(models.Model):
             kms_key=self.kms_key,
         )
         return _bucket(
-            self.endpoint, self.bucket, self.prefix, self.region, self.access_key, self.secret_key, self.verify_tls, keeping
+            self.endpoint, self.bucket, self.prefix, self.region, self.access_key, self.secret_key, self.verify_tls, keeping,
+            Book(self.pk) if self.pk else None,
         )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -32,14 +32,17 @@ from recordings.stores.base import (
     WritableStore,
     counted,
 )
-from recordings.stores.parts import Upload, unfinished
+from recordings.stores.keeping import Keeping
+from recordings.stores.parts import CHECKSUM, Upload, confirm, cut
 from recordings.stores.s3 import S3Store
+from recordings.stores.uploads import Remembered, UploadBook, Uploads
 from recordings.stores.wire import ATTEMPTS
 
 PART = (
     16 * 1024 * 1024
 )  # bytes: what one writing thread holds at most; above the 5 MiB that S3 asks of a part
 MOST_PARTS = 9_500  # of the 10,000 that S3 takes
+TOUCH = 600.0  # seconds after which a running upload is told to be one
 CHECKED = ".seaportal-check"  # the name under which a check begins an upload, and gives it up
 ATTEMPT = (
     "x-amz-meta-seaportal-attempt"  # who wrote an object: what a failed verification may take away again
@@ -56,30 +59,6 @@ _IN_ARCHIVES: dict[type[StoreError], type[StoreError]] = {
     NoSuchBucket: errors.NoSuchArchiveBucket,
     Changed: errors.ArchiveChanged,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
-    """How a bucket is to keep what is written to it."""
-
-    lock_mode: str = ""  # GOVERNANCE or COMPLIANCE; empty: no retention of our own
-    lock_days: int = 0
-    encryption: str = ""  # AES256 or aws:kms; empty: whatever the bucket does by itself
-    kms_key: str = ""  # empty: the account's own key
-
-    def headers(self) -> dict[str, str]:
-        """Return what asks for it, with the day from now until which an object stays locked."""
-        asked = dict[str, str]()
-        if self.lock_mode:
-            until = datetime.now(UTC) + timedelta(days=self.lock_days)
-            asked["x-amz-object-lock-mode"] = self.lock_mode
-            asked["x-amz-object-lock-retain-until-date"] = f"{until:%Y-%m-%dT%H:%M:%SZ}"
-            asked["x-amz-sdk-checksum-algorithm"] = "SHA256"  # a lock is only given with a checksum
-        if self.encryption:
-            asked["x-amz-server-side-encryption"] = self.encryption
-        if self.encryption == "aws:kms" and self.kms_key:
-            asked["x-amz-server-side-encryption-aws-kms-key-id"] = self.kms_key
-        return asked
 
 
 class Found(NamedTuple):
@@ -99,10 +78,21 @@ class BucketStore(WritableStore):
     keep from happening. Which of the two a server is, is learned from the first write.
     """
 
-    def __init__(self, s3: S3Store, *, keeping: Keeping | None = None, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self,
+        s3: S3Store,
+        *,
+        keeping: Keeping | None = None,
+        uploads: UploadBook | None = None,
+        attempts: int = ATTEMPTS,
+    ) -> None:
         self._s3 = s3
         self._keeping = keeping or Keeping()
+        self._uploads = Uploads(s3.wire, s3.prefix, uploads or Remembered(), repr(self._keeping))
         self._attempts = attempts
+        self._begun_by: dict[
+            str, str
+        ] = {}  # for attempts that went on with an upload: whose token the object has
         self._guarded: bool | None = None  # whether the server looks at If-None-Match
         self._learning = threading.Lock()
 
@@ -138,7 +128,8 @@ class BucketStore(WritableStore):
         """Store the bytes under a free path (see WritableStore.write).
 
         One request up to 16 MiB, else an upload in parts, which is given up as a whole when anything fails. The SHA-256
-        of every request goes with it, and the server compares it with what came.
+        of every request goes with it, and the server compares it with what came. What a killed attempt had sent of an
+        upload is not sent again: each part is compared by its checksum.
         """
         require_plain(path)
         if not _TOKEN.match(token):
@@ -172,7 +163,7 @@ class BucketStore(WritableStore):
         """
         with _archives_words():
             found = self.look(path)
-            if found is None or found.attempt != token:
+            if found is None or found.attempt not in (token, self._begun_by.pop(token, token)):
                 return
             try:
                 self._remove(path, found)
@@ -188,21 +179,13 @@ class BucketStore(WritableStore):
         """
         with _archives_words():
             next(self._s3.pages(expected=0), None)
-            upload = Upload.begin(
-                self._s3.wire, key=self._s3.prefix + CHECKED, headers=self._keeping.headers()
-            )
-            upload.abort()
+            _, begun = self._uploads.begin(CHECKED, headers=self._keeping.headers(), token=CHECKED)
+            self._uploads.give_up(begun)
 
     def sweep_parts(self, *, older_than: datetime) -> int:
-        """Give up uploads below the prefix that were begun before a time; return how many."""
-        swept = 0
+        """Give up the portal's own uploads that nobody touched since a time; return how many. Others' are not looked at."""
         with _archives_words():
-            for upload, begun in unfinished(self._s3.wire, prefix=self._s3.prefix):
-                if begun < older_than:
-                    with suppress(NoSuchObject):  # it ended meanwhile
-                        upload.abort()
-                        swept += 1
-        return swept
+            return self._uploads.sweep(before=older_than)
 
     def remove(self, path: str, *, if_match: str | None = None) -> None:
         """Remove a file of the portal's own, in every trace: where the bucket keeps versions, the version itself."""
@@ -247,16 +230,14 @@ class BucketStore(WritableStore):
         """Send one object, once."""
         headers = self._keeping.headers() | {
             "If-None-Match": "*", "Content-Type": "application/octet-stream", ATTEMPT: token,
-            "x-amz-checksum-sha256": _base64(digest),
+            CHECKSUM: _base64(digest),
         }  # fmt: skip
         reply = self._s3.wire.request(
             "PUT", key=self._s3.prefix + path, headers=headers, body=body, sha256=digest, once=True
         )
         reply.body()
-        told = reply.headers.get("x-amz-checksum-sha256")
-        if told and told != _base64(digest):
-            self.set_aside(path, token=token)
-            raise DamagedOnTheWay(path)
+        with self._taken_back(path, token):
+            confirm(reply.headers.get(CHECKSUM), _base64(digest), what=path)
         etag, at = reply.headers.get("ETag", "").strip('"'), reply.server_time() or datetime.now(UTC)
         return _facts(path, etag, size=len(body), digest=digest, at=at)
 
@@ -266,26 +247,48 @@ class BucketStore(WritableStore):
         }  # fmt: skip
         if self._s3.head(path) is not None:
             raise AlreadyThere(path)
-        whole = sha256()
-        upload = Upload.begin(self._s3.wire, key=self._s3.prefix + path, headers=headers)
+        whole, touched = sha256(), time.monotonic()
+        upload, begun = self._uploads.go_on(path, token=token) or self._uploads.begin(
+            path, headers=headers, token=token
+        )
+        if begun.begun_by != token:
+            self._begun_by[token] = begun.begun_by
         try:
-            for part in _cut(source, max(PART, -(-size // MOST_PARTS))):
+            for part in cut(source, max(PART, -(-size // MOST_PARTS))):
                 whole.update(part)
                 upload.send(part)
+                if time.monotonic() - touched > TOUCH:
+                    self._uploads.book.touch(begun)
+                    touched = time.monotonic()
             digest = whole.hexdigest()
             written = self._until_settled(
                 path,
                 size=size,
                 digest=digest,
                 asking=True,
-                send=lambda: _facts(path, upload.complete(), size=size, digest=digest, at=datetime.now(UTC)),
+                send=lambda: self._complete(upload, path, size=size, digest=digest, token=token),
             )
         except BaseException:
             with suppress(StoreError):  # the sweep does it later
-                upload.abort()
+                self._uploads.give_up(begun)
             raise
+        self._uploads.book.forget(begun)
         there = self._s3.head(path)  # some servers tell another ETag at the end of an upload than ever after
         return replace(written, etag=there.etag) if there else written
+
+    def _complete(self, upload: Upload, path: str, *, size: int, digest: str, token: str) -> ObjectFacts:
+        with self._taken_back(path, token):
+            etag = upload.complete()
+        return _facts(path, etag, size=size, digest=digest, at=datetime.now(UTC))
+
+    @contextmanager
+    def _taken_back(self, path: str, token: str) -> Iterator[None]:
+        """Take out of its name what the server says is not what was sent."""
+        try:
+            yield
+        except DamagedOnTheWay:
+            self.set_aside(path, token=token)
+            raise
 
     def _until_settled(
         self, path: str, *, size: int, digest: str, send: Callable[[], ObjectFacts], asking: bool = False
@@ -335,18 +338,6 @@ class BucketStore(WritableStore):
                 self._guarded = True
             except StoreError:
                 pass  # not known yet: the next write finds out
-
-
-def _cut(source: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Yield the bytes in parts of one size, the last one shorter."""
-    part = bytearray()
-    for chunk in source:
-        part += chunk
-        while len(part) >= size:
-            yield bytes(memoryview(part)[:size])
-            del part[:size]
-    if part:
-        yield bytes(part)
 
 
 def require_plain(path: str) -> None:

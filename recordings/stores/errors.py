@@ -158,6 +158,13 @@ class DamagedOnTheWay(StoreError):
     is_files_fault = True
 
 
+class UploadEnded(StoreError):
+    """Somebody ended the upload of this file before all of it was sent. The portal begins again; see that nothing but the portal gives up its uploads."""
+
+    code = "upload_ended"
+    is_files_fault = True
+
+
 class ArchiveRefuses(AccessDenied, NotWritable):
     """The archive's server refuses this key. Give it the rights to list, read and write below the archive's prefix, to abort uploads, and for locked archives to set a retention."""
 

@@ -31,7 +31,8 @@ from recordings.stores.base import (
 )
 from recordings.stores.rename import rename_if_free
 
-_PART = re.compile(r"\..+\.part\Z", re.DOTALL)
+# Ours only: other programs leave files that end so too, and those are theirs.
+_PART = re.compile(r"\..+\.[A-Za-z0-9-]{1,64}\.seaportal(?:\.sums)?\.part\Z", re.DOTALL)
 _TOKEN = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 _PAGE = 1000
 _MOST_KEPT = 10_000
@@ -277,10 +278,10 @@ def _make_directory(name: str, parent: int, path: tuple[str, ...]) -> int:
 
 
 def _part_name(name: str, token: str) -> str:
-    """Return the temporary name of a write: hidden, marked with its attempt, never too long."""
-    if len(os.fsencode(name)) + len(token) > 240:
+    """Return the temporary name of a write: hidden, marked as ours and with its attempt, never too long."""
+    if len(os.fsencode(name)) + len(token) > 230:
         name = sha256(os.fsencode(name)).hexdigest()
-    return f".{name}.{token}.part"
+    return f".{name}.{token}.seaportal.part"
 
 
 def _pour(fd: int, chunks: Iterable[bytes]) -> str:

@@ -1,16 +1,34 @@
-"""Upload one large object to S3 in parts, and find uploads that nobody ended."""
+"""Upload one large object to S3 in parts, go on where an earlier attempt ended, and believe no server that stored other bytes."""
 
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from hashlib import sha256
-from urllib.parse import unquote
+from hashlib import md5, sha256
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-from recordings.stores.base import ListingBroken, NoSuchObject, StoreError
+from recordings.stores.base import DamagedOnTheWay, ListingBroken, NoSuchObject, StoreError
+from recordings.stores.errors import UploadEnded
 from recordings.stores.wire import Wire, error_from_code
+
+CHECKSUM = "x-amz-checksum-sha256"
+
+
+class Part(NamedTuple):
+    """A part that the server has, as it tells of it."""
+
+    size: int
+    etag: str
+    checksum: str  # SHA-256 in base64; empty where the server keeps none
+
+    def holds(self, body: bytes, checksum: str) -> bool:
+        """Tell whether these bytes are what the server has: by their SHA-256, or by the MD5 that an ETag usually is."""
+        if self.size != len(body):
+            return False
+        if self.checksum:
+            return self.checksum == checksum
+        return self.etag == md5(body, usedforsecurity=False).hexdigest()
 
 
 @dataclass
@@ -20,6 +38,7 @@ class Upload:
     wire: Wire
     key: str
     upload_id: str
+    there: Mapping[int, Part] = field(default_factory=dict)  # what an earlier attempt sent, by its number
     sent: list[tuple[str, str]] = field(default_factory=list)  # each part's ETag and SHA-256
 
     @classmethod
@@ -31,23 +50,59 @@ class Upload:
             raise StoreError("the server began an upload without telling its ID")
         return cls(wire, key, upload_id)
 
+    @classmethod
+    def go_on(cls, wire: Wire, *, key: str, upload_id: str) -> "Upload":
+        """Take up an upload of an earlier attempt, with the parts that the server has of it."""
+        there, marker = dict[int, Part](), ""
+        while True:
+            query = {"uploadId": upload_id} | ({"part-number-marker": marker} if marker else {})
+            page = _parse(wire.request("GET", key=key, query=query).body())
+            for one in page:
+                if one.tag.rpartition("}")[2] == "Part":
+                    number, size = _text(one, "PartNumber"), _text(one, "Size")
+                    if not (number.isdecimal() and size.isdecimal()):
+                        raise ListingBroken("parts")
+                    there[int(number)] = Part(
+                        int(size), _text(one, "ETag").strip('"'), _text(one, "ChecksumSHA256")
+                    )
+            if _text(page, "IsTruncated") != "true":
+                return cls(wire, key, upload_id, there)
+            before, marker = marker, _text(page, "NextPartNumberMarker")
+            if marker in ("", before):
+                raise ListingBroken("parts")
+
     def send(self, part: bytes) -> None:
-        """Send the next part; tried again when its answer is lost, for a part may be sent twice."""
-        digest = sha256(part)
+        """Send the next part, unless the server has it; tried again when its answer is lost, for a part may be sent twice.
+
+        Raises DamagedOnTheWay when the server says that it got other bytes, and UploadEnded when there is no upload.
+        """
+        number, digest = len(self.sent) + 1, sha256(part)
         checksum = base64.b64encode(digest.digest()).decode()
-        reply = self.wire.request(
-            "PUT",
-            key=self.key,
-            query={"partNumber": str(len(self.sent) + 1), "uploadId": self.upload_id},
-            headers={"x-amz-checksum-sha256": checksum},
-            body=part,
-            sha256=digest.hexdigest(),
-        )
+        known = self.there.get(number)
+        if known is not None and known.holds(part, checksum):
+            self.sent.append((known.etag, checksum))
+            return
+        query = {"partNumber": str(number), "uploadId": self.upload_id}
+        try:
+            reply = self.wire.request(
+                "PUT",
+                key=self.key,
+                query=query,
+                headers={CHECKSUM: checksum},
+                body=part,
+                sha256=digest.hexdigest(),
+            )
+        except NoSuchObject as error:
+            raise UploadEnded(f"part {number}") from error
         reply.body()
+        confirm(reply.headers.get(CHECKSUM), checksum, what=f"part {number}")
         self.sent.append((reply.headers.get("ETag", "").strip('"'), checksum))
 
     def complete(self) -> str:
-        """Make the object out of its parts, asking once, and return its ETag. Raises Changed where one of that name is."""
+        """Make the object out of its parts, asking once, and return its ETag. Raises Changed where one of that name is.
+
+        Raises DamagedOnTheWay when the server made the object of other parts than were sent; then it has its name.
+        """
         parts = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{escape(etag)}&quot;</ETag>"
             f"<ChecksumSHA256>{checksum}</ChecksumSHA256></Part>"
@@ -66,6 +121,12 @@ class Upload:
         told = _parse(reply.body())  # a 200 that was begun before the server knew may still tell a failure
         if told.tag.rpartition("}")[2] == "Error":
             raise error_from_code(_text(told, "Code"), status=0)
+        digests = b"".join(base64.b64decode(checksum) for _, checksum in self.sent)
+        confirm(
+            _text(told, "ChecksumSHA256"),
+            base64.b64encode(sha256(digests).digest()).decode(),
+            what="the whole",
+        )
         return _text(told, "ETag").strip('"')
 
     def abort(self) -> None:
@@ -73,28 +134,22 @@ class Upload:
         self.wire.request("DELETE", key=self.key, query={"uploadId": self.upload_id}).body()
 
 
-def unfinished(wire: Wire, *, prefix: str) -> Iterator[tuple[Upload, datetime]]:
-    """Yield the uploads below a prefix that nobody ended, and when each was begun."""
-    marker, upload = "", ""
-    while True:
-        query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
-        if marker:
-            query |= {"key-marker": marker, "upload-id-marker": upload}
-        try:
-            page = _parse(wire.request("GET", query=query).body())
-        except NoSuchObject:  # rclone's way to say that there are none
-            return
-        for one in page.iter():
-            if one.tag.rpartition("}")[2] == "Upload":
-                key, begun = unquote(_text(one, "Key")), datetime.fromisoformat(_text(one, "Initiated"))
-                if key.startswith(prefix):
-                    yield Upload(wire, key, _text(one, "UploadId")), begun
-        if _text(page, "IsTruncated") != "true":
-            return
-        following = unquote(_text(page, "NextKeyMarker")), _text(page, "NextUploadIdMarker")
-        if following in (("", ""), (marker, upload)):
-            raise ListingBroken("uploads")
-        marker, upload = following
+def cut(source: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield the bytes in parts of one size, the last one shorter."""
+    part = bytearray()
+    for chunk in source:
+        part += chunk
+        while len(part) >= size:
+            yield bytes(memoryview(part)[:size])
+            del part[:size]
+    if part:
+        yield bytes(part)
+
+
+def confirm(told: str | None, checksum: str, *, what: str) -> None:
+    """Compare the checksum that a server tells, if it tells one, with that of what was sent."""
+    if told and told.partition("-")[0] != checksum:  # of an object in parts, the number of parts follows
+        raise DamagedOnTheWay(what)
 
 
 def _parse(body: bytes) -> ET.Element:

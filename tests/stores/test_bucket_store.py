@@ -11,8 +11,18 @@ import pytest
 from botocore.exceptions import ClientError
 
 from recordings.stores import bucket
-from recordings.stores.base import AlreadyThere, BadPath, Changed, NotWritable, ShortRead, StoreError
-from recordings.stores.bucket import BucketStore, Keeping
+from recordings.stores.base import (
+    AlreadyThere,
+    BadPath,
+    Changed,
+    NoSuchObject,
+    NotWritable,
+    ShortRead,
+    StoreError,
+    Throttled,
+)
+from recordings.stores.bucket import ATTEMPT, BucketStore
+from recordings.stores.keeping import Keeping
 from recordings.stores.s3 import S3Store
 from tests.services import RcloneS3, WeedS3, client, moto, new_bucket
 
@@ -174,15 +184,97 @@ def test_a_check_leaves_nothing_behind(store, server):
     assert bodies(server) == {} and not uploads(server)
 
 
-def test_uploads_that_nobody_ended_are_given_up_when_they_are_old(store, server):
+def left_behind(store, body=b"", token="7-1"):
+    """Begin an upload as a write does whose process is killed then."""
+    headers = {ATTEMPT: token, "x-amz-checksum-algorithm": "SHA256"}
+    upload, begun = store._uploads.begin(PATH, headers=headers, token=token)
+    if body:
+        upload.send(body)
+    return begun
+
+
+def test_uploads_that_nobody_ended_are_given_up_when_they_are_old_and_those_of_other_programs_are_not(
+    store, server
+):
     theirs = client(server)
-    for key in ("archive/na/a.mp4", "archive/b.mp4", "elsewhere/c.mp4"):
-        theirs.create_multipart_upload(Bucket=server.bucket, Key=key)
+    kept = {
+        theirs.create_multipart_upload(Bucket=server.bucket, Key=key)["UploadId"]
+        for key in ("archive/na/a.mp4", f"archive/{PATH}", "elsewhere/c.mp4")
+    }
+    left_behind(store)
     now = datetime.now(UTC)
-    if next(one["Initiated"] for one in uploads(server)).year > 2010:  # the day of all of moto's
-        assert store.sweep_parts(older_than=now - timedelta(hours=1)) == 0
-    assert store.sweep_parts(older_than=now + timedelta(hours=1)) == 2
-    assert [one["Key"] for one in uploads(server)] == ["elsewhere/c.mp4"]
+    assert store.sweep_parts(older_than=now - timedelta(hours=1)) == 0
+    assert len(uploads(server)) == 4
+    assert store.sweep_parts(older_than=now + timedelta(hours=1)) == 1
+    assert {one["UploadId"] for one in uploads(server)} == kept
+    assert store.sweep_parts(older_than=now + timedelta(hours=1)) == 0, "it is told once"
+
+
+def test_an_upload_that_ended_meanwhile_does_not_stop_the_sweep(store, server):
+    begun = left_behind(store)
+    left_behind(store)
+    client(server).abort_multipart_upload(
+        Bucket=server.bucket, Key=f"archive/{PATH}", UploadId=begun.upload_id
+    )
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert store.sweep_parts(older_than=later) in (1, 2)  # SeaweedFS says that it ended what was not there
+    assert not uploads(server) and store.sweep_parts(older_than=later) == 0
+
+
+def test_a_later_attempt_goes_on_and_the_one_before_ends_nothing_of_it(store, server, monkeypatch):
+    monkeypatch.setattr(bucket, "PART", 5 * 1024 * 1024)
+    body = os.urandom(13 * 1024 * 1024)
+    former = left_behind(store, body[: bucket.PART])
+
+    def chunks():
+        yield body[: 6 * 1024 * 1024]
+        store._uploads.give_up(former)  # it wakes up, and fails
+        yield body[6 * 1024 * 1024 :]
+
+    facts = store.write(PATH, chunks(), size=len(body), token="7-2")
+    assert facts.sha256 == hashlib.sha256(body).hexdigest()
+    assert bodies(server) == {f"archive/{PATH}": body}
+    assert not uploads(server) and not store._uploads.book.left(before=datetime.now(UTC))
+    store.set_aside(PATH, token="7-3")
+    assert bodies(server) == {f"archive/{PATH}": body}
+    store.set_aside(PATH, token="7-2")  # although the object carries the token that the upload was begun with
+    assert bodies(server) == {}
+
+
+def test_what_an_earlier_attempt_sent_wrongly_is_sent_again(store, server, monkeypatch):
+    monkeypatch.setattr(bucket, "PART", 5 * 1024 * 1024)
+    body = os.urandom(11 * 1024 * 1024)
+    left_behind(store, os.urandom(bucket.PART))
+    try:
+        store.write(PATH, [body], size=len(body), token="7-2")
+    except Throttled:  # rclone takes no part twice: then the attempt after that begins anew
+        store.write(PATH, [body], size=len(body), token="7-3")
+    assert bodies(server) == {f"archive/{PATH}": body}
+
+
+def test_another_files_upload_is_not_taken_up(store, server, monkeypatch):
+    monkeypatch.setattr(bucket, "PART", 5 * 1024 * 1024)
+    body = os.urandom(11 * 1024 * 1024)
+    for token in ("8-1", "7-3", "7"):  # another transfer's, a later attempt's, no attempt's at all
+        left_behind(store, body[: bucket.PART], token=token)
+    store.write(PATH, [body], size=len(body), token="7-2")
+    assert bodies(server) == {f"archive/{PATH}": body}
+    assert len(uploads(server)) == 3
+
+
+def test_an_attempt_that_slept_finds_the_object_of_the_next_one(store, server, monkeypatch):
+    monkeypatch.setattr(bucket, "PART", 5 * 1024 * 1024)
+    body = os.urandom(13 * 1024 * 1024)
+
+    def slow():
+        yield body[: 6 * 1024 * 1024]
+        store.write(PATH, [body], size=len(body), token="7-2")
+        yield body[6 * 1024 * 1024 :]
+
+    with pytest.raises(StoreError) as raised:
+        store.write(PATH, slow(), size=len(body), token="7-1")
+    assert not isinstance(raised.value, NoSuchObject), "it is not the recording that is gone"
+    assert bodies(server) == {f"archive/{PATH}": body} and not uploads(server)
 
 
 @pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", "../a", "a/./b", "a\nb", "x" * 1001])

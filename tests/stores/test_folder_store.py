@@ -109,19 +109,23 @@ def test_a_killed_write_leaves_no_final_name_and_the_next_attempt_clears_up(stor
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as child:
         assert child.stdout.readline() == b"writing\n"
         child.send_signal(signal.SIGKILL)
-    assert everything_under(store.root) == ["sub/.a.mp4.5-1.part"]
+    assert everything_under(store.root) == ["sub/.a.mp4.5-1.seaportal.part"]
     assert keys_of(store) == []
     store.write("sub/a.mp4", [b"whole"], size=5, token="5-1")
     assert everything_under(store.root) == ["sub/a.mp4"]
 
 
-def test_old_leftovers_are_swept_and_young_ones_stay(store):
+def test_old_leftovers_are_swept_and_young_ones_stay_and_so_do_those_of_other_programs(store):
     (store.root / "sub").mkdir()
-    for name, age in (("sub/.a.mp4.1.part", 7200), (".b.mp4.2.part", 10), ("sub/c.mp4", 7200)):
+    ours = ("sub/.a.mp4.1-1.seaportal.part", "sub/.a.mp4.1-1.seaportal.sums.part")
+    young = ".b.mp4.2-1.seaportal.part"
+    theirs = ("sub/.a.mp4.part", ".film.mp4.1-1.part", ".film.seaportal.part", "download.part", "sub/c.mp4")
+    for name in (*ours, young, *theirs):
         (store.root / name).write_bytes(b"x")
-        os.utime(store.root / name, (time.time() - age,) * 2)
-    assert store.sweep_parts(older_than=datetime.now(UTC) - timedelta(hours=1)) == 1
-    assert everything_under(store.root) == [".b.mp4.2.part", "sub/c.mp4"]
+        os.utime(store.root / name, (time.time() - (10 if name == young else 7200),) * 2)
+    assert keys_of(store) == sorted(theirs)
+    assert store.sweep_parts(older_than=datetime.now(UTC) - timedelta(hours=1)) == 2
+    assert everything_under(store.root) == sorted((young, *theirs))
 
 
 @pytest.mark.parametrize(

@@ -255,12 +255,14 @@ def test_an_archive_that_is_not_there_pauses_its_lane_with_a_sentence(tenant, ar
 def test_leftovers_of_killed_workers_go_after_a_day_and_copies_stay(tenant, archive):
     start(archive)
     work()
-    old, young = Path(archive.folder) / ".a.mp4.1-1.part", Path(archive.folder) / ".b.mp4.2-1.part"
-    for path in (old, young):
+    names = (".a.mp4.1-1.seaportal.part", ".b.mp4.2-1.seaportal.part", ".theirs.mp4.part")
+    old, young, theirs = (Path(archive.folder) / name for name in names)
+    for path in (old, young, theirs):
         path.write_bytes(b"half")
-    os.utime(old, (time.time() - 90_000,) * 2)
+    for path in (old, theirs):
+        os.utime(path, (time.time() - 90_000,) * 2)
     assert clear_leftovers() == 1
-    assert not old.exists() and young.exists() and len(files(archive)) == 13
+    assert not old.exists() and young.exists() and theirs.exists() and len(files(archive)) == 14
 
 
 def test_a_secret_that_no_key_opens_pauses_the_lane_and_keeps_what_is_stored(tenant, archive, settings):

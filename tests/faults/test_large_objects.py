@@ -1,0 +1,147 @@
+"""A worker is killed in the middle of a large file for an S3 archive: the next one sends the rest only, and the sweep ends nobody else's."""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from recordings.catalog.scan import scan
+from recordings.models import Archive, BegunUpload, Copy, Recording, Transfer
+from recordings.stores import bucket
+from recordings.transfer import queue, runs
+from recordings.transfer.saving import clear_leftovers, save_waiting
+from tests.factories import make_tenant, name_of
+from tests.faults.proxy import Proxy
+from tests.faults.test_killed_worker import database_url
+from tests.services import WeedS3, client, new_bucket
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PART = 5 * 1024 * 1024
+BODY = os.urandom(4 * PART + 17)
+WORKER = """
+import os, signal
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
+django.setup()
+from recordings.stores import bucket, parts
+from recordings.transfer import queue
+from recordings.transfer.saving import save_waiting
+bucket.PART = 5 * 1024 * 1024
+real, sent = parts.Upload.send, []
+
+def deadly(upload, part):
+    real(upload, part)
+    sent.append(part)
+    if len(sent) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+parts.Upload.send = deadly
+save_waiting(owner=queue.me())
+"""
+
+
+@pytest.fixture
+def vault(weed_endpoint):
+    return WeedS3(weed_endpoint, new_bucket(weed_endpoint))
+
+
+@pytest.fixture
+def proxy(vault, weed_s3, monkeypatch):
+    """A large file whose worker was killed when three of its five parts were sent; the archive is behind a proxy."""
+    monkeypatch.setattr(bucket, "PART", PART)
+    weed_s3.put(f"recordings/{name_of()}", BODY)
+    with Proxy(vault.endpoint) as running:
+        scan(tenant=make_tenant(s3=weed_s3), actor="test")
+        archive = Archive.objects.create(
+            kind="s3", name="Vault", endpoint=running.endpoint, bucket=vault.bucket, prefix="calls/",
+            access_key=vault.access_key, secret_key=vault.secret_key,
+        )  # fmt: skip
+        runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="t", title="T")
+        env = {**os.environ, "DATABASE_URL": database_url()}
+        command = [sys.executable, "-c", WORKER]
+        worker = subprocess.run(command, env=env, cwd=Path(__file__).parents[2])
+        assert worker.returncode == -signal.SIGKILL
+        running.asked.clear()
+        yield running
+
+
+def uploads(vault):
+    told = client(vault).list_multipart_uploads(Bucket=vault.bucket)
+    return {one["UploadId"] for one in told.get("Uploads") or []}
+
+
+def sent(proxy):
+    return [int(found[1]) for _, path in proxy.asked if (found := re.search(r"partNumber=(\d+)", path))]
+
+
+def finish(vault):
+    queue.return_leases_of_the_dead()
+    save_waiting(owner=queue.me())
+    copy = Copy.objects.get()
+    assert copy.sha256 == hashlib.sha256(BODY).hexdigest()
+    assert vault.body(f"calls/{copy.path}") == BODY
+    assert not BegunUpload.objects.exists()
+
+
+def test_the_next_worker_sends_the_rest_only(vault, proxy):
+    assert len(uploads(vault)) == 1 and not vault.keys()
+    finish(vault)
+    assert sent(proxy) == [4, 5] and Transfer.objects.get().epoch == 2
+    assert not uploads(vault)
+
+
+def test_a_part_that_differs_is_sent_again(vault, proxy):
+    begun = BegunUpload.objects.get()
+    client(vault).upload_part(
+        Bucket=vault.bucket,
+        Key=f"calls/{begun.path}",
+        UploadId=begun.upload_id,
+        PartNumber=2,
+        Body=BODY[:PART],
+        ChecksumAlgorithm="SHA256",
+    )
+    finish(vault)
+    assert sent(proxy) == [2, 4, 5]
+
+
+def test_an_upload_that_somebody_ended_is_begun_again(vault, proxy):
+    begun = BegunUpload.objects.get()
+    client(vault).abort_multipart_upload(
+        Bucket=vault.bucket, Key=f"calls/{begun.path}", UploadId=begun.upload_id
+    )
+    finish(vault)
+    assert sent(proxy) == [1, 2, 3, 4, 5]
+
+
+def test_an_upload_that_asked_for_another_lock_is_not_gone_on_with(vault, proxy):
+    BegunUpload.objects.update(
+        keeping="Keeping(lock_mode='GOVERNANCE', lock_days=3, encryption='', kms_key='')"
+    )
+    queue.return_leases_of_the_dead()
+    save_waiting(owner=queue.me())
+    assert sent(proxy) == [1, 2, 3, 4, 5] and Copy.objects.exists()
+    assert len(uploads(vault)) == BegunUpload.objects.count() == 1, "it is left to the sweep"
+
+
+def test_after_a_day_ours_is_given_up_and_another_programs_stays(vault, proxy):
+    begun = BegunUpload.objects.get()
+    theirs = {
+        client(vault).create_multipart_upload(Bucket=vault.bucket, Key=key)["UploadId"]
+        for key in (f"calls/{begun.path}", "calls/theirs.mp4", "elsewhere.mp4")
+    }
+    assert clear_leftovers() == 0 and len(uploads(vault)) == 4
+    BegunUpload.objects.update(touched_at=timezone.now() - timedelta(days=1, minutes=1))
+    assert clear_leftovers() == 1
+    assert uploads(vault) == theirs and not BegunUpload.objects.exists()
+    queue.return_leases_of_the_dead()
+    save_waiting(owner=queue.me())
+    assert vault.body(f"calls/{Copy.objects.get().path}") == BODY
+    assert uploads(vault) == theirs
