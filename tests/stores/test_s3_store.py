@@ -19,6 +19,8 @@ from recordings.stores.base import (
     TlsFailed,
     Unreachable,
 )
+from tests.faults.proxy import Proxy
+from tests.stores.conftest import BUCKET, PREFIX
 
 HOSTILE = [
     "plain.mp4", "a//b.mp4", "x%2Fy.mp4", "h#h.mp4", "q?q.mp4", "..hidden", "a/../b", "./c", "nfd-e\u0301.mp4", "nfc-\u00e9.mp4",
@@ -200,3 +202,26 @@ def test_times_are_aware_and_in_utc(server):
     facts = server.store().head("time.mp4")
     assert facts.modified_at.tzinfo is UTC
     assert abs((datetime.now(UTC) - facts.modified_at).total_seconds()) < 120
+
+
+@pytest.mark.parametrize("way", ["whole", "whole, over the wire", "a part"])
+def test_the_version_that_is_wanted_is_asked_of_the_server(server, way):
+    """A server that looks at it never sends a byte of another version, whose size may be the same."""
+    key = "tab\there" if way.endswith("wire") else "a.mp4"
+    server.client().put_object(Bucket=BUCKET, Key=PREFIX + key, Body=b"0123456789")
+    with Proxy(server.endpoint) as proxy:
+        store = server.store(endpoint=proxy.endpoint)
+        etag = store.head(key).etag
+        asked = []
+
+        def note(exchange):
+            asked.append(exchange.handler.headers.get("If-Match"))
+            exchange.reply(*exchange.forward())
+
+        proxy.on(note, method="GET")
+        if way == "a part":
+            stream = store.read_range(key, start=2, end=5, if_match=etag)
+        else:
+            stream = store.read(key, if_match=etag)
+        assert b"".join(stream.chunks()) in (b"2345", b"0123456789")
+    assert asked == [f'"{etag}"']
