@@ -71,6 +71,18 @@ def make_archive(folder: Path, *, name: str = "") -> Archive:
     return Archive.objects.create(name=name or f"Archive {next(_numbers)}", folder=str(folder))
 
 
+def make_bucket(s3: Any, *, name: str = "", prefix: str = "calls/", **extra: Any) -> Archive:
+    """Make an archive in a bucket of a running S3 server."""
+    place = {
+        "endpoint": s3.endpoint,
+        "bucket": s3.bucket,
+        "access_key": s3.access_key,
+        "secret_key": s3.secret_key,
+    }
+    named = name or f"Bucket {next(_numbers)}"
+    return Archive.objects.create(kind=Archive.Kind.S3, name=named, prefix=prefix, **{**place, **extra})
+
+
 def make_recording(
     tenant: Tenant, *, key: str = "", days_left: float = 20, saved: bool = False, **extra: Any
 ) -> Recording:

@@ -47,6 +47,7 @@ class RcloneS3:
     access_key: str = KEY
     secret_key: str = SECRET
     port: int = field(default_factory=free_port)
+    more_keys: tuple[str, ...] = ()  # other key pairs that it knows, each as ID,secret
     cache: str = (
         "0s"  # how long it believes what it saw in the folder; without that, a PUT now and then never ends
     )
@@ -76,8 +77,9 @@ class RcloneS3:
     def start(self) -> None:
         self._server = subprocess.Popen(
             [
-                program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{self.port}", "--auth-key",
-                f"{self.access_key},{self.secret_key}", "--dir-cache-time", self.cache, str(self.folder),
+                program("rclone"), "serve", "s3", "--addr", f"127.0.0.1:{self.port}",
+                *(f"--auth-key={pair}" for pair in (f"{self.access_key},{self.secret_key}", *self.more_keys)),
+                "--dir-cache-time", self.cache, str(self.folder),
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "RCLONE_CONFIG": os.devnull},
         )  # fmt: skip

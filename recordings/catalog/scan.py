@@ -19,7 +19,7 @@ from recordings.catalog.reconcile import Settled, reconcile
 from recordings.catalog.shards import Part, plan
 from recordings.catalog.standing import sentence
 from recordings.catalog.writers import Writers
-from recordings.models import Recording, Scan, ScanMiss, Tenant
+from recordings.models import Recording, Release, Scan, ScanMiss, Tenant
 from recordings.stores.base import AccessDenied, StoreError
 
 log = logging.getLogger(__name__)
@@ -174,8 +174,13 @@ def _settle(record: Scan, tally: Tally) -> Outcome:
 
 
 def _nothing(tenant: Tenant, code: str) -> Outcome:
-    """Tell an empty folder from one in which files should be: SEA gives both the same answer (facts F9)."""
-    if Recording.objects.filter(tenant=tenant).in_sea().exists():
+    """Tell an empty folder from one in which files should be: SEA gives both the same answer (facts F9).
+
+    Files that are being released should not: when the last ones go, nobody is told whether they have gone.
+    """
+    going = Release.objects.filter(state__in=[Release.State.DELETING, Release.State.UNKNOWN])
+    should_be = Recording.objects.filter(tenant=tenant).in_sea()
+    if should_be.exclude(pk__in=going.values("recording")).exists():
         return Outcome(Scan.State.FAILED, TWO_READINGS, code)
     return Outcome(Scan.State.EMPTY, TWO_READINGS)
 

@@ -29,6 +29,7 @@ from recordings.stores.errors import (
     StoreFull,
     Throttled,
     TlsFailed,
+    TooLate,
     Unreachable,
     WrongRegion,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "StoreFull",
     "Throttled",
     "TlsFailed",
+    "TooLate",
     "Unreachable",
     "WritableStore",
     "WrongRegion",

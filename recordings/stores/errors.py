@@ -97,6 +97,13 @@ class ListingBroken(StoreError):
     code = "listing_broken"
 
 
+class TooLate(StoreError):
+    """The request was not sent: too much time had passed since it was permitted. It is asked about again."""
+
+    code = "too_late"
+    is_files_fault = True
+
+
 class NoSuchObject(StoreError):
     """The file is not there any more. It expired, was deleted, or was renamed."""
 

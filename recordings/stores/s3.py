@@ -184,13 +184,16 @@ class S3Store(Store):
             facts=facts, source=reply.stream(CHUNK), start=start, size=last - first + 1, close=reply.close
         )
 
-    def remove(self, key: str, *, if_match: str) -> None:
+    def remove(self, key: str, *, if_match: str, until: float) -> None:
         """Ask the server once to delete one object in one version. Raises Changed where the server looks at the version.
 
-        Some servers ignore If-Match and delete whatever is there, and an answer may be lost on its way: ask head before
+        Not after `until` (of time.monotonic): then TooLate is raised, and nothing was sent. Some servers ignore If-Match and delete whatever is there, and an answer may be lost on its way: ask head before
         and after. The delete gate (transfer/gate.py) is the only caller.
         """
-        self.wire.request("DELETE", key=self.prefix + key, headers=_condition(if_match), once=True).body()
+        reply = self.wire.request(
+            "DELETE", key=self.prefix + key, headers=_condition(if_match), once=True, until=until
+        )
+        reply.body()
 
     def _read_over_wire(self, key: str, *, if_match: str | None) -> ReadStream:
         """Open a whole object without obstore: slower, but for every key, in every process, and following no redirect."""

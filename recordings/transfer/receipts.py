@@ -19,7 +19,9 @@ from recordings.transfer.gate import Case, Refusal
 
 State = Release.State
 WAIT = timedelta(minutes=5)  # before an end that does not work is tried again
-SETTLE = timedelta(minutes=5)  # after a permit, no delete of it can be under way any more
+# After a permit, no delete of it can be under way any more: a permit is good for seconds, and should a worker sleep in the
+# very moment of sending, S3 refuses a request that was signed more than 15 minutes ago.
+SETTLE = timedelta(minutes=20)
 ASK_AGAIN = timedelta(minutes=1)
 
 # What nobody works on and SEA has to be asked about.

@@ -25,6 +25,7 @@ from recordings.stores.base import (
     ShortRead,
     StoreError,
     Throttled,
+    TooLate,
     Unreachable,
 )
 from recordings.transfer import due, gate, receipts
@@ -76,8 +77,9 @@ class Permit:
     since: float = field(default_factory=monotonic)
 
     @property
-    def stale(self) -> bool:
-        return monotonic() - self.since > PERMIT_SECONDS
+    def until(self) -> float:
+        """Return the moment after which no delete may be sent."""
+        return self.since + PERMIT_SECONDS
 
 
 def release_waiting(
@@ -198,13 +200,13 @@ def _delete(permit: Permit) -> Outcome:
             return Outcome(State.REFUSED, why, code="sea_has_this_version", absent=facts is None)
     except StoreError as error:
         return Outcome(State.REFUSED, str(error), code=error.code, stands=True)
-    if permit.stale:
+    failure: StoreError | None = None
+    try:
+        sea.remove(recording.key, if_match=recording.etag, until=permit.until)
+    except TooLate:
         return Outcome(
             State.REFUSED, "The permit ran out before the delete was sent.", code="permit_is_fresh"
         )
-    failure: StoreError | None = None
-    try:
-        sea.remove(recording.key, if_match=recording.etag)
     except Changed as error:
         return Outcome(State.REFUSED, str(error), code=error.code)
     except NoSuchObject:

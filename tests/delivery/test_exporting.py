@@ -24,7 +24,7 @@ from recordings.models.export import exports_folder
 from recordings.search.criteria import Criteria
 from recordings.tasks import clear_leftovers
 from tests.factories import make_recording, make_tenant, make_user
-from tests.faults.test_killed_worker import database_url
+from tests.faults.processes import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

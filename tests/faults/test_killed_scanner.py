@@ -16,8 +16,8 @@ from django.utils import timezone
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import Recording, Scan, Shard
 from tests.factories import make_tenant, name_of
+from tests.faults.processes import database_url
 from tests.faults.proxy import Proxy, delay
-from tests.faults.test_killed_worker import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,8 +17,8 @@ from recordings.stores import leftovers
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import archive_of, make_archive, make_tenant, name_of
+from tests.faults.processes import database_url
 from tests.faults.proxy import Proxy
-from tests.faults.test_killed_worker import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

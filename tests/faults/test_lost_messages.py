@@ -19,8 +19,8 @@ from recordings.models import Copy, Recording, Run, Transfer
 from seaportal import embedded
 from seaportal.launch.supervisor import Supervisor
 from tests.factories import make_archive, make_job, make_tenant, name_of
+from tests.faults.processes import database_url
 from tests.faults.proxy import Proxy, delay
-from tests.faults.test_killed_worker import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

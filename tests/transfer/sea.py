@@ -7,11 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.db.models import Value
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from recordings.catalog.scan import scan
 from recordings.models import Archive, Copy, Recording, Release, ReleasePolicy, Tenant
-from recordings.transfer import queue, releasing, runs
+from recordings.transfer import queue, receipts, releasing, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_tenant, make_user, name_of
 from tests.faults.invariant import assert_nothing_lost
@@ -48,15 +50,19 @@ class Sea:
     def scan(self) -> None:
         scan(tenant=self.tenant, actor="test")
 
-    def save(self, archive: Archive | None = None) -> None:
-        """Save everything that is not saved yet."""
+    def save(self, *archives: Archive) -> None:
+        """Save everything that is not saved yet, into one archive or several."""
         try:
             runs.start_run(
-                recordings=Recording.objects.filter(tenant=self.tenant), archives=[archive or self.archive],
+                recordings=Recording.objects.filter(tenant=self.tenant), archives=archives or [self.archive],
                 actor="test", title="Test",
             )  # fmt: skip
         except runs.NothingToSave:
             return
+        self.work()
+
+    def work(self) -> None:
+        """Carry on what waits, as a worker does."""
         while save_waiting(owner=queue.me()).claimed:
             pass
 
@@ -66,8 +72,9 @@ class Sea:
     def resolve(self) -> releasing.Batch:
         """Ask what became of open deletes, after their leases and the time in which a delete may be under way."""
         Release.objects.open().update(lease_until=timezone.now() - timedelta(seconds=1))
-        then = timezone.now() - timedelta(minutes=10)
-        Copy.objects.update(verified_at=then - timedelta(minutes=10))  # a permit is younger than its copies
+        then = timezone.now() - receipts.SETTLE - timedelta(minutes=1)
+        before = Value(then - timedelta(minutes=10))  # a permit is younger than its copies
+        Copy.objects.update(verified_at=Least("verified_at", before))
         Release.objects.filter(state__in=["deleting", "unknown"]).update(permitted_at=then)
         return releasing.resolve_unknown(owner="test:2")
 
