@@ -5,6 +5,7 @@ asked for again. What a player cannot play is found on the same occasion.
 """
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,6 +26,8 @@ LATE = timedelta(minutes=5)  # longer than a file may take: its worker has died
 LOST = timedelta(minutes=1)  # a message that nobody took up
 AGAIN = timedelta(minutes=1)  # a recording that no place gave is asked for again at a sight after this time
 MOST_TRIES = 3
+SKETCHED = 160  # points of a waveform that is one of several on a page
+AT_ONCE = 12  # recordings of a page that are asked for together
 HEIGHT = 48  # units of a drawn channel; a unit of width is one point
 # What Chromium, Firefox and Safari play alike, by FFmpeg's names.
 PLAYED_SOUND = frozenset(
@@ -78,6 +81,22 @@ def ask(recording: Recording) -> tuple[Waveform, bool]:
         )
         waveform.refresh_from_db()
     return waveform, new
+
+
+def ask_for_all(recordings: Iterable[Recording]) -> list[int]:
+    """Ask for those of a page that nobody has asked for yet; return which ones a worker should be told of."""
+    wanted = [recording for recording in recordings if can_be_heard(recording)]
+    known = set(Waveform.objects.filter(recording__in=wanted).values_list("pk", flat=True))
+    new = [Waveform(recording=recording) for recording in wanted if recording.pk not in known][:AT_ONCE]
+    Waveform.objects.bulk_create(new, ignore_conflicts=True)
+    return [waveform.pk for waveform in new]
+
+
+def sketches(recordings: Iterable[Recording]) -> dict[int, Drawing]:
+    """Return, for those whose waveform is made, what to draw of it in little room."""
+    made = Waveform.objects.filter(recording__in=list(recordings), state=State.READY, channels__gt=0)
+    drawn = {waveform.pk: drawing_of(waveform, points=SKETCHED) for waveform in made}
+    return {pk: drawing for pk, drawing in drawn.items() if drawing}
 
 
 def forgotten() -> list[int]:
@@ -145,13 +164,17 @@ def _unknown_codec(facts: Facts) -> str:
     )
 
 
-def drawing_of(waveform: Waveform | None) -> Drawing | None:
-    """Return what to draw; None where nothing is made yet, and where there is no sound."""
+def drawing_of(waveform: Waveform | None, *, points: int | None = None) -> Drawing | None:
+    """Return what to draw, of so many points at most; None where nothing is made yet, and where there is no sound."""
     if waveform is None or not waveform.channels or not waveform.duration:
         return None
     peaks, channels = bytes(waveform.peaks), waveform.channels
     width = len(peaks) // channels
     rows = [peaks[number * width : (number + 1) * width] for number in range(channels)]
+    if points and width > points:
+        step = -(-width // points)
+        rows = [bytes(max(row[at : at + step]) for at in range(0, width, step)) for row in rows]
+        width = len(rows[0])
     names = ("Left", "Right") if channels == 2 else ("",)
     loudest = max(*peaks, 32)  # a quiet call is drawn larger, a line's noise is not
     lanes = tuple(

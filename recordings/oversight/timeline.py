@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from recordings.delivery.waveform import Drawing
 from recordings.oversight.words import span
 from recordings.search.contact import Axis, Clip
 
@@ -23,7 +24,7 @@ STEPS = (
 # The playhead, shown and moved by the player.
 _HEAD = (
     '<g data-part="head" hidden><line class="ph" x1="0" x2="0" y1="{top:.1f}" y2="{height:.1f}"/>'
-    '<rect class="ph-b" x="-27" y="4" width="54" height="19" rx="4"/>'
+    '<rect class="ph-b" x="-31" y="4" width="62" height="19" rx="4"/>'
     '<text class="ph-t" x="0" y="18" text-anchor="middle"></text></g>'
 )
 MOST_SAID = 12  # clips that the description names; the table below has all
@@ -37,8 +38,14 @@ class Source:
     kind: str  # audio or video
 
 
-def draw(axis: Axis, *, title: str, sources: Mapping[int, Source] | None = None) -> SafeString:
-    """Draw an axis: a track for each media type, clips that overlap below each other, gaps hatched.
+def draw(
+    axis: Axis,
+    *,
+    title: str,
+    sources: Mapping[int, Source] | None = None,
+    waves: Mapping[int, Drawing] | None = None,
+) -> SafeString:
+    """Draw an axis: a track for each media type, clips that overlap below each other with their waveforms, gaps hatched.
 
     Its numbers are in the drawing too, in seconds: the contact player reads them, and moves all when it learns a length.
     """
@@ -72,8 +79,11 @@ def draw(axis: Axis, *, title: str, sources: Mapping[int, Source] | None = None)
         place = lane_name(clip.track, clip.lane, lanes[clip.track])
         source = (sources or {}).get(clip.recording.pk)
         parts.append(
-            _clip(clip, scale, tops[clip.track] + clip.lane * PITCH, _numbers(clip, axis, place, source))
-        )
+            _clip(
+                clip, scale, tops[clip.track] + clip.lane * PITCH, _numbers(clip, axis, place, source),
+                (waves or {}).get(clip.recording.pk),
+            )
+        )  # fmt: skip
     parts.append(_HEAD.format(top=TOP, height=height))
     return mark_safe("".join(parts) + "</svg>")  # noqa: S308  (numbers and escaped words only)
 
@@ -188,19 +198,30 @@ def _tick(x: float, at: float, word: str, height: float) -> str:
     )
 
 
-def _clip(clip: Clip, scale: _Scale, y: float, numbers: str) -> str:
+def _clip(clip: Clip, scale: _Scale, y: float, numbers: str, wave: Drawing | None) -> str:
     x = scale.x(clip.start)
     width = max(LEAST, scale.x(clip.end) - x) if clip.end else UNKNOWN
     look = "clip-v" if clip.recording.media_type == "VOICE" else "clip-s"
     look += " open" if clip.end is None else ""
     word = ""
-    if width > 60:
+    if wave and clip.end:
+        word = _wave(wave, x, y, width)
+    elif width > 60:
         word = f'<text x="{x + 8:.1f}" y="{y + 19:.1f}">{clip.start.astimezone(UTC):%H:%M:%S}</text>'
     elif clip.end is None:
         word = f'<text x="{x + 9:.1f}" y="{y + 19:.1f}">?</text>'
     return (
         f'<g class="clip"{numbers}><title>{escape(_said(clip))}</title><rect class="{look}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
         f'height="{LANE:.1f}" rx="3"/>{word}</g>'
+    )
+
+
+def _wave(wave: Drawing, x: float, y: float, width: float) -> str:
+    """Return the sound of a clip, left channel above right; its time stands on the axis and in its title."""
+    paths = "".join(f'<path d="{path}"/>' for _, path in wave.lanes)
+    return (
+        f'<svg class="wv" x="{x:.1f}" y="{y + 1:.1f}" width="{width:.1f}" height="{LANE - 2:.1f}" '
+        f'viewBox="0 0 {wave.width} {wave.height}" preserveAspectRatio="none">{paths}</svg>'
     )
 
 

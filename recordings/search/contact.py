@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Prefetch, Q
+from django.db.models import F, Prefetch, Q
 
 from recordings import trail
 from recordings.models import AuditEntry, Copy, Interaction, Recording, Tenant, User
@@ -91,6 +91,7 @@ def find(contact_id: str, *, user: User) -> Contact | None:
     copies = Prefetch("copies", queryset=Copy.objects.select_related("archive").order_by("id"))
     rows = list(
         mine.select_related("tenant", "media_facts")
+        .annotate(heard_for=F("waveform__duration"))
         .prefetch_related(copies)
         .order_by("sort_at", "id")[: MOST + 1]
     )
@@ -135,9 +136,9 @@ def other_ids(contact_ids: Sequence[str], *, user: User) -> dict[str, list[str]]
 
 
 def seconds_of(row: Recording) -> float | None:
-    """Return how long a recording is, or None while nobody knows."""
+    """Return how long a recording is by its copy, else by who listened to it; None while nobody knows."""
     facts: Any = getattr(row, "media_facts", None)
-    return facts.duration if facts else None
+    return facts.duration if facts else getattr(row, "heard_for", None)
 
 
 def playable(row: Recording) -> bool:

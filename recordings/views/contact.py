@@ -1,5 +1,6 @@
 """One contact: everything that shares its ID on one axis of time. Other systems may link to it by the ID alone."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,15 +13,19 @@ from django.views.decorators.http import require_safe
 
 from recordings import trail
 from recordings.access import May, allow, may
-from recordings.models import AuditEntry, Hold, User
+from recordings.delivery import waveform
+from recordings.models import AuditEntry, Case, Hold, User
 from recordings.oversight import notes, timeline
+from recordings.sea.filename import parse
 from recordings.search import contact as contacts
 from recordings.views.notes import MOST_NOTES
 from recordings.views.reason import About, for_recordings
 from recordings.views.recording import player_of
+from recordings.views.wake import wake_listeners
 from recordings.views.who import actor_of, address_of
 
 ONE_LOOK = timedelta(minutes=30)  # pages of one contact that somebody opens within this time are one look
+MOST_CASES = 20
 _DONE = {
     trail.Action.OPENED: "opened this contact",
     trail.Action.REASON_GIVEN: "gave a reason:",
@@ -43,16 +48,20 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
         _tell(request, found)
     axis = found.axis
     sources = _sources(found) if may(user, May.PLAY) else {}
+    ask = _ask(request, found)
     page: dict[str, Any] = {
         "contact": found,
         "rows": found.recordings,
         "axis": axis,
         "chart": timeline.draw(
-            axis, title=f"Contact {found.contact_id} on one axis of time", sources=sources
-        ),
+            axis,
+            title=f"Contact {found.contact_id} on one axis of time",
+            sources=sources,
+            waves=_waves(found, sources) if not ask else {},
+        ),  # fmt: skip
         "lanes": timeline.lane_names(axis),
         "plays": bool(sources),
-        "ask": _ask(request, found),
+        "ask": ask,
         "between": timeline.between(axis),
         "kinds": _kinds(found),
         "tenants": sorted({row.tenant for row in found.recordings}, key=str),
@@ -64,6 +73,8 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
         "first": found.first_to_play if may(user, May.PLAY) else None,
         "holds": _holds(found),
         "may_case": may(user, May.CASE),
+        "cases": _cases(found) if may(user, May.CASE) else [],
+        "may_hold": may(user, May.HOLD),
         "may_audit": may(user, May.AUDIT),
         "may_download": may(user, May.DOWNLOAD),
         "notes": list(notes.notes_of(found.contact_id, found.recordings, user=user)[:MOST_NOTES]),
@@ -83,11 +94,25 @@ def _sources(found: contacts.Contact) -> dict[int, timeline.Source]:
     return told
 
 
+def _waves(found: contacts.Contact, sources: Mapping[int, timeline.Source]) -> dict[int, waveform.Drawing]:
+    """Return what is known of how its voices sound, and have the rest listened to."""
+    voices = [row for row in found.recordings if row.pk in sources and sources[row.pk].kind == "audio"]
+    wake_listeners(waveform.ask_for_all(voices))
+    return waveform.sketches(voices)
+
+
 def _ask(request: HttpRequest, found: contacts.Contact) -> About | None:
     """Return what to ask before any of it is played or downloaded."""
     there = [row for row in found.recordings if contacts.playable(row)]
     asked = may(request.user, May.PLAY)
     return for_recordings(request, there, onward=request.get_full_path()) if asked else None
+
+
+def _cases(found: contacts.Contact) -> list[Case]:
+    """Return the open cases that any of its recordings is in."""
+    return list(
+        Case.objects.open().filter(recordings__in=found.recordings).distinct().order_by("name")[:MOST_CASES]
+    )
 
 
 def _holds(found: contacts.Contact) -> list[Hold]:
@@ -124,7 +149,13 @@ def _kinds(found: contacts.Contact) -> list[tuple[int, str]]:
 def _said(entry: AuditEntry) -> str:
     done = _DONE[trail.Action(entry.action)]
     more = {trail.Action.OPENED: "", trail.Action.REASON_GIVEN: entry.detail.get("reason", "")}
-    return f"{entry.actor} {done} {more.get(trail.Action(entry.action), entry.object)}".strip()
+    return f"{entry.actor} {done} {more.get(trail.Action(entry.action), _short(entry.object))}".strip()
+
+
+def _short(name: str) -> str:
+    """Return how a recording is called among those of its contact: by what it is and when it began."""
+    told = parse(name)
+    return f"the {told.media_type.lower()} of {told.started_at:%H:%M:%S} UTC" if told else name
 
 
 def _tell(request: HttpRequest, found: contacts.Contact) -> None:

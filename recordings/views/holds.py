@@ -25,7 +25,8 @@ PAGE = 50
 @require_http_methods(["GET", "HEAD", "POST"])
 def holds(request: HttpRequest) -> HttpResponse:
     """Show what is held, and place a hold on a contact or a tenant."""
-    form = HoldForm(request.POST or None, user=request.user)  # type: ignore[arg-type]
+    asked = {name: request.GET[name] for name in ("contact_id", "tenant") if request.GET.get(name)}
+    form = HoldForm(request.POST or None, user=request.user, initial=asked)  # type: ignore[arg-type]
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         hold, decided = place_hold(

@@ -1,6 +1,7 @@
 """Tell the workers that there may be work. The database holds it: a lost message costs a minute, never a file."""
 
 import logging
+from collections.abc import Sequence
 
 from django.contrib import messages
 from django.db import transaction
@@ -57,6 +58,11 @@ def wake_listener(recording_id: int) -> None:
     transaction.on_commit(lambda: _send(None, waveform_work, recording_id))
 
 
+def wake_listeners(recording_ids: Sequence[int]) -> None:
+    """Send one message each after commit, until the broker takes none."""
+    transaction.on_commit(lambda: all(_send(None, waveform_work, pk) for pk in recording_ids))
+
+
 def ask_for_scan(tenant_id: int, actor: str, request: HttpRequest | None = None) -> None:
     """Ask for a scan of one tenant after commit; when the broker is down, the next planned scan does it."""
     transaction.on_commit(lambda: _send(request, scan_tenant, tenant_id, actor))
@@ -72,10 +78,13 @@ def wake_importer(import_id: int, request: HttpRequest | None = None) -> None:
     transaction.on_commit(lambda: _send(request, import_metadata, import_id))
 
 
-def _send(request, task, *args) -> None:  # type: ignore[no-untyped-def]
+def _send(request, task, *args) -> bool:  # type: ignore[no-untyped-def]
+    """Send a message; tell whether the broker took it."""
     try:
         task.apply_async(args, retry=False)
     except OperationalError:
         log.warning("The broker did not take the message for %s; beat will ask again", task.name)
         if request is not None:
             messages.warning(request, NO_BROKER)
+        return False
+    return True

@@ -38,7 +38,7 @@ export class Axis {
     this.head.removeAttribute("hidden");
     const x = this.x(Math.min(t, this.total));
     this.head.querySelector("line").setAttribute("transform", `translate(${x} 0)`);
-    const label = Math.max(27, Math.min(this.width - 27, x));
+    const label = Math.max(31, Math.min(this.width - 31, x));
     for (const part of this.head.querySelectorAll("rect, text")) part.setAttribute("transform", `translate(${label} 0)`);
     this.head.querySelector("text").textContent = this.clock(t);
   }
@@ -61,6 +61,8 @@ export class Axis {
       rect.setAttribute("x", String(x));
       rect.setAttribute("width", String(clip.length === null ? open : Math.max(LEAST, this.x(clip.start + clip.length) - x)));
       rect.classList.toggle("open", clip.length === null);
+      const wave = clip.group.querySelector("svg");
+      for (const name of ["x", "width"]) wave?.setAttribute(name, rect.getAttribute(name));
       text?.setAttribute("x", String(x + 8));
       if (text && clip.length !== null) {
         text.textContent = Number(rect.getAttribute("width")) > 60 ? this.clock(clip.start) : "";

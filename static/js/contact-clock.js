@@ -5,7 +5,7 @@ const NEAR = 0.015; // seconds: less is in step
 const AHEAD = 0.04;
 const JUMP = 0.5;
 const SOON = 15; // seconds before its start that a recording is fetched
-const MOST = 12; // media elements kept
+const MOST = 5; // media elements: each holds a connection, and a browser opens six to a portal. One is left for the page
 const PATIENCE = 4000; // ms that a late screen may keep the voice waiting
 
 export class Clock extends EventTarget {
@@ -22,13 +22,20 @@ export class Clock extends EventTarget {
     this.wall = performance.now();
     this.quiet = new Set(); // lanes that are muted
     this.timer = null;
+    this.unknown = []; // clips whose length is still to be asked for
   }
 
-  get total() { return Math.max(...this.clips.map((clip) => clip.start + (clip.length ?? 0)), 0); }
+  // A clip of unknown length lasts at least as long as it has played.
+  get total() { return Math.max(...this.clips.map((clip) => clip.start + (clip.length ?? clip.el?.currentTime ?? 0)), 0); }
   end(clip) { return clip.length === null ? Infinity : clip.start + clip.length; }
   at(t) { return this.clips.filter((clip) => !clip.broken && clip.start <= t && t < this.end(clip)); }
   get active() { return this.at(this.t); }
-  get lead() { const on = this.active; return on.find((clip) => clip.voice) ?? on[0] ?? null; }
+  // What of it is played: voices first, then the screens that began last.
+  get heard() {
+    const rank = (clip) => (clip.voice ? -Infinity : -clip.start);
+    return this.active.sort((a, b) => rank(a) - rank(b) || a.start - b.start).slice(0, MOST);
+  }
+  get lead() { const on = this.active; return on.find((clip) => clip.voice) ?? this.heard[0] ?? null; }
 
   // The gap around the clock: { from, until }, or null while something is recorded.
   get gap() {
@@ -40,7 +47,7 @@ export class Clock extends EventTarget {
 
   // How far the farthest follower is from the lead, in seconds.
   get drift() {
-    const on = this.active.filter((clip) => clip.el && clip.el.readyState > 1);
+    const on = this.heard.filter((clip) => clip.el && clip.el.readyState > 1);
     const places = on.map((clip) => clip.start + clip.el.currentTime);
     return places.length > 1 ? Math.max(...places) - Math.min(...places) : 0;
   }
@@ -77,8 +84,27 @@ export class Clock extends EventTarget {
     this.beat();
   }
 
-  // Ask the files themselves how long they are, where nobody knows yet. Their sound and pictures are fetched when they are near.
-  learn() { for (const clip of this.clips.filter((one) => one.length === null).slice(0, MOST)) this.open(clip, "metadata"); }
+  // Ask the files themselves how long they are, where nobody knows yet: one after the other, for what plays needs the connections.
+  // Their sound and pictures are fetched when they are near.
+  learn() {
+    this.unknown = this.clips.filter((clip) => clip.length === null);
+    this.learnNext();
+  }
+
+  learnNext() {
+    const clip = this.unknown.find((one) => one.length === null && !one.broken && !one.el);
+    this.unknown = this.unknown.filter((one) => one !== clip);
+    if (!clip) return;
+    const el = this.open(clip, "metadata");
+    let over = false;
+    const done = () => {
+      if (over) return;
+      over = true;
+      if (clip.el === el && el.preload === "metadata") this.close(clip); // nothing plays it yet
+      this.learnNext();
+    };
+    for (const event of ["loadedmetadata", "error", "emptied"]) el.addEventListener(event, done);
+  }
 
   open(clip, preload = "auto") {
     if (clip.el) {
@@ -87,17 +113,22 @@ export class Clock extends EventTarget {
     }
     const el = clip.el = this.make(clip, preload);
     el.muted = this.quiet.has(clip.lane);
-    el.addEventListener("loadedmetadata", () => {
-      if (!Number.isFinite(el.duration)) return;
-      clip.length = el.duration;
-      this.tell("length");
-    });
+    for (const told of ["loadedmetadata", "durationchange", "ended"]) el.addEventListener(told, () => this.measure(clip, el));
     el.addEventListener("error", () => {
       if (clip.el !== el || !el.getAttribute("src")) return;
       clip.broken = true;
       this.tell("broken", clip);
     });
     return el;
+  }
+
+  // Take a clip's length from its file. One that was never finished tells none: it has ended where it ends.
+  measure(clip, el = clip.el) {
+    if (clip.el !== el) return;
+    const length = Number.isFinite(el.duration) ? el.duration : el.ended ? el.currentTime : null;
+    if (length === null || length === clip.length) return;
+    clip.length = length;
+    this.tell("length");
   }
 
   close(clip) {
@@ -116,7 +147,10 @@ export class Clock extends EventTarget {
     const was = this.lead;
     if (this.running && !this.setting) {
       if (!was) this.t += passed;
-      else if (was.el?.ended) this.t = Math.max(this.t, this.end(was));
+      else if (was.el?.ended) {
+        this.measure(was);
+        this.t = Math.max(this.t, this.end(was));
+      }
       else if (was.el && !was.el.seeking && !was.el.paused) this.t = was.start + was.el.currentTime;
     }
     if (this.running && this.t >= this.total && !this.active.length) {
@@ -124,13 +158,12 @@ export class Clock extends EventTarget {
       this.running = false;
       for (const clip of this.clips) clip.el?.pause();
     }
-    const on = this.active;
+    const on = this.heard;
     for (const clip of this.clips) if (clip.el && !on.includes(clip) && !clip.el.paused) clip.el.pause();
-    for (const clip of on) this.open(clip);
+    this.keep(on);
     if (this.setting) this.gather(on);
     else if (this.running) for (const clip of on) this.drive(clip, clip === this.lead);
-    if (this.running) this.lookAhead();
-    else if (!this.setting) { clearInterval(this.timer); this.timer = null; }
+    if (!this.running && !this.setting) { clearInterval(this.timer); this.timer = null; }
     this.tell("beat");
   }
 
@@ -178,12 +211,15 @@ export class Clock extends EventTarget {
     }
   }
 
-  lookAhead() {
-    for (const clip of this.clips) if (clip.start > this.t && clip.start < this.t + SOON * this.rate && !clip.broken) this.open(clip);
-    const open = this.clips.filter((clip) => clip.el);
+  // Fetch what plays and, while it plays, what comes next; of the rest keep what is nearest, as long as there is room.
+  keep(on) {
+    const soon = (clip) => this.running && !clip.broken && clip.start > this.t && clip.start < this.t + SOON * this.rate;
     const away = (clip) => Math.min(Math.abs(clip.start - this.t), Math.abs(this.end(clip) - this.t));
-    const far = open.filter((clip) => !this.active.includes(clip) && clip.length !== null).sort((a, b) => away(b) - away(a));
-    for (const clip of far.slice(0, Math.max(0, open.length - MOST))) this.close(clip);
+    const near = this.clips.filter((clip) => !on.includes(clip) && (clip.el?.preload === "auto" || soon(clip)));
+    near.sort((a, b) => soon(b) - soon(a) || away(a) - away(b));
+    const room = MOST - on.length;
+    for (const clip of near.slice(room)) if (clip.el) this.close(clip);
+    for (const clip of [...on, ...near.slice(0, room).filter(soon)]) this.open(clip);
   }
 
   tell(name, clip = null) { this.dispatchEvent(new CustomEvent(name, { detail: clip })); }

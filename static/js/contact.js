@@ -42,7 +42,7 @@ function start(box) {
   const write = (place, text) => { if (place.textContent !== text) place.textContent = text; };
   const show = () => {
     const t = held ? Number(seek.value) : clock.t;
-    const on = clock.active;
+    const on = clock.heard;
     const screens = on.filter((clip) => !clip.voice);
     for (const clip of axis.clips) if (clip.el) clip.el.hidden = clip.voice || !screens.includes(clip);
     stage.hidden = !axis.clips.some((clip) => !clip.voice && !clip.broken && (learnt || clip.el));
@@ -61,6 +61,9 @@ function start(box) {
     told("gap").hidden = !gap;
     if (gap) write(told("gap").querySelector("p"), `Nothing to play for ${span(gap.until - gap.from)}. It goes on at ${axis.clock(gap.until)} UTC.`);
     told("step").hidden = clock.setting || on.length < 2 || clock.drift > 0.1;
+    const left = clock.active.length - on.length;
+    told("few").hidden = !left;
+    if (left) write(told("few").querySelector("span"), `${on.length} of ${on.length + left} recordings of this moment are played`);
     act("full").hidden = !screens.length;
     box.toggleAttribute("data-waits", clock.running && clock.setting);
   };
@@ -91,7 +94,10 @@ function start(box) {
   box.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const keys = { k: toggle, j: () => go(clock.t - STEP), l: () => go(clock.t + STEP), g: skip, f: () => act("full").click() };
-    const what = keys[event.key.toLowerCase()];
+    const arrows = { ArrowLeft: -1, ArrowRight: 1 };
+    // A radio moves itself, and an axis that is wider than its place scrolls.
+    const by = event.target.matches("[type=radio], .tracks") ? 0 : (arrows[event.key] ?? 0) * (event.shiftKey ? 1 : 5);
+    const what = by ? () => go(clock.t + by) : keys[event.key.toLowerCase()];
     if (!what) return;
     event.preventDefault();
     what();

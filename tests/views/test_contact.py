@@ -8,9 +8,18 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from recordings import trail
-from recordings.models import AuditEntry, Media, Presence, Role
+from recordings.models import AuditEntry, Media, Presence, Role, Waveform
 from recordings.search.contact import lay_out
-from tests.factories import make_copy, make_metadata, make_recording, make_tenant, make_user, name_of
+from recordings.transfer import casework
+from tests.factories import (
+    make_case,
+    make_copy,
+    make_metadata,
+    make_recording,
+    make_tenant,
+    make_user,
+    name_of,
+)
 
 pytestmark = pytest.mark.django_db
 ID = "10000000001"
@@ -66,6 +75,47 @@ def test_the_page_shows_the_recordings_to_scale_with_gap_and_length(client, sign
     assert 'x="128.0" y="34.0" width="321.0"' in page and 'x="609.5" y="34.0" width="160.5"' in page
     assert "Play the first" in page and f"/recordings/?q={ID}" in page
     assert " style=" not in page
+
+
+def test_voices_are_drawn_with_their_sound_and_the_rest_is_listened_to(client, sign_in, tenant):
+    sign_in()
+    known, new = piece(tenant, 0), piece(tenant, 90, seconds=30)  # nobody has looked into a copy of the first
+    piece(tenant, 0, seconds=60, media="SCREEN")
+    Waveform.objects.create(
+        recording=known, state="ready", duration=60, channels=2, peaks=bytes([9, 200] * 800)
+    )
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert page.count('class="wv"') == 1 and 'width="321.0" height="28.0" viewBox="0 0 160 96"' in page
+    assert Waveform.objects.get(recording=new).state == "waiting" and Waveform.objects.count() == 2
+
+
+def test_nothing_sounds_or_is_listened_to_before_a_reason_is_given(client, sign_in, tenant):
+    sign_in()
+    known, _ = piece(tenant, 0, seconds=60), piece(tenant, 90, seconds=30)
+    Waveform.objects.create(
+        recording=known, state="ready", duration=60, channels=1, peaks=bytes([9, 200] * 80)
+    )
+    tenant.ask_reason = True
+    tenant.save()
+    assert 'class="wv"' not in text(client.get(f"/contacts/{ID}/"))
+    assert Waveform.objects.count() == 1
+
+
+def test_its_open_cases_a_hold_and_each_file_are_one_press_away(client, sign_in, tenant):
+    sign_in()
+    row = piece(tenant, 0)
+    case, closed = make_case(name="2026-114", recordings=[row]), make_case(name="2025-007", recordings=[row])
+    casework.close(case=closed, by=make_user(), reason="Settled.")
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert f'href="/cases/{case.pk}/">2026-114</a>' in page and "2025-007" not in page
+    assert f'href="/recordings/{row.pk}/download"' in page
+    hold = f"/holds/?contact_id={ID}&tenant={tenant.pk}"
+    assert hold.replace("&", "&amp;") in page
+    form = text(client.get(hold))
+    assert f'value="{ID}"' in form and f'<option value="{tenant.pk}" selected>' in form
+    sign_in(Role.SUPERVISOR)
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert "2026-114" not in page and "/holds/" not in page
 
 
 def test_names_are_shown_as_text_in_the_drawing(client, sign_in):
@@ -146,7 +196,10 @@ def test_who_looked_played_and_downloaded_is_told_to_those_who_may_read_the_trai
         trail.Entry(actor="bob@example.com", action=trail.Action.PLAYED, object=row.name, recording_id=row.pk)
     )
     page = text(client.get(f"/contacts/{ID}/"))
-    assert "ann@example.com opened this contact" in page and f"bob@example.com played {row.name}" in page
+    assert (
+        "ann@example.com opened this contact" in page
+        and "bob@example.com played the voice of 07:49:13 UTC" in page
+    )
     sign_in(Role.SUPERVISOR)
     page = text(client.get(f"/contacts/{ID}/"))
     assert "bob@example.com" not in page and "Who has seen it" not in page
@@ -178,4 +231,6 @@ def test_the_number_of_queries_does_not_grow_with_the_contact(client, sign_in, t
     few = queries(client)
     for number in range(1, 40):
         make_copy(piece(tenant, 10 * number, seconds=7, saved=True), archive)
+    for _ in range(4):
+        client.get(f"/contacts/{ID}/")  # until there is nothing left to be listened to
     assert queries(client) == few
