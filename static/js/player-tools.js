@@ -44,17 +44,20 @@ export function afterSilence(silences, seconds, length) {
 }
 
 export function makeBoost(media) {
-  let gain = null;
+  let [gain, limit] = [null, null];
   return (times) => {
     if (!gain) {
       if (times === 1) return;
       context ??= new AudioContext();
       gain = context.createGain();
-      const limit = context.createDynamicsCompressor(); // loud moments do not crackle
-      context.createMediaElementSource(media).connect(gain).connect(limit).connect(context.destination);
+      limit = new DynamicsCompressorNode(context, { threshold: -3, knee: 0, ratio: 20 }); // loud moments do not crackle
+      limit.connect(context.destination);
+      context.createMediaElementSource(media).connect(gain);
       media.addEventListener("play", () => context.resume());
     }
     context.resume();
     gain.gain.value = times;
+    gain.disconnect();
+    gain.connect(times === 1 ? context.destination : limit); // without a boost it sounds as it was recorded
   };
 }

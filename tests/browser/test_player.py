@@ -1,5 +1,7 @@
 """A recording is heard: seeking, speed, a loop, silences passed over, notes; with a mouse, a finger, keys, and without scripts."""
 
+import time
+
 import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
@@ -35,6 +37,30 @@ def saved(live_server, settings, tmp_path):
     return make
 
 
+# Whatever comes out of the page's sound is measured on its way to the loudspeaker.
+EAR = """() => {
+    const plain = AudioNode.prototype.connect;
+    AudioNode.prototype.connect = function (to, ...rest) {
+        if (to === to.context?.destination) plain.call(this, window.ear ??= new AnalyserNode(to.context, { fftSize: 16384 }));
+        return plain.call(this, to, ...rest);
+    };
+}"""
+HEARD = """() => {
+    const wave = new Float32Array(ear.fftSize);
+    ear.getFloatTimeDomainData(wave);
+    const turns = wave.reduce((sum, now, i) => sum + (i && wave[i - 1] < 0 && now >= 0), 0);
+    const loud = Math.sqrt(wave.reduce((sum, now) => sum + now * now, 0) / wave.length);
+    return [loud, turns / (wave.length / ear.context.sampleRate)];
+}"""
+
+
+def heard(page):
+    """Return how loud (root mean square) and how high (Hz) it sounds just now."""
+    page.evaluate("document.querySelector('audio').currentTime = 0")
+    stands(page, lambda now: 0.8 < now < 7)  # what was heard before has gone by, and the silence is far
+    return page.evaluate(HEARD)
+
+
 def ask(page, what):
     return page.evaluate(f"(() => {{ const it = document.querySelector('audio, video'); return {what}; }})()")
 
@@ -49,9 +75,10 @@ def stands(page, fits, what="it.currentTime"):
     raise AssertionError(f"{what} is {now}")
 
 
-def test_a_recording_is_heard_with_mouse_and_keys(visit, saved, clip):
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_recording_is_heard_with_mouse_and_keys(visit, saved, clip, width):
     row = saved(clip)
-    page = visit()
+    page = visit(width=width, height=900)
     page.goto(f"/recordings/{row.pk}/")
     player = page.locator("[data-player]")
     wave = player.get_by_role("img", name="Waveform, left channel above right, 1 silence")
@@ -60,6 +87,7 @@ def test_a_recording_is_heard_with_mouse_and_keys(visit, saved, clip):
     expect(player.locator("[data-told=length]")).to_have_text("0:20")  # before anything is fetched
     assert not AuditEntry.objects.filter(action="played").exists()
 
+    wave.scroll_into_view_if_needed()
     area = wave.bounding_box()
     middle = area["y"] + area["height"] / 2
     page.mouse.click(area["x"] + area["width"] / 4, middle)
@@ -86,18 +114,46 @@ def test_a_recording_is_heard_with_mouse_and_keys(visit, saved, clip):
     for _ in range(4):
         page.keyboard.press(">")
     stands(page, lambda now: now == 3, "it.playbackRate")
-    assert ask(page, "it.preservesPitch")
     player.get_by_label("0.5 times", exact=True).check(force=True)
     assert ask(page, "it.playbackRate") == 0.5
+    player.get_by_label("1 times", exact=True).check(force=True)
 
-    player.get_by_label("Boost").select_option("4")
     player.get_by_label("Position").focus()
     page.keyboard.press("s")
     expect(player.get_by_role("button", name="Skip silence")).to_have_attribute("aria-pressed", "true")
+    pressed = time.monotonic()
     page.keyboard.press("Space")
     stands(page, lambda now: 12.6 < now < 16)  # it stood in the silence, and plays on where somebody speaks
+    assert time.monotonic() - pressed < 1.5  # without the skip it would be 2.6 seconds
     page.keyboard.press("m")
     assert ask(page, "it.muted")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_boost_is_louder_and_a_fast_voice_is_no_higher(visit, saved, clip, width):
+    row = saved(clip)
+    page = visit(width=width, height=900)
+    page.goto(f"/recordings/{row.pk}/")
+    page.evaluate(EAR)
+    page.evaluate(
+        "document.querySelector('audio').volume = 0.2"
+    )  # as of somebody who is far from the microphone
+    player = page.locator("[data-player]")
+    boost = player.get_by_label("Boost")
+    boost.select_option("2")
+    player.get_by_label("Position").focus()
+    page.keyboard.press("Space")
+    twice, high = heard(page)
+    assert 240 < high < 260  # the tone of the file
+    boost.select_option("1")
+    plain, _ = heard(page)
+    assert 1.8 < twice / plain < 2.8
+    boost.select_option("4")
+    assert 3.5 < heard(page)[0] / plain < 5.5
+    boost.select_option("1")
+    player.get_by_label("2 times", exact=True).check(force=True)
+    _, high = heard(page)
+    assert 235 < high < 265  # without its pitch kept it would be 500
 
 
 def test_a_loop_goes_round_until_it_is_cleared_and_a_note_keeps_its_moment(visit, saved, clip):
