@@ -64,9 +64,9 @@ def recordings(request: HttpRequest) -> HttpResponse:
 
 
 def _here(request: HttpRequest, criteria: Criteria) -> str:
-    """Return the tidy address of this page of the search."""
+    """Return the tidy address of this page of the search, with what is open beside it."""
     place = {name: request.GET[name] for name in ("after", "before") if request.GET.get(name)}
-    query = criteria.querystring(**place)
+    query = criteria.querystring(**place, open=_open_id(request))
     return reverse("recordings") + (f"?{query}" if query else "")
 
 

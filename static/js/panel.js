@@ -1,4 +1,5 @@
-// The panel beside the list: marks its row, takes and gives back the focus, closes with Escape.
+// The panel beside the list: marks its row, walks the rows, also over the end of a page, takes and gives back the focus, closes
+// with Escape.
 import { plain } from "./rows.js";
 
 const narrow = matchMedia("(max-width: 68rem)");
@@ -19,6 +20,24 @@ function press(link) {
   else document.addEventListener("htmx:afterSettle", () => document.querySelector(link)?.click(), { once: true });
 }
 
+// Where the recording before or after lies on another page of the list, that page comes along with it.
+function turn(event) {
+  const link = event.target.closest("a#peek-previous, a#peek-next");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const id = link.pathname.match(/(\d+)\/$/)[1];
+  const page = document.querySelector(link.id === "peek-next" ? "a#to-next" : "a#to-previous");
+  if (!page || document.querySelector(`tr[data-id="${id}"]`)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  window.htmx.ajax("GET", `${page.href}&open=${id}`, { target: "#main", select: "#main", swap: "outerHTML" });
+}
+
+// The arrows walk while the focus is in the panel, or nowhere.
+function walks(event) {
+  const { target } = event;
+  return Boolean(target.closest("#peek") || target === document.body && document.querySelector("#peek[data-id]"));
+}
+
 export function startPanel() {
   let came = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -27,11 +46,15 @@ export function startPanel() {
     came = row ? row.dataset.id : null;
   });
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (!event.target.closest("#peek")) return;
+    if (!event.target.matches("#peek, #main")) return; // a part of the panel, such as its waveform, moves nothing
     const peek = document.querySelector("#peek");
     markRow();
     if (peek.hidden) document.querySelector(`tr[data-id="${came}"] .c-id a`)?.focus();
-    else if (narrow.matches && !peek.contains(document.activeElement)) peek.querySelector("h2").focus();
+    // Walking ends on a link that the last recording has not; a sheet over the rows takes the focus at once.
+    else if (narrow.matches ? !peek.contains(document.activeElement) : document.activeElement === document.body) {
+      peek.querySelector("h2").focus({ preventScroll: true });
+    }
+    came = null; // a search that closes the panel leaves the focus where it is
   });
   // Seen before the menus close, so that Escape in one of them closes that alone.
   document.addEventListener("keydown", (event) => {
@@ -40,8 +63,12 @@ export function startPanel() {
     press("a#peek-close");
   }, true);
   document.addEventListener("keydown", (event) => {
-    if ((event.key === "[" || event.key === "]") && plain(event)) {
-      press(event.key === "[" ? "a#peek-previous" : "a#peek-next");
-    }
+    if (!plain(event)) return;
+    const back = event.key === "[" || event.key === "ArrowUp" && walks(event);
+    const on = event.key === "]" || event.key === "ArrowDown" && walks(event);
+    if (!back && !on) return;
+    event.preventDefault();
+    press(back ? "a#peek-previous" : "a#peek-next");
   });
+  document.addEventListener("click", turn, true);
 }

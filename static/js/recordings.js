@@ -3,10 +3,8 @@ import { startRows } from "./rows.js";
 import { startSelection } from "./selection.js";
 import { startPanel } from "./panel.js";
 import { startPlayers } from "./player.js";
-import { startCopy } from "./copy.js";
 
 startRows();
 startSelection();
 startPanel();
 startPlayers();
-startCopy();

@@ -7,12 +7,25 @@ export function plain(event) {
     && !event.target.closest(TYPED_IN);
 }
 
+// Past the end of the page: gets the next one, or the one before, and goes on in it.
+function turn(down) {
+  const link = document.querySelector(down ? "a#to-next" : "a#to-previous");
+  if (!link) return false;
+  document.addEventListener("htmx:afterSettle", () => {
+    const rows = [...document.querySelectorAll("tr[data-id]")];
+    rows.at(down ? 0 : -1)?.querySelector(".c-id a").focus();
+  }, { once: true });
+  link.click();
+  return true;
+}
+
 function walk(event, down) {
   const here = event.target.closest("tr[data-id]");
   const cell = here && event.target.closest("td, th");
   const rows = [...document.querySelectorAll("tr[data-id]")];
   const from = here || document.querySelector("tr[data-open]");
   const other = from ? rows[rows.indexOf(from) + (down ? 1 : -1)] : rows[0];
+  if (here && !other && turn(down)) event.preventDefault();
   const goal = other && (cell && other.cells[cell.cellIndex].querySelector(ACTIVE) || other.querySelector(".c-id a"));
   if (!goal) return;
   event.preventDefault();

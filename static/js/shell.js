@@ -3,8 +3,10 @@ import { startTheme } from "./theme.js";
 import { startKeys } from "./keys.js";
 import { startMenus } from "./menus.js";
 import { startToasts } from "./toasts.js";
+import { startCopy } from "./copy.js";
 
 startTheme();
 startKeys();
 startMenus();
 startToasts();
+startCopy();

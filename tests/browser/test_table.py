@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -109,16 +110,21 @@ def asked(house):
     return house
 
 
+# What is typed, and the contacts whose rows answer it.
 QUESTIONS = {
-    "everything for this contact": ("10000000042", 1),
-    "all calls of an agent in March that we still have": ('agent:"Ann Miller" 2026-03 saved:yes', 1),
-    "what will we lose this week": ("saved:no expires:<7d", 13),
-}
+    "everything for this contact": ("10000000042", {"10000000042"}),
+    "all calls of an agent in March that we still have": (
+        'agent:"Ann Miller" 2026-03 saved:yes', {"20000000003"},
+    ),
+    "what will we lose this week": (
+        "saved:no expires:<7d", {f"{10_000_000_000 + number}" for number in range(1, 27, 2)},
+    ),
+}  # fmt: skip
 
 
 def tab_to(page, where):
     """Go somewhere as a keyboard does without our script: by Tab."""
-    for _ in range(60):
+    for _ in range(90):
         page.keyboard.press("Tab")
         if page.locator(f"{where}:focus").count():
             return
@@ -126,24 +132,117 @@ def tab_to(page, where):
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_the_questions_that_people_get_are_answered_by_keyboard_alone(visit, asked, script):
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_that_people_get_is_answered_by_keyboard_alone(visit, asked, question, script):
+    text, contacts = QUESTIONS[question]
     page = visit(script=script)
     page.goto("/recordings/")
-    for text, many in QUESTIONS.values():
-        if script:
-            page.keyboard.press("/")
-        else:
-            tab_to(page, "#q")
-        page.keyboard.press("Control+a")
-        page.keyboard.type(text)
+    if script:
+        page.keyboard.press("/")
+    else:
+        tab_to(page, "#q")
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: parse_qs(urlsplit(url).query).get("q") == [text])
+    expect(rows(page)).to_have_count(len(contacts))
+    assert set(rows(page).locator(".c-id .id").all_inner_texts()) == contacts
+    if script:
+        page.keyboard.press("Tab")
+        page.keyboard.press("j")
         page.keyboard.press("Enter")
-        expect(rows(page)).to_have_count(many)
-        if script:
-            page.keyboard.press("Tab")
+        expect(page.locator("aside.peek h2")).to_have_text(re.compile("|".join(contacts)))
+    else:
+        tab_to(page, ".c-id a")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/recordings/*/?*")
+    tab_to(page, "a[href^='/contacts/']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/contacts/*/")
+    assert page.locator("h1 .id").inner_text() in contacts
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_five_hundred_ids_by_friday_are_answered_by_keyboard_alone(visit, asked, script):
+    page = visit(script=script)
     page.goto("/look-up/")
     tab_to(page, "main textarea")
-    page.keyboard.type("10000000042\n10000000043\n99999999999")
+    page.keyboard.insert_text("\n".join(str(10_000_000_001 + number) for number in range(500)))  # as pasted
     tab_to(page, "main button[type=submit]")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/look-up/\d+/"))
-    expect(page.get_by_role("main")).to_contain_text("10000000042")
+    expect(page.get_by_role("heading", name="117 found")).to_be_visible()
+    tab_to(page, "nav[aria-label=Answers] a[href*='list=missing']")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="383 missing")).to_be_visible()
+    expect(page.get_by_role("rowheader", name="10000000118", exact=True)).to_be_visible()
+    expect(page.get_by_role("rowheader", name="10000000117", exact=True)).to_have_count(0)
+
+
+def test_a_copied_id_is_told_and_the_button_gets_its_word_back(visit, house):
+    page = visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/recordings/?q=10000000042")
+    rows(page).nth(0).click()
+    button = page.get_by_role("button", name="Copy the contact ID")
+    button.click()
+    expect(page.get_by_role("status").filter(has_text="Copied the contact ID.")).to_have_count(1)
+    expect(page.get_by_role("button", name="Copied the contact ID")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "10000000042"
+    expect(button).to_be_visible()  # a moment later
+    expect(page.get_by_role("status").filter(has_text="Copied")).to_have_count(0)
+    assert not serious(page)
+
+
+def test_the_arrows_walk_the_rows_from_the_panel_over_the_end_of_the_page(visit, house):
+    page = visit()
+    page.goto("/recordings/?sort=oldest")
+    panel, opened = page.locator("aside.peek"), page.locator("tr[data-open]")
+    rows(page).nth(47).locator(".c-size").click()
+    expect(panel).to_be_visible()
+    ids = rows(page).evaluate_all("all => all.map(row => row.dataset.id)")
+    panel.get_by_role("link", name="Close").focus()
+    for place in (48, 49, 48, 49):
+        page.keyboard.press("ArrowUp" if panel.get_attribute("data-id") == ids[49] else "ArrowDown")
+        expect(panel).to_have_attribute("data-id", ids[place])
+        expect(opened).to_have_attribute("data-id", ids[place])
+    page.keyboard.press("ArrowDown")
+    expect(opened).not_to_have_attribute("data-id", ids[49])
+    beyond = rows(page).evaluate_all("all => all.map(row => row.dataset.id)")
+    assert len(beyond) == 50 and not set(beyond) & set(ids)
+    expect(panel).to_have_attribute("data-id", beyond[0])
+    expect(opened).to_have_attribute("data-id", beyond[0])
+    expect(opened).to_be_in_viewport()
+    expect(page).to_have_url(re.compile(rf"after=[^&]+&open={beyond[0]}$"))
+    page.keyboard.press("ArrowUp")
+    expect(opened).to_have_attribute("data-id", ids[49])
+    expect(opened).to_be_in_viewport()
+    page.reload()
+    expect(opened).to_have_attribute("data-id", ids[49])
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+
+
+def test_the_arrows_walk_from_row_to_row_over_the_end_of_the_page(visit, house):
+    page = visit()
+    page.goto("/recordings/?sort=oldest")
+    last = rows(page).nth(49).get_attribute("data-id")
+    rows(page).nth(49).locator(".c-id a").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(f"tr[data-id='{last}']")).to_have_count(0)
+    expect(rows(page).nth(0).locator(".c-id a")).to_be_focused()
+    page.keyboard.press("k")
+    expect(page.locator(f"tr[data-id='{last}'] .c-id a")).to_be_focused()
+
+
+def test_a_search_that_closes_the_panel_leaves_the_focus_in_its_box(visit, house):
+    page = visit()
+    page.goto("/recordings/")
+    for number in (1, 2):
+        rows(page).nth(number).locator(".c-size").click()
+        expect(page.locator("aside.peek")).to_have_attribute(
+            "data-id", rows(page).nth(number).get_attribute("data-id")
+        )
+    page.keyboard.press("/")
+    page.keyboard.type("1000")
+    expect(page.locator("aside.peek")).to_have_count(0)
+    expect(page.get_by_role("searchbox")).to_be_focused()
