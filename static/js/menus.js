@@ -1,5 +1,5 @@
 // Pop-overs made of <details>: Escape and a click elsewhere close them.
-const OPEN = "details.chip[open], details.account[open], details.rest[open], details.paste[open]";
+const OPEN = "details.chip[open], details.account[open], details.rest[open], details.paste[open], details.fold[open]";
 
 export function startMenus() {
   document.addEventListener("keydown", (event) => {

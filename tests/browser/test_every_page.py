@@ -258,6 +258,9 @@ def test_pages_of_the_house(visit, house, look):
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], (
             f"{name}, {look}"
         )
+        if look == "wide" and page.locator(".split").count():
+            height = page.evaluate("document.documentElement.scrollHeight")
+            assert height <= page.viewport_size["height"], f"{name}: the list scrolls, and not the page"
         assert page.title().endswith(" · SEA Portal")
         assert page.locator("h1").count() == 1, name
 

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from recordings.delivery import waveform
 from recordings.models import AuditEntry, Role
 from tests.browser.clips import tone
+from tests.browser.test_every_page import serious
 from tests.factories import make_recording, make_tenant, name_of
 
 
@@ -152,6 +153,24 @@ def test_without_scripts_everything_is_still_there(visit, house, width):
     expect(page.locator(".bulk").get_by_role("button", name="Save now")).to_be_visible()
 
 
+def test_on_a_phone_the_bar_keeps_its_main_action_and_folds_the_rest(visit, house):
+    page = visit(width=390, height=844)
+    page.goto("/recordings/?saved=no")
+    rows(page).nth(0).locator("input").check()
+    bar = page.locator(".bulk")
+    expect(bar.get_by_role("button", name="Save now")).to_be_visible()
+    assert bar.bounding_box()["height"] < 120
+    assert bar.get_by_role("button", name="Legal hold").count() == 0
+    bar.locator("summary").click()
+    expect(bar.get_by_role("button", name="Legal hold")).to_be_in_viewport()
+    assert not serious(page)
+    page.keyboard.press("Escape")
+    expect(bar.get_by_role("button", name="Legal hold")).to_have_count(0)
+    bar.locator("summary").click()
+    bar.get_by_role("button", name="Add to case").click()
+    expect(page.get_by_role("heading", name="Add 1 recording to a case")).to_be_visible()
+
+
 def test_on_a_phone_the_panel_is_a_sheet_over_the_rows(visit, house):
     page = visit(width=390, height=844)
     page.goto("/recordings/")
@@ -221,3 +240,5 @@ def test_when_the_portal_does_not_answer_a_message_says_so(visit, house, watch):
     page.route("**/recordings/?*", lambda route: route.abort())
     page.locator("#tab-saved").click()
     expect(page.get_by_role("alert")).to_contain_text("The portal did not answer")
+    toast, pager = page.locator(".toast").bounding_box(), page.locator(".pager").bounding_box()
+    assert pager["y"] + pager["height"] <= toast["y"], "the message covers the list"
