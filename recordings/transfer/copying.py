@@ -10,6 +10,7 @@ from isal.isal_zlib import crc32
 from recordings.stores.base import (
     AlreadyThere,
     Changed,
+    NoSuchObject,
     ReadStream,
     ShortRead,
     Store,
@@ -19,7 +20,7 @@ from recordings.stores.base import (
 )
 from recordings.stores.layout import DEFAULT, read_layout
 from recordings.transfer.limits import paced
-from recordings.transfer.verifying import CopyDiffers, read_back
+from recordings.transfer.verifying import CopyDiffers, CopyMissing, read_back
 
 MOST_VERSIONS = 20  # of one key that an archive keeps side by side
 BREAKS = 5  # of one file's connection that are taken up where they broke
@@ -51,7 +52,21 @@ class Stored:
 
 
 class AtArchive(Exception):
-    """What went wrong did so at the archive's end; the cause is a StoreError."""
+    """What went wrong did so at the archive's end."""
+
+    def __init__(self, error: StoreError, *, unproved: str = "") -> None:
+        """Take what went wrong, and the path of a file that this attempt wrote and that did not read back."""
+        super().__init__(str(error))
+        self.error, self.unproved = error, unproved
+
+
+class FromSea(Exception):
+    """SEA gave no more. No StoreError on its way through an archive's store, which would take it for one of its own."""
+
+    def __init__(self, error: StoreError) -> None:
+        """Take what SEA said."""
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass
@@ -66,11 +81,10 @@ class Incoming:
     begun: Iterable[bytes] = ()
     size: int = 0  # bytes that came
     crc32: int = 0
-    failed: StoreError | None = None  # why SEA gave no more; tells SEA's failures from the archive's
     _stream: ReadStream | None = field(default=None, init=False)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes. Raises Changed, ShortRead and the errors of SEA."""
+        """Yield the bytes. Raises FromSea with Changed, ShortRead and the errors of SEA."""
         for chunk in self.begun:
             yield self._came(chunk)
         if self.size and self.size == self.order.size:
@@ -85,8 +99,7 @@ class Incoming:
             except StoreError as error:
                 broke = isinstance(error, (ShortRead, Unreachable)) and began < self.size < self.order.size
                 if not (broke and left):
-                    self.failed = error
-                    raise
+                    raise FromSea(error) from error
 
     def _came(self, chunk: bytes) -> bytes:
         self.size += len(chunk)
@@ -110,10 +123,21 @@ def copy_and_verify(*, source: Store, target: WritableStore, order: Order) -> St
     """Copy one recording, read it back, and say where it lies.
 
     A name that is taken is never overwritten: a file with the same bytes (a worker died between the rename and the
-    database) is adopted, any other makes the copy take the name of a later version. Raises Changed, ShortRead,
-    CopyDiffers and the errors of SEA, and AtArchive for those of the archive; nothing with a final name is left that
-    was found wrong.
+    database) is adopted, any other makes the copy take the name of a later version. Raises Changed, ShortRead and the
+    errors of SEA, and AtArchive with those of the archive, CopyDiffers among them. What was found wrong under its final
+    name is told with it: whoever knows that nobody else has taken it over sets it aside.
     """
+    try:
+        return _copy(source, target, order)
+    except FromSea as failed:
+        raise failed.error from None
+    except NoSuchObject as error:
+        raise AtArchive(CopyMissing(error.detail)) from error
+    except StoreError as error:
+        raise AtArchive(error) from error
+
+
+def _copy(source: Store, target: WritableStore, order: Order) -> Stored:
     known: Stored | None = None
     layout = read_layout(order.layout)
     for version in range(1, MOST_VERSIONS + 1):
@@ -123,14 +147,9 @@ def copy_and_verify(*, source: Store, target: WritableStore, order: Order) -> St
             return _write(incoming, target, path)
         except AlreadyThere:
             known = known or _source_digest(source, order)
-            if _is_the_same(target, path, known):
+            target.make_durable(path)  # its writer may have died
+            if target.digest(path) == (known.size, known.sha256):
                 return Stored(path, known.size, known.sha256, known.crc32)
-        except CopyDiffers:
-            raise
-        except StoreError as error:
-            if error is incoming.failed:
-                raise
-            raise AtArchive from error
     raise AlreadyThere(path)
 
 
@@ -142,22 +161,12 @@ def _write(incoming: Incoming, target: WritableStore, path: str) -> Stored:
     try:
         read_back(target, path, size=order.size, sha256=written.sha256, etag=written.etag)
     except StoreError as error:
-        # An archive that did not answer proves nothing against the file, which another worker may have adopted since, when
-        # this one's lease ran out: then it is a verified copy. The next try reads it again, and adopts it or goes beside it.
-        # What differs goes, and what the medium itself cannot read: an error that has no name of its own.
+        # An archive that did not answer proves nothing against the file: the next try reads it again, and adopts it or goes
+        # beside it. What differs has to go, and what the medium itself cannot read: an error that has no name of its own.
         if isinstance(error, CopyDiffers) or type(error) is StoreError:
-            target.set_aside(path, token=order.token)
+            raise AtArchive(error, unproved=path) from error
         raise
     return Stored(path, order.size, written.sha256, incoming.crc32)
-
-
-def _is_the_same(target: WritableStore, path: str, known: Stored) -> bool:
-    """Compare what lies under a name with SEA's bytes; what is the same is made durable, for its writer may have died."""
-    try:
-        target.make_durable(path)
-        return target.digest(path) == (known.size, known.sha256)
-    except StoreError as error:
-        raise AtArchive from error
 
 
 def _source_digest(source: Store, order: Order) -> Stored:

@@ -10,16 +10,17 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
 
 from recordings import trail
-from recordings.models import Transfer
+from recordings.models import Copy, Transfer
 from recordings.stores.base import Changed, NoSuchObject, StoreError
 from recordings.transfer import lanes, queue
 from recordings.transfer.copying import Stored
+from recordings.transfer.lanes import End
 
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
 FIRST_RETRY = timedelta(seconds=5)
-NOT_THERE = (NoSuchObject, Changed)  # this version is gone from SEA; the next scan says what became of it
+NOT_THERE = (NoSuchObject, Changed)  # from SEA: this version is gone; the next scan says what became of it
 
 LOCK = "SELECT FROM recordings_recording WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 VERIFIED = """
@@ -59,6 +60,7 @@ class Failure:
 
     row: Transfer
     error: BaseException
+    end: End | None = None  # where it failed; None: in the portal itself
 
 
 def write_verified(verified: Sequence[tuple[Transfer, Stored]]) -> int:
@@ -98,17 +100,17 @@ def write_failures(failures: Sequence[Failure]) -> int:
     """Count a try of each file, and let it wait for the next one; after the last it waits for a person. Returns how many."""
     for failure in failures:
         with transaction.atomic():
-            _write_failure(failure.row, failure.error)
+            _write_failure(failure.row, failure.error, failure.end)
     return len(failures)
 
 
-def _write_failure(row: Transfer, error: BaseException) -> None:
+def _write_failure(row: Transfer, error: BaseException, end: End | None) -> None:
     if not isinstance(error, StoreError):
         log.error("Saving %s broke off", row, exc_info=error)
         error = StoreError("The portal failed while saving this file; its log says why.")
     attempts = row.attempts + 1
     told = {"reason": str(error), "reason_code": error.code, "lease_until": None, "owner": ""}
-    if isinstance(error, NOT_THERE):
+    if isinstance(error, NOT_THERE) and end and end.noun == "tenant":
         queue.held(row).update(state=Transfer.State.GONE, finished_at=Now(), **told)
     elif attempts >= MOST_ATTEMPTS:
         queue.held(row).update(state=Transfer.State.FAILED, finished_at=Now(), attempts=attempts, **told)
@@ -117,3 +119,25 @@ def _write_failure(row: Transfer, error: BaseException) -> None:
         queue.held(row).update(
             state=Transfer.State.QUEUED, attempts=attempts, next_try_at=Now() + wait, **told
         )
+
+
+def set_aside(row: Transfer, path: str, *, token: str) -> bool:
+    """Take a file that did not read back out of its final name, unless somebody else relies on it; return whether it went.
+
+    A writer that slept through its lease may wake up to one bit read wrong, of a file that another worker has read right
+    and adopted. The row stays locked while the file is moved, so nobody can take it over in between; and no other version
+    of the same recording has the file for its copy.
+    """
+    relied_on = Copy.objects.good().filter(
+        archive=row.archive_id, path=path, recording__tenant=row.tenant_id, recording__key=row.recording.key
+    )
+    try:
+        with transaction.atomic():
+            mine = queue.held(row).select_for_update().values_list("pk", flat=True)
+            if not list(mine) or relied_on.exists():
+                return False
+            row.archive.store().set_aside(path, token=token)
+    except StoreError as error:
+        log.warning("%s in %s did not read back and lies there still: %s", path, row.archive, error)
+        return False
+    return True

@@ -20,7 +20,7 @@ from recordings.transfer import queue, runs
 from recordings.transfer.copying import AtArchive, Order, Stored, copy_and_verify
 from recordings.transfer.lanes import ARCHIVE_DOWN, End, pause
 from recordings.transfer.limits import rate_of, reserve
-from recordings.transfer.outcomes import Failure, write_failures, write_verified
+from recordings.transfer.outcomes import Failure, set_aside, write_failures, write_verified
 from recordings.transfer.sidecar import Told, sidecar, write_beside
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,9 @@ class Outcome:
     row: Transfer
     stored: Stored | None = None
     error: BaseException | None = None
-    stands: End | None = None  # the end of its lane that does not work: the failure is not the file's own
+    end: End | None = None  # where it failed; None: in the portal itself
+    stands: bool = False  # that end takes or gives nothing now: the failure is not the file's own
+    unproved: str = ""  # a file of this attempt in the archive that did not read back
 
 
 @dataclass
@@ -156,16 +158,13 @@ class _Saver:
         try:
             self.back.put(Outcome(row, stored=_copy(row)))
         except AtArchive as failed:
-            error = failed.__cause__
-            stands = (
-                isinstance(error, StoreError) and not error.is_files_fault and _archive_stands(row, error)
-            )
-            self.back.put(
-                Outcome(row, error=error, stands=End("archive", row.archive_id) if stands else None)
-            )
+            error = failed.error
+            stands = not error.is_files_fault and _archive_stands(row, error)
+            end = End("archive", row.archive_id)
+            self.back.put(Outcome(row, error=error, end=end, stands=stands, unproved=failed.unproved))
         except StoreError as error:
             stands = not error.is_files_fault and _sea_stands(row, error)
-            self.back.put(Outcome(row, error=error, stands=End("tenant", row.tenant_id) if stands else None))
+            self.back.put(Outcome(row, error=error, end=End("tenant", row.tenant_id), stands=stands))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the file must come back
             self.back.put(Outcome(row, error=error))
 
@@ -196,10 +195,12 @@ class _Saver:
         for one in outcomes:
             if one.stored:
                 continue
-            if one.stands and isinstance(one.error, StoreError):
-                self._stand_still(one.row, one.stands, one.error)
+            if one.unproved:
+                set_aside(one.row, one.unproved, token=_token(one.row))
+            if one.stands and one.end and isinstance(one.error, StoreError):
+                self._stand_still(one.row, one.end, one.error)
             elif one.error:
-                failures.append(Failure(one.row, one.error))
+                failures.append(Failure(one.row, one.error, one.end))
         self.batch.failed += write_failures(failures)
 
     def _stand_still(self, row: Transfer, end: End, error: StoreError) -> None:
@@ -224,11 +225,20 @@ def _ends(row: Transfer) -> tuple[End, End]:
     return End("tenant", row.tenant_id), End("archive", row.archive_id)
 
 
+def _token(row: Transfer) -> str:
+    """Name an attempt: the temporary files of one transfer differ by its epoch."""
+    return f"{row.pk}-{row.epoch}"
+
+
 def _copy(row: Transfer) -> Stored:
-    recording, archive = row.recording, row.archive.store()
+    recording = row.recording
+    try:
+        archive = row.archive.store()
+    except StoreError as error:
+        raise AtArchive(error) from error
     order = Order(
         key=recording.key, size=recording.size, etag=recording.etag, tenant=row.tenant.name,
-        started_at=recording.started_at, token=f"{row.pk}-{row.epoch}",
+        started_at=recording.started_at, token=_token(row),
         rate=rate_of(row), layout=row.archive.layout or DEFAULT,
     )  # fmt: skip
     stored = copy_and_verify(source=row.tenant.store(), target=archive, order=order)
@@ -247,7 +257,7 @@ def _tell_beside(row: Transfer, stored: Stored, archive: WritableStore) -> str:
     )  # fmt: skip
     body = sidecar(row.recording, copy=told)
     try:
-        return write_beside(archive, body=body, path=stored.path, token=f"{row.pk}-{row.epoch}")
+        return write_beside(archive, body=body, path=stored.path, token=_token(row))
     except StoreError as error:
         log.warning("The sidecar of %s in %s is missing: %s", stored.path, row.archive, error)
         return f"missing: {error}"

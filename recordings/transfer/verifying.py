@@ -17,6 +17,13 @@ class CopyDiffers(StoreError):
     is_files_fault = True
 
 
+class CopyMissing(StoreError):
+    """The archive took the file and does not have it when it is read back. It is tried again; look at the archive when this repeats."""
+
+    code = "copy_missing"
+    is_files_fault = True
+
+
 def read_back(store: WritableStore, path: str, *, size: int, sha256: str, etag: str = "") -> None:
     """Raise CopyDiffers unless the archive's bytes are exactly those expected."""
     if store.digest(path, etag=etag) != (size, sha256):
