@@ -40,6 +40,15 @@ LACKING = """
         WHERE c.recording_id = t.recording_id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
     )
 """
+# An archive that a job which moved it names by now, also when it did not then.
+ASKED_FOR = """
+    recordings_transfer t JOIN recordings_run u ON u.id = t.run_id
+    JOIN recordings_transferjob_archives g ON g.transferjob_id = u.job_id
+    WHERE NOT EXISTS (
+        SELECT FROM recordings_copy c
+        WHERE c.recording_id = t.recording_id AND c.archive_id = g.archive_id AND c.failed_at IS NULL
+    )
+"""
 TRIED = "(x.finished_at IS NULL OR x.retry_at > statement_timestamp())"
 
 # The facts that it looks at, one recording at a time: for the few that a claim takes. LIMIT keeps the planner from reading
@@ -58,7 +67,10 @@ LEFT JOIN LATERAL (
     SELECT {GOOD} FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL
 ) copy ON true
 LEFT JOIN LATERAL (
-    SELECT true AS there FROM recordings_transfer t WHERE t.recording_id = r.id AND {LACKING} LIMIT 1
+    SELECT true AS there FROM (
+        SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND {LACKING}
+        UNION ALL SELECT FROM {ASKED_FOR} AND t.recording_id = r.id
+    ) any_of LIMIT 1
 ) missing ON true
 LEFT JOIN LATERAL (
     SELECT {JOBS} FROM recordings_transfer t JOIN recordings_run u ON u.id = t.run_id JOIN recordings_transferjob j ON j.id = u.job_id
@@ -84,7 +96,8 @@ LEFT JOIN (
     WHERE c.failed_at IS NULL AND r.tenant_id = %(tenant)s AND r.presence = 'in_sea' GROUP BY c.recording_id
 ) copy ON copy.id = r.id
 LEFT JOIN (
-    SELECT DISTINCT t.recording_id AS id, true AS there FROM recordings_transfer t WHERE t.tenant_id = %(tenant)s AND {LACKING}
+    SELECT t.recording_id AS id, true AS there FROM recordings_transfer t WHERE t.tenant_id = %(tenant)s AND {LACKING}
+    UNION SELECT t.recording_id, true FROM {ASKED_FOR} AND t.tenant_id = %(tenant)s
 ) missing ON missing.id = r.id
 LEFT JOIN (
     SELECT t.recording_id AS id, {JOBS}

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from recordings.models import (
+    Archive,
     AuditEntry,
     Copy,
     Hold,
@@ -43,7 +44,9 @@ class Case:
     policy: ReleasePolicy | None  # None: nobody has ever set one
     stopped: bool
     copies: tuple[Copy, ...]
-    missing_in: tuple[str, ...]  # archives that a transfer of it goes to and that have no good copy
+    missing_in: tuple[
+        str, ...
+    ]  # archives that it goes to, or that a job which moved it names by now, with no good copy
     keepers: tuple[str, ...]  # transfer jobs that moved it and say that it stays
     job_days: int | None  # the longest that a job asks for; None: no job moved it
     job: str  # the job that asks for that
@@ -231,12 +234,18 @@ def _asked(
     copies = tuple(good.select_related("archive").order_by("archive"))
     here = good.filter(archive=OuterRef("archive"))
     missing = recording.transfers.exclude(state=Transfer.State.CANCELLED).filter(~Exists(here))
+    # A job asks for its archives as they are now: one that was added later has to have what the job moved before, too.
+    asked = Archive.objects.filter(jobs__runs__transfers__recording=recording).exclude(
+        Exists(good.filter(archive=OuterRef("pk")))
+    )
     jobs = _jobs_of(recording)
     longest = max(((days, name) for name, days in jobs if days is not None), default=(None, ""))
     trail = AuditEntry.objects.filter(recording_id=recording.pk, action=Action.SAVED.value)
     return Case(
         recording=recording, policy=policy, stopped=stopped, copies=copies,
-        missing_in=tuple(sorted(set(missing.values_list("archive__name", flat=True)))),
+        missing_in=tuple(
+            sorted({*missing.values_list("archive__name", flat=True), *asked.values_list("name", flat=True)})
+        ),
         keepers=tuple(name for name, days in jobs if days is None),
         job_days=longest[0], job=longest[1],
         on_trail=frozenset(_told(trail.values_list("detail", flat=True))),

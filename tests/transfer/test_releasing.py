@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from recordings.catalog import merge
 from recordings.models import (
+    Archive,
     AuditEntry,
     Copy,
     Hold,
@@ -24,7 +25,15 @@ from recordings.transfer import due, receipts, releasing
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_user
 from tests.transfer.sea import saved_sea, switch_on
-from tests.transfer.wrong import copy_flipped, held, lacks_an_archive, one, overwritten, planned
+from tests.transfer.wrong import (
+    copy_flipped,
+    held,
+    job_names_another_archive,
+    lacks_an_archive,
+    one,
+    overwritten,
+    planned,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -75,6 +84,17 @@ def test_an_archive_for_which_the_saving_was_cancelled_is_not_waited_for(sea):
     lacks_an_archive(sea, row)
     row.transfers.filter(state="failed").update(state=Transfer.State.CANCELLED)
     assert sea.release().released == 3
+
+
+def test_what_a_job_moved_before_waits_for_the_archive_that_the_job_names_now(sea):
+    row = one(sea)
+    job_names_another_archive(sea, row)  # all three were moved by the same run
+    assert sea.release().released == 0
+    told = {line.reason: line.files for line in due.dry_run(tenant=sea.tenant)}
+    assert told == {"is_saved_everywhere": 4}
+    sea.save(Archive.objects.get(name="Second"))
+    assert sea.release().released == 4  # with the one that nobody had saved before
+    sea.assert_nothing_lost()
 
 
 def test_the_copies_must_be_those_that_were_read_again(sea):

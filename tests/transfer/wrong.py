@@ -71,6 +71,11 @@ def lacks_an_archive(sea, row):
     )  # fmt: skip
 
 
+def job_names_another_archive(sea, row):
+    """The job that moved it gets one more archive when it is saved already."""
+    job_of(sea, row, 0).archives.add(make_archive(sea.s3.folder / "second", name="Second"))
+
+
 def other_size(sea, row):
     Recording.objects.filter(pk=row.pk).update(size=row.size + 1)
 
@@ -111,6 +116,7 @@ def job_of(sea, row, days):
     run = row.transfers.first().run
     run.job = job
     run.save()
+    return job
 
 
 def kept_by_a_job(sea, row):
@@ -185,6 +191,7 @@ REFUSED = [
     (not_saved, "is_saved_everywhere", "no verified copy", False),
     (copy_failed, "is_saved_everywhere", "no verified copy", False),
     (lacks_an_archive, "is_saved_everywhere", "no verified copy in Second", False),
+    (job_names_another_archive, "is_saved_everywhere", "no verified copy in Second", False),
     (other_size, "copies_are_whole", "another size", False),
     (other_version, "copies_are_of_this_version", "another version", False),
     (copies_differ, "copies_agree", "differ from each other", False),
