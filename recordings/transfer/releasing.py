@@ -28,6 +28,7 @@ from recordings.stores.base import (
     TooLate,
     Unreachable,
 )
+from recordings.stores.clock import running_on
 from recordings.transfer import due, gate, receipts
 from recordings.transfer.damage import Damage, look, mark_damaged, require_archive, save_again
 from recordings.transfer.gate import NOT_NOW, Refusal
@@ -74,7 +75,7 @@ class Permit:
     recording: Recording
     tenant: Tenant
     copies: tuple[Copy, ...]
-    since: float = field(default_factory=monotonic)
+    since: float = field(default_factory=running_on)
 
     @property
     def until(self) -> float:

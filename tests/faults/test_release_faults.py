@@ -4,7 +4,6 @@ import os
 from collections import Counter
 from datetime import timedelta
 from threading import Thread
-from time import monotonic
 
 import boto3
 import pytest
@@ -13,6 +12,7 @@ from django.utils import timezone
 
 from recordings.models import Copy, Hold, Presence, Recording, Release, ReleasePolicy, ReleaseStop
 from recordings.stores.base import Changed
+from recordings.stores.clock import running_on
 from recordings.transfer import releasing
 from tests.factories import make_archive, make_tenant, make_user, name_of
 from tests.faults.proxy import Proxy, answer, pass_on, swallow
@@ -273,12 +273,22 @@ def test_a_copy_that_goes_bad_at_the_last_moment_saves_the_original(sea, monkeyp
 
 
 @pytest.fixture
-def weed_sea(weed_s3, tmp_path):
+def weed_proxy(weed_s3):
+    with Proxy(weed_s3.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def weed_sea(weed_s3, weed_proxy, tmp_path):
     client = boto3.client(
         "s3", endpoint_url=weed_s3.endpoint, aws_access_key_id=weed_s3.access_key,
         aws_secret_access_key=weed_s3.secret_key, region_name="us-east-1",
     )  # fmt: skip
-    sea = Sea(weed_s3, make_tenant(s3=weed_s3, name="emea-1"), make_archive(tmp_path / "archive"))
+    sea = Sea(
+        weed_s3,
+        make_tenant(s3=weed_s3, name="emea-1", endpoint=weed_proxy.endpoint),
+        make_archive(tmp_path / "archive"),
+    )
     for number in range(3):
         client.put_object(
             Bucket=weed_s3.bucket, Key=f"recordings/{name_of(item=f'w{number}')}", Body=os.urandom(999)
@@ -304,5 +314,25 @@ def test_a_delete_names_its_version(weed_sea):
     row = Recording.objects.saved().first()
     client.put_object(Bucket=sea.s3.bucket, Key=f"recordings/{row.key}", Body=b"another")
     with pytest.raises(Changed):
-        sea.tenant.store().remove(row.key, if_match=row.etag, until=monotonic() + 9)
+        sea.tenant.store().remove(row.key, if_match=row.etag, until=running_on() + 9)
     assert client.head_object(Bucket=sea.s3.bucket, Key=f"recordings/{row.key}")
+
+
+def test_a_version_that_comes_between_the_head_and_the_delete_survives_by_if_match(weed_sea, weed_proxy):
+    """No question before the delete can see it; only the condition on the delete itself saves it."""
+    sea, client = weed_sea
+    row = Recording.objects.saved().order_by("saved_at", "id").first()
+    place = {"Bucket": sea.s3.bucket, "Key": f"recordings/{row.key}"}
+
+    def overwrite(exchange):
+        client.put_object(**place, Body=b"another version")
+        pass_on(exchange)
+
+    weed_proxy.on(overwrite, method="DELETE", path=row.key, times=1)
+    batch = sea.release()
+    assert deletes(weed_proxy)[row.key] == 1, "the gate had permitted it, and it was sent"
+    assert client.get_object(**place)["Body"].read() == b"another version"
+    assert (batch.released, batch.refused) == (2, 1)
+    receipt = row.releases.get()
+    assert (receipt.state, receipt.reason_code) == ("refused", "changed")
+    assert Recording.objects.get(pk=row.pk).presence == Presence.IN_SEA

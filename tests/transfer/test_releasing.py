@@ -1,5 +1,6 @@
 """What is saved is released with a receipt, within its cap and its time; the gate itself is in test_gate."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from recordings.models import (
     Scan,
     Transfer,
 )
+from recordings.stores import clock
 from recordings.transfer import due, receipts, releasing
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_user
@@ -116,6 +118,20 @@ def test_the_cap_holds_and_the_next_day_goes_on(sea):
 
 def test_a_permit_that_is_too_old_deletes_nothing(sea, monkeypatch):
     monkeypatch.setattr(releasing, "PERMIT_SECONDS", -1.0)
+    batch = sea.release()
+    assert batch.released == 0 and len(sea.there) == 4
+    assert set(Release.objects.values_list("reason_code", flat=True)) == {"permit_is_fresh"}
+
+
+def test_a_machine_that_slept_after_the_permit_deletes_nothing_when_it_wakes_up(sea, monkeypatch):
+    """The usual clock stands still in a virtual machine's sleep; the one that runs on has moved by a minute."""
+    delete, slept = releasing._delete, {time.CLOCK_MONOTONIC: 0, time.CLOCK_BOOTTIME: 60}
+
+    def wakes_up(permit):
+        monkeypatch.setattr(clock, "clock_gettime", lambda which: time.clock_gettime(which) + slept[which])
+        return delete(permit)
+
+    monkeypatch.setattr(releasing, "_delete", wakes_up)
     batch = sea.release()
     assert batch.released == 0 and len(sea.there) == 4
     assert set(Release.objects.values_list("reason_code", flat=True)) == {"permit_is_fresh"}
