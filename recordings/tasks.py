@@ -14,7 +14,7 @@ from recordings.delivery.bundle import making as bundling
 from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
 from recordings.search.lookup import answering
-from recordings.transfer import auditing, due, jobs, media, queue, releasing, saving
+from recordings.transfer import auditing, due, filing, jobs, media, queue, releasing, saving
 
 
 @shared_task
@@ -108,11 +108,12 @@ def bundle_work(bundle_id: int) -> None:
 
 @shared_task
 def transfer_work() -> None:
-    """Save what waits. While there is more than enough for one worker, another one is asked, so all that are free help."""
+    """Save what waits, and file the manifests of what has ended. While there is more than enough for one worker, another one is asked, so all that are free help."""
     sent = list[object]()
     saving.save_waiting(owner=queue.me(), more=lambda: sent.append(transfer_work.delay()))
     if not sent and queue.has_work():  # one message each, or they would multiply
         transfer_work.delay()
+    filing.file_due()
 
 
 @shared_task
@@ -126,9 +127,9 @@ def run_jobs() -> None:
 
 @shared_task
 def sweep() -> None:
-    """Return expired leases, and wake the workers when something waits."""
+    """Return expired leases, and wake the workers when something waits: files, or the manifests of runs that ended."""
     queue.sweep()
-    if queue.has_work():
+    if queue.has_work() or filing.due().exists():
         transfer_work.delay()
 
 

@@ -23,6 +23,7 @@ from recordings.models.known_contact import ContactMark, KnownContact
 from recordings.models.lane import Lane, Pause
 from recordings.models.lookup import Lookup, LookupRow
 from recordings.models.loss import LossNote
+from recordings.models.manifest import RunManifest
 from recordings.models.media import Media
 from recordings.models.metadata import ColumnMapping, MalformedLine, MetadataGap, MetadataImport
 from recordings.models.note import Note, RecordingTag, Tag
@@ -87,6 +88,7 @@ __all__ = [
     "Reread",
     "Role",
     "Run",
+    "RunManifest",
     "SavedSearch",
     "Scan",
     "ScanMiss",

@@ -39,6 +39,12 @@ class Run(models.Model):
     waits_until = models.DateTimeField(null=True, blank=True)  # outside of its hours
     waits_for = models.TextField(blank=True)  # the same as a sentence
     cancelled_by = models.CharField(max_length=254, blank=True)
+    # As counted when it ended; while it runs, its transfers are counted.
+    verified = models.PositiveBigIntegerField(default=0, db_default=0)
+    failed = models.PositiveBigIntegerField(default=0, db_default=0)
+    gone = models.PositiveBigIntegerField(default=0, db_default=0)
+    cancelled = models.PositiveBigIntegerField(default=0, db_default=0)
+    verified_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
 
     objects = RunQuerySet.as_manager()
 

@@ -51,6 +51,7 @@ class Action(StrEnum):
     RUN_PAUSED = "paused a run"
     RUN_RESUMED = "resumed a run"
     RUN_CANCELLED = "cancelled a run"
+    MANIFEST_FILED = "filed a manifest"
     OPENED = "opened a contact"
     PLAYED = "played"
     DOWNLOADED = "downloaded"

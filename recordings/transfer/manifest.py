@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
-from recordings.models import Run
+from recordings.models import Archive, Run
 from recordings.models.cells import BOM, Iso, Plain, copied
 
 
@@ -52,26 +52,27 @@ JOIN recordings_recording r ON r.id = t.recording_id
 JOIN recordings_tenant n ON n.id = t.tenant_id
 JOIN recordings_archive a ON a.id = t.archive_id
 LEFT JOIN recordings_copy c ON c.recording_id = t.recording_id AND c.archive_id = t.archive_id AND t.state = 'verified'
-WHERE t.run_id = %s
+WHERE t.run_id = %s AND (%s::bigint IS NULL OR t.archive_id = %s)
 ORDER BY t.id
 """
 # JSON has no control characters, so nothing in a line is ever quoted or escaped once more.
 RAW = r"FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02', ENCODING 'UTF8'"
 
 
-def stream(run: Run, form: Form) -> Iterator[bytes]:
-    """Yield the manifest of a run as it is made. The query ends when the reader leaves."""
+def stream(run: Run, form: Form, *, archive: Archive | None = None) -> Iterator[bytes]:
+    """Yield the manifest of a run as it is made, or what it tells of one archive. The query ends when the reader leaves."""
     rows = ROWS.format(columns=", ".join(f'{_cell(name, form)} AS "{name}"' for name in ORDER))
+    of = [run.pk, archive and archive.pk, archive and archive.pk]
     if form is Form.CSV:
         yield BOM + (",".join(ORDER) + "\n").encode()
-        yield from copied(rows, [run.pk])
+        yield from copied(rows, of)
     else:
-        yield from copied(f"SELECT row_to_json(line) FROM ({rows}) line", [run.pk], options=RAW)
+        yield from copied(f"SELECT row_to_json(line) FROM ({rows}) line", of, options=RAW)
 
 
-def name_of(run: Run, form: Form) -> str:
-    """Return a name for the file."""
-    return f"run-{run.pk}-manifest.{form}"
+def name_of(run: Run, form: Form, *, number: int = 1) -> str:
+    """Return a name for the file; a number above 1 tells the manifests of one run apart."""
+    return f"run-{run.pk}-manifest{f'.{number}' if number > 1 else ''}.{form}"
 
 
 def _cell(name: str, form: Form) -> str:

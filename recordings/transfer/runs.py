@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Aggregate, Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -50,11 +50,31 @@ WHERE r.saved_at IS NULL AND r.id IN (
 """
 
 
+# Each archive that the run wrote to gets its manifest. One that is not written yet tells of this end too.
+MANIFESTS = """
+INSERT INTO recordings_runmanifest (run_id, archive_id, path, sha256, problem, tries, next_try_at)
+SELECT DISTINCT l.run_id, l.archive_id, '', '', '', 0, statement_timestamp() FROM recordings_lane l
+WHERE l.run_id = %s AND EXISTS (
+    SELECT FROM recordings_transfer t WHERE t.run_id = l.run_id AND t.archive_id = l.archive_id AND t.state = 'verified'
+)
+ON CONFLICT (run_id, archive_id) WHERE written_at IS NULL DO UPDATE SET next_try_at = excluded.next_try_at
+"""
+
+
 class NothingToSave(Exception):
     """Nothing here needs saving: each of these recordings is in the archive already, is being saved, or is no longer in SEA."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
+
+
+_ENDED: dict[str, Aggregate] = {
+    "verified": Count("pk", filter=Q(state=State.VERIFIED)),
+    "failed": Count("pk", filter=Q(state=State.FAILED)),
+    "gone": Count("pk", filter=Q(state=State.GONE)),
+    "cancelled": Count("pk", filter=Q(state=State.CANCELLED)),
+    "verified_bytes": Sum("size", filter=Q(state=State.VERIFIED), default=0),
+}
 
 
 @dataclass(frozen=True)
@@ -141,16 +161,30 @@ def missing(recordings: RecordingQuerySet, archive: Archive) -> RecordingQuerySe
 
 
 def close_if_done(run: Run) -> bool:
-    """Write the end of a run once none of its transfers is open."""
-    if run.transfers.filter(state__in=Transfer.OPEN).exists():
-        return False
-    Run.objects.filter(pk=run.pk, finished_at=None).update(finished_at=Now())
+    """Write the end of a run once none of its transfers is open, with its counts; and what of its manifests is to be filed.
+
+    What was put back into a run that was cancelled meanwhile is cancelled with it.
+    """
+    with transaction.atomic():
+        now = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
+        if now.cancelled_by and not now.finished_at:
+            _cancel_waiting(run)
+        if run.transfers.filter(state__in=Transfer.OPEN).exists():
+            return False
+        if not now.finished_at:
+            Run.objects.filter(pk=run.pk).update(finished_at=Now(), **_counts(run))
+            with connection.cursor() as cursor:
+                cursor.execute(MANIFESTS, [run.pk])
     return True
 
 
 def retry(*, run: Run, actor: str, reason: str = "", address: str = "") -> int:
-    """Give a run's failed transfers their tries again, all or those of one reason; return how many."""
+    """Give a run's failed transfers their tries again, all or those of one reason; return how many.
+
+    A run that was cancelled goes on with them.
+    """
     with transaction.atomic():
+        Run.objects.select_for_update(no_key=True).get(pk=run.pk)  # it may be ending just now
         open_elsewhere = Transfer.objects.filter(
             archive=OuterRef("archive"), recording=OuterRef("recording"), state__in=Transfer.OPEN
         )
@@ -161,13 +195,13 @@ def retry(*, run: Run, actor: str, reason: str = "", address: str = "") -> int:
             state=State.QUEUED, attempts=0, next_try_at=Now(), finished_at=None
         )
         if count:
-            Run.objects.filter(pk=run.pk).update(finished_at=None)
+            Run.objects.filter(pk=run.pk).update(finished_at=None, cancelled_by="")
             _record(run, trail.Action.RETRIED, actor, address, files=count)
     return count
 
 
 def pause(*, run: Run, actor: str, address: str = "") -> bool:
-    """Let a run rest: what is being copied ends, nothing new begins. Return whether it was running."""
+    """Let a run rest: what is being copied ends; within seconds nothing new begins. Return whether it was running."""
     with transaction.atomic():
         done = Run.objects.filter(pk=run.pk, finished_at=None, paused_at=None).update(paused_at=Now())
         if done:
@@ -189,13 +223,19 @@ def cancel(*, run: Run, actor: str, address: str = "") -> int:
     with transaction.atomic():
         if not Run.objects.filter(pk=run.pk, finished_at=None).update(cancelled_by=actor, paused_at=None):
             return 0
-        with connection.cursor() as cursor:
-            cursor.execute(LOCK_SHARED, [run.pk])
-            waiting = run.transfers.filter(state=State.QUEUED)
-            count = waiting.update(state=State.CANCELLED, finished_at=Now())
-            cursor.execute(SAVED_WITHOUT, [run.pk])
+        count = _cancel_waiting(run)
         _record(run, trail.Action.RUN_CANCELLED, actor, address, files=count)
         close_if_done(run)
+    return count
+
+
+def _cancel_waiting(run: Run) -> int:
+    """Cancel what waits in a run. Call it in a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_SHARED, [run.pk])
+        count = run.transfers.filter(state=State.QUEUED).update(state=State.CANCELLED, finished_at=Now())
+        if count:
+            cursor.execute(SAVED_WITHOUT, [run.pk])
     return count
 
 
@@ -214,27 +254,35 @@ def failures(run: Run) -> QuerySet[Transfer]:
 
 
 def progress(run: Run) -> Progress:
-    """Count how far a run is, in one statement."""
+    """Tell how far a run is: counted in one statement while it runs, as counted at its end afterwards."""
+    if run.finished_at:
+        return Progress(
+            total=run.total, total_bytes=run.total_bytes, verified=run.verified, failed=run.failed, gone=run.gone,
+            cancelled=run.cancelled, bytes_done=run.verified_bytes, saving=0, waiting=0, files_per_second=0.0,
+            bytes_per_second=0.0, finished=True,
+        )  # fmt: skip
     now: datetime = timezone.now()
     recent = Q(state=State.VERIFIED, finished_at__gt=now - SPEED_WINDOW)
     told = run.transfers.aggregate(
+        **_ENDED,
         total=Count("pk"),
-        verified=Count("pk", filter=Q(state=State.VERIFIED)),
-        failed=Count("pk", filter=Q(state=State.FAILED)),
-        gone=Count("pk", filter=Q(state=State.GONE)),
-        cancelled=Count("pk", filter=Q(state=State.CANCELLED)),
+        total_bytes=Sum("size", default=0),
         saving=Count("pk", filter=Q(state=State.COPYING)),
         waiting=Count("pk", filter=Q(state=State.QUEUED)),
-        bytes_done=Sum("size", filter=Q(state=State.VERIFIED), default=0),
-        total_bytes=Sum("size", default=0),
         recent=Count("pk", filter=recent),
         recent_bytes=Sum("size", filter=recent, default=0),
     )
     window = min(SPEED_WINDOW.total_seconds(), max(1.0, (now - run.started_at).total_seconds()))
     recent_files, recent_bytes = told.pop("recent"), told.pop("recent_bytes")
     return Progress(
+        bytes_done=told.pop("verified_bytes"),
         **told,
         files_per_second=recent_files / window,
         bytes_per_second=recent_bytes / window,
-        finished=run.finished_at is not None,
+        finished=False,
     )
+
+
+def _counts(run: Run) -> dict[str, int]:
+    """Count how a run's transfers ended, under the names of its fields."""
+    return run.transfers.aggregate(**_ENDED)

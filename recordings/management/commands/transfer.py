@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from recordings.models import Run, TransferJob
-from recordings.transfer import jobs, lanes, queue, runs
+from recordings.transfer import filing, jobs, lanes, queue, runs
 from recordings.transfer.saving import save_waiting
 
 
@@ -45,6 +45,9 @@ class Command(BaseCommand):
                 self._tell_pause(run.pk)
                 time.sleep(2)
                 queue.sweep()
+        filing.file_due()
+        for late in run.manifests.exclude(problem="").select_related("archive"):
+            self.stderr.write(f"The manifest is not in {late.archive} yet: {late.problem}")
         run.refresh_from_db()
         done = runs.progress(run)
         self.stdout.write(
