@@ -21,6 +21,10 @@ WHERE id = %(job)s
 RETURNING extract(epoch FROM free_at - statement_timestamp()) - %(span)s
 """
 
+RELEASE = (
+    "UPDATE recordings_transferjob SET free_at = free_at - %(span)s * interval '1 second' WHERE id = %(job)s"
+)
+
 
 def rate_of(row: Transfer) -> int | None:
     """Return the bytes per second that a claimed file's job allows, or None."""
@@ -37,6 +41,14 @@ def reserve(rows: list[Transfer]) -> dict[int, float]:
                 cursor.execute(RESERVE, {"job": row.run.job_id, "span": row.size / rate})
                 starts[row.pk] = monotonic() + float(cursor.fetchone()[0])
     return starts
+
+
+def release(rows: list[Transfer]) -> None:
+    """Give back the spans of files that were put back before they began, or the job would wait for nothing when it goes on."""
+    with connection.cursor() as cursor:
+        for row in rows:
+            if rate := rate_of(row):
+                cursor.execute(RELEASE, {"job": row.run.job_id, "span": row.size / rate})
 
 
 def paced(chunks: Iterator[bytes], rate: int | None) -> Iterator[bytes]:

@@ -44,6 +44,8 @@ _RECORDING = (
     "arrived_at",
 )
 IN_HAND = 16  # files of a job with a speed limit
+IN_HAND_SECONDS = 60  # what such a job sends in this time is in hand at most
+MOST_BYTES = 512_000_000  # of waiting files in one worker's hand: of large ones there are few, so that all workers have some
 TRY_OUT = 4  # files with which a lane that stood still is tried again
 
 # A job that says how many of its files may be in hand at once is asked for by one worker at a time.
@@ -60,11 +62,14 @@ WITH run AS MATERIALIZED (
         -- Files of a job with a speed limit wait in hand for their turn: not many, or others would not be taken.
         least(%(limit)s, coalesce(j.parallel_files, CASE WHEN j.mb_per_second IS NOT NULL THEN %(in_hand)s END) - (
             SELECT count(*) FROM recordings_transfer c WHERE c.run_id = r.id AND c.state = 'copying'
-        )) AS room
+        )) AS room,
+        CASE WHEN j.mb_per_second IS NOT NULL THEN j.mb_per_second * 1e6 * %(in_hand_seconds)s - (
+            SELECT coalesce(sum(c.size), 0) FROM recordings_transfer c WHERE c.run_id = r.id AND c.state = 'copying'
+        ) END AS room_bytes
     FROM recordings_run r LEFT JOIN recordings_transferjob j ON j.id = r.job_id
-    WHERE r.finished_at IS NULL AND r.paused_at IS NULL
+    WHERE r.finished_at IS NULL AND r.paused_at IS NULL AND r.cancelled_by = ''
 ), lane AS MATERIALIZED (
-    SELECT l.run_id, l.tenant_id, l.archive_id, r.waits, r.room,
+    SELECT l.run_id, l.tenant_id, l.archive_id, r.waits, r.room, r.room_bytes,
         least(r.room, CASE WHEN p.id IS NULL THEN %(limit)s ELSE %(try_out)s END) AS most
     FROM recordings_lane l
     JOIN run r ON r.id = l.run_id AND r.room > 0
@@ -74,18 +79,23 @@ WITH run AS MATERIALIZED (
     ) p ON true
     WHERE p.until IS NULL OR p.until <= statement_timestamp()
 ), next AS (
-    SELECT c.id, c.expires_at, lane.room,
-        row_number() OVER (PARTITION BY lane.run_id ORDER BY c.expires_at, c.id) AS place
+    SELECT c.id, c.expires_at, c.size, lane.room, lane.room_bytes,
+        row_number() OVER place AS place, sum(c.size) OVER place - c.size AS before
     FROM lane
     CROSS JOIN LATERAL (
-        SELECT t.id, t.expires_at FROM recordings_transfer t
+        SELECT t.id, t.expires_at, t.size FROM recordings_transfer t
         WHERE t.run_id = lane.run_id AND t.tenant_id = lane.tenant_id AND t.archive_id = lane.archive_id
         AND t.state = 'queued' AND t.next_try_at <= statement_timestamp()
         AND (lane.waits IS NOT TRUE OR t.expires_at < statement_timestamp() + %(urgent)s * interval '1 second')
         ORDER BY t.expires_at, t.id LIMIT lane.most FOR UPDATE SKIP LOCKED
     ) c
+    WINDOW place AS (PARTITION BY lane.run_id ORDER BY c.expires_at, c.id)
+), fits AS (
+    SELECT id, expires_at, sum(size) OVER (ORDER BY expires_at, id) - size AS before
+    FROM next WHERE place <= room AND before < coalesce(room_bytes, before + 1)
 ), chosen AS (
-    SELECT id FROM next WHERE place <= room ORDER BY expires_at, id LIMIT %(limit)s
+    -- Also a file that is larger than all the room is taken, when it is the first.
+    SELECT id FROM fits WHERE before < %(bytes)s ORDER BY expires_at, id LIMIT %(limit)s
 )
 UPDATE recordings_transfer t
 SET state = 'copying', owner = %(owner)s, epoch = t.epoch + 1,
@@ -98,7 +108,7 @@ RETURNING t.id
 HAS_WORK = """
 SELECT EXISTS (
     SELECT FROM recordings_lane l JOIN recordings_run r ON r.id = l.run_id
-    WHERE r.finished_at IS NULL AND r.paused_at IS NULL
+    WHERE r.finished_at IS NULL AND r.paused_at IS NULL AND r.cancelled_by = ''
     AND NOT EXISTS (
         SELECT FROM recordings_pause p
         WHERE (p.tenant_id = l.tenant_id OR p.archive_id = l.archive_id) AND p.until > statement_timestamp()
@@ -116,16 +126,35 @@ SELECT EXISTS (
 """
 
 
+PUT_BACK = """
+UPDATE recordings_transfer t
+SET state = 'queued', lease_until = NULL, owner = '', next_try_at = statement_timestamp() + make_interval(secs => %(seconds)s),
+    reason = coalesce(nullif(%(reason)s, ''), t.reason), reason_code = coalesce(nullif(%(code)s, ''), t.reason_code)
+FROM unnest(%(ids)s::bigint[], %(epochs)s::int[]) AS mine(id, epoch)
+WHERE t.id = mine.id AND t.epoch = mine.epoch AND t.state = 'copying'
+"""
+# Of a run that a person paused or cancelled after it was claimed, or that its hours have left behind.
+RESTING = """
+AND EXISTS (
+    SELECT FROM recordings_run r WHERE r.id = t.run_id AND (
+        r.paused_at IS NOT NULL OR r.cancelled_by <> ''
+        OR r.waits_until > statement_timestamp() AND t.expires_at >= statement_timestamp() + %(urgent)s * interval '1 second'
+    )
+) RETURNING t.id
+"""
+
+
 def me() -> str:
     """Return the name under which this process holds leases: host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def claim(*, owner: str, limit: int) -> list[Transfer]:
-    """Take a lease on the next transfers, soonest expiry first."""
+def claim(*, owner: str, limit: int, most_bytes: int = MOST_BYTES) -> list[Transfer]:
+    """Take a lease on the next transfers, soonest expiry first: up to so many files, and none more once so many bytes are reached."""
     named: dict[str, str | int | float] = {
         "owner": owner, "lease": settings.LEASE_SECONDS, "limit": limit, "try_out": min(limit, TRY_OUT),
-        "urgent": URGENT.total_seconds(), "in_hand": IN_HAND,
+        "urgent": URGENT.total_seconds(), "in_hand": IN_HAND, "in_hand_seconds": IN_HAND_SECONDS,
+        "bytes": most_bytes,
     }  # fmt: skip
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK_LIMITED)
@@ -165,11 +194,21 @@ def held(transfer: Transfer) -> QuerySet[Transfer]:
 
 def put_back(transfers: Iterable[Transfer], *, seconds: float = 0, reason: str = "", code: str = "") -> None:
     """Return claimed transfers to the queue, with no attempt counted."""
-    for transfer in transfers:
-        held(transfer).update(
-            state=State.QUEUED, lease_until=None, owner="", reason=reason, reason_code=code,
-            next_try_at=Now() + timedelta(seconds=seconds),
-        )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(PUT_BACK, {"seconds": seconds, "reason": reason, "code": code, **_claimed(transfers)})
+
+
+def put_back_resting(transfers: Iterable[Transfer]) -> set[int]:
+    """Return claimed transfers to the queue whose run is not to go on now; return which."""
+    named = {"seconds": 0, "reason": "", "code": "", "urgent": URGENT.total_seconds(), **_claimed(transfers)}
+    with connection.cursor() as cursor:
+        cursor.execute(PUT_BACK + RESTING, named)
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _claimed(transfers: Iterable[Transfer]) -> dict[str, Any]:
+    rows = list(transfers)
+    return {"ids": [row.pk for row in rows], "epochs": [row.epoch for row in rows]}
 
 
 def sweep() -> int:

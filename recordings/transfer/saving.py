@@ -19,7 +19,7 @@ from recordings.stores.layout import DEFAULT
 from recordings.transfer import queue, runs
 from recordings.transfer.copying import AtArchive, Order, Stored, copy_and_verify
 from recordings.transfer.lanes import ARCHIVE_DOWN, End, pause
-from recordings.transfer.limits import rate_of, reserve
+from recordings.transfer.limits import rate_of, release, reserve
 from recordings.transfer.outcomes import Failure, set_aside, write_failures, write_verified
 from recordings.transfer.sidecar import Told, sidecar, write_beside
 
@@ -33,6 +33,7 @@ BREATH = 5  # seconds until a file is tried again whose server asked to slow dow
 # Claims of one file, each a breath apart, before its own server is asked whether it slows others down too.
 PATIENT_CLAIMS = 20
 FIRST_PACE = 8  # files in flight to begin with
+LOOK_AGAIN = 2.0  # seconds until it is asked again whether the runs of what is in hand are to go on
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Pace:
 
 
 def save_waiting(*, owner: str, seconds: float = 60.0, more: Callable[[], None] = lambda: None) -> Batch:
-    """Carry what waits, soonest expiry first, each file to its end; claim no more after so many seconds.
+    """Carry what waits, soonest expiry first; after so many seconds begin nothing more, and end what has begun.
 
     Calls `more` once, when there is more than this worker has in hand. Returns with nothing left claimed.
     """
@@ -105,6 +106,7 @@ class _Saver:
     closed: set[End] = field(default_factory=set)
     touched: dict[int, Transfer] = field(default_factory=dict)  # one row of each run
     renewed: float = field(default_factory=monotonic)
+    looked: float = field(default_factory=monotonic)
 
     def __post_init__(self) -> None:
         self.pace = Pace(settings.TRANSFER_THREADS)
@@ -116,19 +118,23 @@ class _Saver:
             self._come_back()
             self._settle()
             self._renew()
-            if len(self.waiting) - len(self.starts) < self.pace.now:
+            self._look_again()
+            if monotonic() > self.until:
+                self._hand_back()
+            elif len(self.waiting) - len(self.starts) < self.pace.now:
                 self._claim()
         for row in self.touched.values():
             runs.close_if_done(row.run)
         return self.batch
 
     def _claim(self) -> None:
-        """Take more, unless the time is up; after a claim that gave less than it could, not before the next outcomes."""
-        if monotonic() > self.until or self.dry:
+        """Take more, unless the hand is full; after a claim that gave less than it could, not before the next outcomes."""
+        room = queue.MOST_BYTES - sum(row.size for row in self.waiting if row.pk not in self.starts)
+        if self.dry or room <= 0:
             return
         limit = max(CLAIM, 2 * self.pace.now)
-        rows = queue.claim(owner=self.owner, limit=limit)
-        self.dry = len(rows) < limit
+        rows = queue.claim(owner=self.owner, limit=limit, most_bytes=room)
+        self.dry = len(rows) < limit and sum(row.size for row in rows) < room
         if not self.dry and not self.asked:
             self.asked = True
             self.more()
@@ -137,14 +143,39 @@ class _Saver:
         self.starts.update(reserve(rows))
         self.touched.update((row.run_id, row) for row in rows)
 
+    def _look_again(self) -> None:
+        """Put back what has not begun of runs that a person paused or cancelled meanwhile, or whose hours are over."""
+        if monotonic() - self.looked < LOOK_AGAIN:
+            return
+        self.looked = monotonic()
+        if self.waiting and (resting := queue.put_back_resting(self.waiting)):
+            self._forget([row for row in self.waiting if row.pk in resting])
+
+    def _hand_back(self) -> None:
+        """Put back what has not begun when the time is up: another worker may be free. What has a span of time reserved stays."""
+        self._put_back([row for row in self.waiting if row.pk not in self.starts])
+
+    def _put_back(self, rows: list[Transfer]) -> None:
+        if rows:
+            queue.put_back(rows)
+            self._forget(rows)
+
+    def _forget(self, rows: list[Transfer]) -> None:
+        """Take what was put back out of the hand; a run that was cancelled may be at its end by that."""
+        release([row for row in rows if self.starts.pop(row.pk, None) is not None])
+        gone = {row.pk for row in rows}
+        self.waiting = deque(row for row in self.waiting if row.pk not in gone)
+        self.batch.put_back += len(rows)
+        for run in {row.run_id: row.run for row in rows}.values():
+            runs.close_if_done(run)
+
     def _send(self) -> None:
         """Begin with as many as may be in flight; a file whose job has a speed limit waits for its turn."""
-        later = list[Transfer]()
+        later, closed = list[Transfer](), list[Transfer]()
         while self.waiting and len(self.flying) < self.pace.now:
             row = self.waiting.popleft()
             if self.closed.intersection(_ends(row)):
-                queue.put_back([row])
-                self.batch.put_back += 1
+                closed.append(row)
             elif self.starts.get(row.pk, 0.0) > monotonic():
                 later.append(row)
             else:
@@ -152,6 +183,7 @@ class _Saver:
                 self.flying[row.pk] = row
                 self.pool.submit(self._carry, row)
         self.waiting.extendleft(reversed(later))
+        self._put_back(closed)
 
     def _carry(self, row: Transfer) -> None:
         """Copy one file, in a thread of the pool: everything that it needs of the database is loaded already."""
