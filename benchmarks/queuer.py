@@ -65,7 +65,7 @@ def _work(*, batches: int) -> Answer:
     client, run = Client(HTTP_HOST="localhost"), Run.objects.get()
     client.force_login(User.objects.get(email="bench@example.com"))
     page = [_timed(client, reverse("run", args=[run.pk])) for _ in range(PAGES)]
-    live = [_timed(client, reverse("run_live", args=[run.pk])) for _ in range(PAGES)]
+    live = [_timed(client, reverse("run_follow", args=[run.pk])) for _ in range(PAGES)]
     return {
         "verified": Transfer.objects.filter(state="verified").count(),
         "claim": _figures(claims), "write": _figures(writes), "page": _figures(page), "live": _figures(live),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST, require_safe
@@ -20,7 +20,7 @@ from recordings.views.wake import wake_savers
 from recordings.views.who import actor_of, address_of
 
 FAILURES = 50
-STATE = Transfer.State
+RETRYABLE = Q(state=Transfer.State.FAILED, recording__presence="in_sea")
 
 
 @allow(May.SEE)
@@ -33,12 +33,15 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 @allow(May.SEE)
 @require_safe
 def run_live(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show how far a run is: fetched every 2 seconds until it ends; then with all that its end changes on the page."""
-    one = _run(request, pk)
-    told = live(one)
-    if told.done.finished:
-        return render(request, "transfers/_ended.html", _page(request, one))
-    return render(request, "transfers/_live.html", {"live": told})
+    """Show how far a run is: fetched every 2 seconds by the list of runs until it ends."""
+    return render(request, "transfers/_live.html", {"live": live(_run(request, pk))})
+
+
+@allow(May.SEE)
+@require_safe
+def run_follow(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show all that moves on a run's page, failures and what may be done about them too: fetched every 2 seconds until it ends."""
+    return render(request, "transfers/_follow.html", _page(request, _run(request, pk)))
 
 
 @allow(May.EXPORT)
@@ -103,9 +106,10 @@ def run_resume(request: HttpRequest, pk: int) -> HttpResponse:
 def run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back what has not begun."""
     one = _run(request, pk)
-    count = runs.cancel(run=one, actor=actor_of(request), address=address_of(request))
+    runs.cancel(run=one, actor=actor_of(request), address=address_of(request))
     messages.success(
-        request, f"{one} was cancelled: {count:,} will not be saved by it. Copies that were made stay."
+        request,
+        f"{one} was cancelled. What is being copied just now is finished, and copies that were made stay.",
     )
     forget_figures()
     return redirect("run", one.pk)
@@ -122,7 +126,9 @@ def _page(request: HttpRequest, one: Run) -> dict[str, Any]:
     reason = request.GET.get("reason", "")
     failed = runs.failures(one)
     groups = (
-        failed.order_by().values("reason_code").annotate(number=Count("pk"), first=Min("expires_at"), said=Min("reason"))
+        failed.order_by().values("reason_code").annotate(
+            number=Count("pk"), first=Min("expires_at"), said=Min("reason"), retryable=Count("pk", filter=RETRYABLE)
+        )
     )  # fmt: skip
     rows = failed.filter(reason_code=reason) if reason else failed
     return {
@@ -131,7 +137,8 @@ def _page(request: HttpRequest, one: Run) -> dict[str, Any]:
         "failures": rows[:FAILURES],
         "reason": reason,
         "chips": chips(one.query, request.user),  # type: ignore[arg-type]
-        "retryable": failed.filter(state=STATE.FAILED, recording__presence="in_sea").count(),
+        "retryable": rows.filter(RETRYABLE).count(),
+        "manifests": one.manifests.select_related("archive"),
         "may_export": may(request.user, May.EXPORT),
         **rights(request),
     }

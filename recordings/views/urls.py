@@ -101,6 +101,7 @@ urlpatterns = [
     path("transfers/<int:pk>/manifest.csv", runs.manifest, {"form": "csv"}, name="manifest_csv"),
     path("transfers/<int:pk>/manifest.jsonl", runs.manifest, {"form": "jsonl"}, name="manifest_jsonl"),
     path("transfers/<int:pk>/live/", runs.run_live, name="run_live"),
+    path("transfers/<int:pk>/follow/", runs.run_follow, name="run_follow"),
     path("transfers/<int:pk>/retry/", runs.run_retry, name="run_retry"),
     path("transfers/<int:pk>/pause/", runs.run_pause, name="run_pause"),
     path("transfers/<int:pk>/resume/", runs.run_resume, name="run_resume"),

@@ -105,6 +105,7 @@ WHO_MAY = {
     "transfers": EVERYBODY,
     "run": EVERYBODY,
     "run_live": EVERYBODY,
+    "run_follow": EVERYBODY,
     "manifest_csv": EVERYBODY,
     "manifest_jsonl": EVERYBODY,
     "run_retry": SAVERS,
@@ -194,7 +195,7 @@ SHOWN = {
     "cases", "case",
 }  # fmt: skip
 RUN = (
-    "run", "run_live", "run_retry", "run_pause", "run_resume", "run_cancel", "manifest_csv", "manifest_jsonl",
+    "run", "run_live", "run_follow", "run_retry", "run_pause", "run_resume", "run_cancel", "manifest_csv", "manifest_jsonl",
 )  # fmt: skip
 CASE = ("case", "case_change", "case_note", "case_remove", "case_close", "case_reopen", "case_hold")
 METADATA = (

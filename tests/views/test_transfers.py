@@ -3,11 +3,23 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from redis import Redis
 
-from recordings.models import Archive, AuditEntry, Presence, Recording, Role, Run, Transfer, TransferJob
+from recordings.models import (
+    Archive,
+    AuditEntry,
+    Presence,
+    Recording,
+    Role,
+    Run,
+    RunManifest,
+    Transfer,
+    TransferJob,
+)
 from recordings.search.criteria import VIEWS, Criteria
 from recordings.stores.base import StoreFull
 from recordings.trail import Action
@@ -332,7 +344,7 @@ def test_a_run_is_paused_goes_on_and_is_cancelled(client, saver, archive, told_t
     said = page(client.post(reverse("run_resume", args=[run.pk]), follow=True))
     assert "goes on" in said and any("transfer_work" in message for message in told_to_workers())
     said = page(client.post(reverse("run_cancel", args=[run.pk]), follow=True))
-    assert "1 will not be saved by it" in said and "Cancelled" in said
+    assert "copies that were made stay" in said and "Cancelled" in said
     assert Transfer.objects.get().state == "dropped" and queue.claim(owner="a:1", limit=9) == []
     assert {"paused a run", "resumed a run", "cancelled a run"} <= set(
         AuditEntry.objects.values_list("action", flat=True)
@@ -360,13 +372,78 @@ def test_a_manifest_is_streamed_and_who_took_it_is_kept(client, saver, archive):
     assert {(one.actor, one.object) for one in kept} == {(saver.email, f"manifest of run {run.pk}")}
 
 
+def test_while_a_run_goes_on_its_page_is_told_of_failures_and_of_what_may_be_done(client, saver, archive):
+    tenant = make_tenant()
+    rows = [make_recording(tenant, days_left=days) for days in (5, 4, 3)]
+    run = start(archive, *rows)
+    followed = reverse("run_follow", args=[run.pk])
+    assert LIVE in page(client.get(followed)) and followed in page(client.get(reverse("run", args=[run.pk])))
+    fail(run, rows[0], "It differs. (9 bytes)", "differs")
+    fail(run, rows[1], "It is short.", "short")
+    said = page(client.get(followed))
+    for part in ("run-actions", "run-manifest", "run-outcome"):
+        assert f'id="{part}" hx-swap-oob="true"' in said
+    assert said.count("Retry 1") == 2 and "Retry all 2" in said and 'id="retry-short"' in said
+    only = page(client.get(f"{followed}?reason=short"))
+    assert 'id="retry-all"' in only and "Retry all 2" not in only and f"{followed}?reason=short" in only
+    client.force_login(make_user(Role.SUPERVISOR))
+    assert "Retry" not in page(client.get(followed))
+
+
 def test_the_last_answer_of_a_run_brings_all_that_its_end_changes(client, saver, archive):
     run = start(archive, make_recording(make_tenant()))
     assert "hx-swap-oob" not in page(client.get(reverse("run_live", args=[run.pk])))
     settle(run, "failed", reason="The disk is full.", reason_code="store_full")
-    ended = page(client.get(reverse("run_live", args=[run.pk])))
+    ended = page(client.get(reverse("run_follow", args=[run.pk])))
     for part in ("run-actions", "run-manifest", "run-outcome"):
         assert f'id="{part}" hx-swap-oob="true"' in ended
-    assert "Pause" not in ended and "The disk is full." in ended and "Retry" in ended
+    assert LIVE not in ended and "Pause" not in ended and "The disk is full." in ended and "Retry" in ended
     whole = page(client.get(reverse("run", args=[run.pk])))
     assert "hx-swap-oob" not in whole and whole.count('id="run-outcome"') == 1
+
+
+def test_each_lane_is_shown_with_its_state_also_when_there_is_one(client, saver, archive):
+    run = start(archive, make_recording(make_tenant(name="EMEA-1")))
+    said = page(client.get(reverse("run_live", args=[run.pk])))
+    assert "EMEA-1 to Main" in said and "Open" in said
+    lanes.pause(end=lanes.End("archive", archive.pk), error=StoreFull())
+    said = page(client.get(reverse("run_live", args=[run.pk])))
+    assert "Waits" in said and "Open" not in said and said.count("disk or quota is full") == 2
+
+
+def test_past_runs_are_shown_as_counted_at_their_end_and_not_counted_again(client, saver, archive):
+    tenant = make_tenant()
+    for number in range(3):
+        rows = [make_recording(tenant, size=1_000_000) for _ in range(3)]
+        run = start(archive, *rows, title=f"Run {number}")
+        fail(run, rows[0], "It differs.", "differs")
+        settle(run, "verified")
+    with CaptureQueriesContext(connection) as asked:
+        said = page(client.get(reverse("transfers")))
+    assert said.count("Not all saved") == 3 and said.count('data-label="size">2.0 MB<') == 3
+    assert not [
+        one["sql"] for one in asked if "count" in one["sql"].lower() and '"recordings_transfer"' in one["sql"]
+    ]
+    assert runs.retry(run=run, actor="t") == 1, "it goes on, and is counted while it does"
+    run.refresh_from_db()
+    assert (runs.progress(run).remaining, runs.progress(run).failed) == (1, 0)
+    settle(run, "verified")
+    run.refresh_from_db()
+    assert (run.verified, run.failed, run.verified_bytes) == (3, 0, 3_000_000)
+
+
+def test_where_a_manifest_lies_and_what_keeps_it_from_an_archive_is_told(client, saver, archive):
+    run = start(archive, make_recording(make_tenant()))
+    settle(run, "verified")
+    assert "It is being written to Main too" in page(client.get(reverse("run", args=[run.pk])))
+    filed = run.manifests.get()
+    RunManifest.objects.update(problem="The archive is full.")
+    said = page(client.get(reverse("run", args=[run.pk])))
+    assert (
+        "could not be written to Main: The archive is full. It is tried again" in said and "All saved" in said
+    )
+    RunManifest.objects.filter(pk=filed.pk).update(
+        written_at=timezone.now(), path="manifests/x.jsonl", sha256="ab" * 32, size=7, problem=""
+    )
+    said = page(client.get(reverse("run", args=[run.pk])))
+    assert "manifests/x.jsonl" in said and "ab" * 32 in said

@@ -1,0 +1,98 @@
+"""A run's page while files are really being saved: figures, lanes and failures move, and the focus stays where it is."""
+
+import functools
+import os
+from datetime import timedelta
+from threading import Thread
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from recordings.catalog.scan import scan
+from recordings.models import Recording, Role, Transfer
+from recordings.stores.s3 import S3Store
+from recordings.transfer import queue, runs
+from recordings.transfer.saving import save_waiting
+from tests.browser.test_every_page import serious
+from tests.factories import make_archive, make_tenant, name_of
+from tests.faults.proxy import Proxy, cut, delay
+
+FILES = 90
+
+
+@pytest.fixture
+def run(live_server, rclone_s3, tmp_path, settings, monkeypatch):
+    """A run of ninety files that takes some ten seconds; the two that expire first break off each time."""
+    settings.TRANSFER_THREADS = 4
+    monkeypatch.setattr("recordings.transfer.outcomes.FIRST_RETRY", timedelta(0))
+    monkeypatch.setattr("recordings.transfer.saving.CLAIM", 8)
+    monkeypatch.setattr(
+        "recordings.models.tenant.S3Store", functools.partial(S3Store, read_timeout=2, attempts=1)
+    )
+    for number in range(FILES):
+        key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}')}"
+        rclone_s3.put(key, os.urandom(5000), timezone.now() - timedelta(days=20 - number / 9))
+    with Proxy(rclone_s3.endpoint) as proxy:
+        scan(tenant=make_tenant(s3=rclone_s3, name="EMEA-1", endpoint=proxy.endpoint), actor="test")
+        proxy.on(cut(0), path=r"_0000000000[01]_")
+        proxy.on(delay(0.4), path=r"\.mp4")
+        yield runs.start_run(
+            recordings=Recording.objects.all(), archives=[make_archive(tmp_path / "main", name="Main")],
+            actor="ann@example.com", title="Nightly",
+        )  # fmt: skip
+
+
+@pytest.fixture
+def worker():
+    def work():
+        while save_waiting(owner=queue.me()).claimed:
+            pass
+        connection.close()
+
+    thread = Thread(target=work)
+    yield thread
+    if thread.ident:  # it was started
+        thread.join()
+
+
+def verified(page):
+    return int(page.locator(".meters dd").first.inner_text())
+
+
+def test_the_focus_stays_on_a_retry_while_a_run_goes_on_and_when_it_ends(visit, run, worker):
+    page = visit(Role.COMPLIANCE)
+    page.goto(reverse("run", args=[run.pk]))
+    expect(page.locator(".reasons .lane")).to_contain_text("EMEA-1 to Main")
+    asked = []
+    page.on("response", lambda response: asked.append(response.url) if "/follow/" in response.url else None)
+    worker.start()
+    retry = page.locator("#run-outcome .group button")
+    expect(retry).to_contain_text("Retry 2", timeout=20_000)
+    assert not serious(page)
+    retry.focus()
+    page.evaluate("document.activeElement.seen = 'the very same'")
+    before, refreshed = verified(page), len(asked)
+    page.wait_for_function(
+        "n => Number(document.querySelector('.meters dd').textContent) > n + 20", arg=before
+    )
+    assert len(asked) >= refreshed + 2 and Transfer.objects.filter(state="queued").exists()
+    assert page.evaluate("document.activeElement.seen") == "the very same", "it was never taken away"
+    expect(page.get_by_text("Ended, not all is saved")).to_be_visible(timeout=30_000)
+    assert page.evaluate("document.activeElement.seen") == "the very same"
+    expect(page.locator("[hx-trigger]")).to_have_count(0)
+    expect(page.get_by_text("being written to Main too")).to_be_visible()
+    count = len(asked)
+    page.wait_for_timeout(2500)
+    assert len(asked) == count, "nothing is asked for after the end"
+
+
+def test_the_list_of_runs_follows_too(visit, run, worker):
+    page = visit(Role.COMPLIANCE)
+    page.goto(reverse("transfers"))
+    page.get_by_role("link", name="Details of Nightly").focus()
+    worker.start()
+    expect(page.get_by_text("Ended, not all is saved")).to_be_visible(timeout=40_000)
+    assert page.evaluate("document.activeElement.textContent").startswith("Details")
