@@ -13,6 +13,7 @@ from recordings.catalog.scan import scan
 from recordings.models import Archive, Copy, Pause, Recording, Transfer
 from recordings.stores import bucket
 from recordings.stores.base import NoSuchObject, WritableStore
+from recordings.stores.errors import ArchiveChanged
 from recordings.stores.folder import FolderStore
 from recordings.stores.s3 import S3Store
 from recordings.transfer import queue, runs
@@ -120,21 +121,27 @@ def test_a_version_that_sea_has_no_more_is_gone_in_seas_words(sea, tenant, vault
     assert Copy.objects.count() == 2 and not Pause.objects.exists()
 
 
-class Forgetful(FolderStore):
-    """A folder that does not have what it took when it is asked for it."""
+def forgetful(error):
+    """Return a folder that does not have what it took when it is asked for it."""
 
-    def digest(self, path, *, etag=""):
-        raise NoSuchObject(path)
+    class Forgetful(FolderStore):
+        def digest(self, path, *, etag=""):
+            raise error(path)
+
+    return Forgetful
 
 
-def test_what_the_archive_has_not_is_no_file_gone_from_sea(tenant, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "code"), [(NoSuchObject, "copy_missing"), (ArchiveChanged, "archive_changed")]
+)
+def test_what_the_archive_has_not_is_no_file_gone_from_sea(tenant, tmp_path, monkeypatch, error, code):
     archive = make_archive(tmp_path / "archive")
     run = start(archive)
     with monkeypatch.context() as broken:
-        broken.setattr("recordings.models.archive.FolderStore", Forgetful)
+        broken.setattr("recordings.models.archive.FolderStore", forgetful(error))
         work()
     told = set(run.transfers.values_list("state", "attempts", "reason_code"))
-    assert told == {("failed", MOST_ATTEMPTS, "copy_missing")}, "tries were counted, and a person is told"
+    assert told == {("failed", MOST_ATTEMPTS, code)}, "tries were counted, and a person is told"
     assert runs.retry(run=run, actor="test") == 3, "SEA has them still"
     work()
     assert Copy.objects.count() == 3 and runs.progress(run).verified == 3
