@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from recordings.models import Archive, Recording, Tenant
 from recordings.stores.base import NoSuchObject, RangeRefused, ReadStream, StoreError
+from recordings.stores.whole import part_of_whole
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +53,7 @@ class Media:
         if self.stream is None:
             return
         with self.stream as stream:
-            skip, wanted = self.part.start - stream.start, self.part.length
-            for chunk in stream.chunks():
-                if skip >= len(chunk):
-                    skip -= len(chunk)
-                    continue
-                chunk = chunk[skip : skip + wanted]
-                skip, wanted = 0, wanted - len(chunk)
-                yield chunk
-                if not wanted and stream.size > self.part.length:
-                    return  # it gives the whole file: the rest is not waited for
+            yield from stream.chunks()
 
 
 def content_type(recording: Recording) -> str:
@@ -108,14 +100,14 @@ def open_media(recording: Recording, part: Part) -> Media:
         return Media(None, part, 0, places[0].words)
     for place in places:
         try:
-            return _open(place, recording, part, ranged=part.partial)
+            return _open(place, recording, part, whole=False)
         except RangeRefused:
             without_ranges.append(place)
         except _Refused as error:
             reasons.append(str(error))
     for place in without_ranges:
         try:
-            return _open(place, recording, part, ranged=False)
+            return _open(place, recording, part, whole=True)
         except (RangeRefused, _Refused) as error:
             reasons.append(str(error))
     raise NotAvailable(" ".join(reasons) or "It is no longer in SEA, and no archive has a copy of it.")
@@ -135,15 +127,15 @@ class Place:
     etag: str | None  # the version to insist on
 
 
-def _open(place: Place, recording: Recording, part: Part, *, ranged: bool) -> Media:
-    """Open it in one place. Raises _Refused, or RangeRefused when only the whole can be had there."""
+def _open(place: Place, recording: Recording, part: Part, *, whole: bool) -> Media:
+    """Open it in one place; with `whole`, cut out of the whole. Raises _Refused, or RangeRefused when only that can be had."""
     try:
         store = place.place.store()
-        stream = (
-            store.read_range(place.key, start=part.start, end=part.end, if_match=place.etag)
-            if ranged
-            else store.read(place.key, if_match=place.etag)
-        )
+        if not part.partial:
+            stream = store.read(place.key, if_match=place.etag)
+        else:
+            told = {"start": part.start, "end": part.end, "if_match": place.etag}
+            stream = part_of_whole(store, place.key, **told) if whole else store.read_range(place.key, **told)
     except RangeRefused as error:
         # A copy that became shorter refuses as well, and reading the whole of it tells.
         log.info("Recording %s cannot be read by ranges from %s: %s", recording.pk, place.words, error)

@@ -135,7 +135,8 @@ def _read(recording: Recording) -> tuple[Sound | None, str]:
     reasons = list[str]()
     for place in places_of(recording):
         try:
-            with open_seekable(place.place.store(), place.key, size=recording.size) as file:
+            store, size = place.place.store(), recording.size
+            with open_seekable(store, place.key, size=size, if_match=place.etag) as file:
                 sound = listen(file)
         except TooMuch:
             return Sound(Facts()), ""  # it plays all the same: only its picture is missing

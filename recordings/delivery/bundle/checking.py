@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from isal.isal_zlib import crc32
 
-from recordings.delivery.bundle.reading import Doors, Place, Unreadable, places_of
+from recordings.delivery.bundle.reading import NOWHERE, Doors, Place, Unreadable, places_of
 from recordings.models import Bundle, BundleEntry, Copy, Digest
 from recordings.stores.base import StoreError
 
@@ -114,7 +114,7 @@ def _read(doors: Doors, places: tuple[Place, ...], size: int) -> tuple[str, str,
             reasons.append(f"{place.words}: {error}")
         else:
             return place.words, seen.hexdigest(), crc
-    raise Unreadable(" ".join(reasons) or "It is no longer in SEA, and no archive has a copy of it.")
+    raise Unreadable(" ".join(reasons) or NOWHERE)
 
 
 def _keep(bundle: Bundle, found: list[Found]) -> int:

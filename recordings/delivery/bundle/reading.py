@@ -16,12 +16,14 @@ from isal.isal_zlib import crc32
 
 from recordings.delivery.bundle.layout import Item, Piece
 from recordings.models import Archive, Copy, Recording, Tenant
-from recordings.stores.base import NoSuchObject, ObjectFacts, ReadStream, Store, StoreError
+from recordings.stores.base import NoSuchObject, ObjectFacts, RangeRefused, ReadStream, Store, StoreError
+from recordings.stores.whole import part_of_whole
 
 log = logging.getLogger(__name__)
 
 AHEAD = 2  # recordings that are opened before their turn
 HELD = 3 << 20  # bytes of each that are read before its turn: all of most voice recordings
+NOWHERE = "It is no longer in SEA, and no archive has a copy of it."
 TRIES = 3  # places or connections in a row that give nothing, before a download is broken off
 
 
@@ -41,6 +43,10 @@ class Place:
     owner: Tenant | Archive
     key: str
     etag: str | None  # to insist on
+
+    @property
+    def door(self) -> tuple[type, int]:
+        return type(self.owner), self.owner.pk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,49 +78,81 @@ def places_of(ids: Iterable[int]) -> dict[int, tuple[Place, ...]]:
 class Doors:
     """Open places. The doors of one download are kept, and shared by its threads."""
 
-    _open: dict[tuple[type, int], Store] = field(default_factory=dict)
+    give_up: int = 0  # after so many times in a row that a place is in trouble, it is asked no more; 0: never
+    _stores: dict[tuple[type, int], Store] = field(default_factory=dict)
+    _trouble: dict[tuple[type, int], list[str]] = field(
+        default_factory=dict
+    )  # of each place, since it last answered
 
     def store(self, place: Place) -> Store:
-        key = (type(place.owner), place.owner.pk)
-        if key not in self._open:
-            self._open[key] = place.owner.store()
-        return self._open[key]
+        if place.door not in self._stores:
+            self._stores[place.door] = place.owner.store()
+        return self._stores[place.door]
 
     def ask(self, places: Iterable[Place], size: int) -> Place:
         """Return the first place that has the bytes, by a HEAD of each. Raises Unreadable."""
         reasons = []
         for place in places:
+            trouble = self._trouble.setdefault(place.door, [])
+            if self.give_up and len(trouble) >= self.give_up:
+                reasons.append(trouble[-1])
+                continue
             try:
                 facts = self.store(place).head(place.key)
             except StoreError as error:
                 reasons.append(f"{place.words}: {error}")
+                if not error.is_files_fault:
+                    trouble.append(reasons[-1])
                 continue
+            trouble.clear()
             problem = _wrong(place, facts, size)
             if not problem:
                 return place
             reasons.append(problem)
-        raise Unreadable(" ".join(reasons) or "It is no longer in SEA, and no archive has a copy of it.")
+        raise Unreadable(" ".join(reasons) or NOWHERE)
 
     def read(self, places: Iterable[Place], size: int, first: int, last: int) -> tuple[Place, ReadStream]:
-        """Open these bytes, both ends included, at the first place that gives them. Raises Unreadable."""
-        reasons = []
+        """Open these bytes, both ends included, at the first place that gives them. Raises Unreadable.
+
+        A place that knows no ranges comes last, and its part is cut out of the whole.
+        """
+        reasons, without_ranges = list[str](), list[Place]()
         for place in places:
             try:
-                store = self.store(place)
-                if first == 0 and last == size - 1:
-                    stream = store.read(place.key, if_match=place.etag)
-                else:
-                    stream = store.read_range(place.key, start=first, end=last, if_match=place.etag)
-            except NoSuchObject:
-                reasons.append(f"{place.words} no longer has it.")
-            except StoreError as error:
+                return place, self._open(place, size, first, last, cut=False)
+            except RangeRefused:
+                without_ranges.append(place)
+            except Unreadable as error:
+                reasons.append(str(error))
+        for place in without_ranges:
+            try:
+                return place, self._open(place, size, first, last, cut=True)
+            except Unreadable as error:
+                reasons.append(str(error))
+            except RangeRefused as error:
                 reasons.append(f"{place.words}: {error}")
+        raise Unreadable(" ".join(reasons) or NOWHERE)
+
+    def _open(self, place: Place, size: int, first: int, last: int, *, cut: bool) -> ReadStream:
+        """Open a part in one place. Raises Unreadable, or RangeRefused when it must be cut out of the whole there."""
+        try:
+            store = self.store(place)
+            if first == 0 and last == size - 1:
+                stream = store.read(place.key, if_match=place.etag)
+            elif cut:
+                stream = part_of_whole(store, place.key, start=first, end=last, if_match=place.etag)
             else:
-                if stream.facts.size == size and stream.size == last - first + 1:
-                    return place, stream
-                stream.close()
-                reasons.append(f"{place.words} has a file of another size under its name.")
-        raise Unreadable(" ".join(reasons) or "It is no longer in SEA, and no archive has a copy of it.")
+                stream = store.read_range(place.key, start=first, end=last, if_match=place.etag)
+        except RangeRefused:
+            raise
+        except NoSuchObject:
+            raise Unreadable(f"{place.words} no longer has it.") from None
+        except StoreError as error:
+            raise Unreadable(f"{place.words}: {error}") from error
+        if stream.facts.size == size and stream.size == last - first + 1:
+            return stream
+        stream.close()
+        raise Unreadable(f"{place.words} has a file of another size under its name.")
 
 
 def _wrong(place: Place, facts: ObjectFacts | None, size: int) -> str:
