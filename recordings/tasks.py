@@ -10,6 +10,7 @@ from recordings.catalog import contacts, daily, names, schedule
 from recordings.catalog.metadata import importing, uploading
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.delivery import exporting, mailing, schedules, waveform
+from recordings.delivery.bundle import looking
 from recordings.delivery.bundle import making as bundling
 from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
@@ -81,6 +82,8 @@ def watch() -> None:
         export_work.apply_async((export_id,))
     for bundle_id in bundling.forgotten():
         bundle_work.apply_async((bundle_id,))
+    for bundle_id in looking.forgotten():
+        bundle_look.apply_async((bundle_id,))
     for recording_id in waveform.forgotten():
         waveform_work.apply_async((recording_id,))
 
@@ -104,6 +107,12 @@ def export_due() -> None:
 def bundle_work(bundle_id: int) -> None:
     """Seal one bundle, unless another worker is sealing it."""
     bundling.make(bundle_id=bundle_id)
+
+
+@shared_task
+def bundle_look(bundle_id: int) -> None:
+    """Ask for the recordings of a bundle again, unless another worker does."""
+    looking.look(bundle_id=bundle_id)
 
 
 @shared_task

@@ -165,7 +165,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.read_names": {"queue": "scan"},
     "recordings.tasks.import_metadata": {"queue": "export"},
     "recordings.tasks.export_*": {"queue": "export"},
-    "recordings.tasks.bundle_work": {"queue": "export"},
+    "recordings.tasks.bundle_*": {"queue": "export"},
     "recordings.tasks.reread_*": {"queue": "media"},
     "recordings.tasks.clear_leftovers": {"queue": "media"},
 }

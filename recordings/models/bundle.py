@@ -77,6 +77,11 @@ class Bundle(models.Model):
     directory_size = models.BigIntegerField(default=0)
     size = models.BigIntegerField(default=0)
     seal = models.CharField(max_length=64, blank=True)  # SHA-256 over its directory and SHA256SUMS: the ETag
+    # All recordings were asked for then. Where they are many, a worker does that when it is wanted.
+    looked_at = models.DateTimeField(null=True)
+    look_asked_at = models.DateTimeField(null=True)
+    look_beat_at = models.DateTimeField(null=True)
+    looked = models.PositiveIntegerField(default=0)  # of them, while that goes on
 
     objects = BundleQuerySet.as_manager()
 
@@ -93,6 +98,11 @@ class Bundle(models.Model):
     @property
     def running(self) -> bool:
         return self.state in self.UNFINISHED
+
+    @property
+    def looking(self) -> bool:
+        """Tell whether its recordings are being asked for again, before it is sent."""
+        return self.to_fetch and self.look_asked_at is not None
 
     @property
     def percent(self) -> int:
@@ -121,6 +131,14 @@ class Bundle(models.Model):
         return user.all_tenants or set(self.tenants) <= set(user.tenants.values_list("id", flat=True))
 
 
+class BundleEntryQuerySet(models.QuerySet["BundleEntry"]):
+    """Words that narrow the files of a bundle."""
+
+    def gone(self) -> "BundleEntryQuerySet":
+        """Keep the recordings that were sealed, and of which no place gave anything when it was asked last."""
+        return self.exclude(gone="")
+
+
 class BundleEntry(models.Model):
     """One file of a bundle. It keeps its place, name and checksums for good: what was handed over can be shown years later."""
 
@@ -137,10 +155,15 @@ class BundleEntry(models.Model):
     checked = models.BooleanField(db_default=False)  # it was asked for, or read in full
     problem = models.TextField(blank=True, db_default="")  # why it is missing, as a sentence; empty: it is in
     where = models.CharField(max_length=120, blank=True, db_default="")  # where it was when it was sealed
+    gone = models.TextField(
+        blank=True, db_default=""
+    )  # why it is in and cannot be read any more; empty: it can
     name = models.TextField(blank=True, db_default="", db_collation="C")
     # In the ZIP, and in its directory; null until it is sealed, and for what is missing.
     offset = models.BigIntegerField(null=True)
     directory_offset = models.BigIntegerField(null=True)
+
+    objects = BundleEntryQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint("bundle", "position", name="bundle_entry_once")]
@@ -148,6 +171,7 @@ class BundleEntry(models.Model):
             models.Index("bundle", "offset", name="bundle_entry_offset"),
             models.Index("bundle", "directory_offset", name="bundle_entry_directory"),
             models.Index("bundle", "position", name="bundle_entry_missing", condition=~models.Q(problem="")),
+            models.Index("bundle", "position", name="bundle_entry_gone", condition=~models.Q(gone="")),
         ]
 
     def __str__(self) -> str:
@@ -224,8 +248,11 @@ class BundleFetch(models.Model):
     address = models.CharField(max_length=64, blank=True)
     begun_at = models.DateTimeField(db_default=Now())
     last_at = models.DateTimeField(db_default=Now())
-    reached = models.BigIntegerField(default=0)  # bytes sent, counted from the first
-    parts = models.PositiveIntegerField(default=1)  # requests
+    went_on_at = models.BigIntegerField(default=0)  # the byte at which the last request began
+    reached = models.BigIntegerField(default=0)  # the byte up to which it was sent
+    sent = models.BigIntegerField(default=0)  # bytes, with those that were sent again
+    parts = models.PositiveIntegerField(default=1)  # requests, and which of them may send
+    held_until = models.DateTimeField(null=True)  # by the request that sends, while it gives signs of life
 
     class Meta:
         ordering = ["-id"]
@@ -235,5 +262,6 @@ class BundleFetch(models.Model):
         return f"{self.bundle} by {self.by}"
 
     @property
-    def whole(self) -> bool:
-        return self.reached >= self.bundle.size
+    def came(self) -> int:
+        """Return how many bytes of the bundle were sent at least once."""
+        return min(self.reached, self.sent)

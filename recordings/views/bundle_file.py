@@ -5,11 +5,12 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from recordings.access import May, allow
-from recordings.delivery.bundle import fetching
+from recordings.delivery.bundle import fetching, looking
 from recordings.delivery.playback import Part, RangeNotSatisfiable, read_range
 from recordings.models import Bundle, BundleShare
 from recordings.views.bundles import theirs
 from recordings.views.reason import ask_first, for_bundle
+from recordings.views.wake import wake_looker
 from recordings.views.who import actor_of, address_of
 
 GONE = "This bundle cannot be fetched: it is not ready yet, or it has expired. Its page says which."
@@ -31,24 +32,20 @@ def send_bundle(
     request: HttpRequest, bundle: Bundle, *, by: str, share: BundleShare | None = None
 ) -> HttpResponseBase:
     """Answer with the bytes that are asked for. Whoever calls this has checked that they may be sent."""
-    header = request.headers.get("Range")
+    header = request.headers.get("Range") if request.method == "GET" else None  # RFC 9110, 14.2
     if request.headers.get("If-Range", bundle.etag) != bundle.etag:
         header = None
     try:
         part = read_range(header, bundle.size)
     except RangeNotSatisfiable:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{bundle.size}"})
-    if request.method == "HEAD":
-        return _told(HttpResponse(), bundle, part)
     try:
-        fetching.refuse_unreadable(bundle)
+        looking.require_readable(bundle, first=part.start, last=part.end)
+        if request.method == "HEAD":
+            return _told(HttpResponse(), bundle, part)
         fetching.take_slot()
-    except fetching.NotNow as error:
-        response = render(
-            request, "bundles/not_now.html", {"bundle": bundle, "reason": str(error)}, status=503
-        )
-        response["Retry-After"] = "60"
-        return response
+    except looking.NotNow as error:
+        return _not_now(request, bundle, error, inside=share is None)
     try:
         fetch = fetching.begin(
             bundle=bundle, start=part.start, by=by, address=address_of(request), share=share
@@ -58,6 +55,16 @@ def send_bundle(
         fetching.give_slot()
         raise
     return _told(StreamingHttpResponse(sending), bundle, part)
+
+
+def _not_now(request: HttpRequest, bundle: Bundle, error: looking.NotNow, *, inside: bool) -> HttpResponse:
+    if isinstance(error, looking.FirstLook):
+        wake_looker(bundle.pk)
+    gone = isinstance(error, looking.Gone)
+    told = {"bundle": bundle, "reason": str(error), "gone": gone, "inside": inside}
+    response = render(request, "bundles/not_now.html", told, status=503)
+    response["Retry-After"] = "60"
+    return response
 
 
 def _told(response: HttpResponseBase, bundle: Bundle, part: Part) -> HttpResponseBase:

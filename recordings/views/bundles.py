@@ -13,7 +13,8 @@ from recordings.access import May, allow
 from recordings.delivery.bundle import making
 from recordings.delivery.bundle.sharing import is_on
 from recordings.forms.bundle import ShareForm
-from recordings.models import Bundle, BundleEntry
+from recordings.models import Bundle, BundleEntry, User
+from recordings.views.wake import wake_bundler
 from recordings.views.who import actor_of, address_of
 
 PAGE = 50
@@ -52,7 +53,7 @@ def bundle_live(request: HttpRequest, pk: int) -> HttpResponse:
     """Return the progress alone, while a bundle is being sealed; the page anew when that has ended."""
     one = get_object_or_404(theirs(request), pk=pk)
     response = render(request, "bundles/_progress.html", {"bundle": one})
-    if not one.running:
+    if not one.running and not one.looking:
         response["HX-Refresh"] = "true"
     return response
 
@@ -67,6 +68,18 @@ def bundle_remove(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("bundle", pk)
 
 
+@allow(May.DOWNLOAD)
+@require_POST
+def bundle_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Seal the same recordings anew, with those that nobody gives any more listed as missing."""
+    user: User = request.user  # type: ignore[assignment]
+    again = making.ask_again(
+        bundle=get_object_or_404(theirs(request), pk=pk), user=user, address=address_of(request)
+    )
+    wake_bundler(again.pk, request)
+    return redirect("bundle", again.pk)
+
+
 def theirs(request: HttpRequest) -> Any:
     """Return the bundles that a person may see."""
     return Bundle.objects.for_user(request.user).select_related("by", "case")  # type: ignore[arg-type]
@@ -76,17 +89,21 @@ def bundle_page(
     request: HttpRequest, one: Bundle, *, form: ShareForm | None = None, link: str = ""
 ) -> dict[str, Any]:
     """Return what the page of one bundle shows. `link` is that of a share just made, shown this once."""
-    missing = request.GET.get("list") == "missing"
+    listed = request.GET.get("list", "")
     entries = BundleEntry.objects.filter(bundle=one).order_by("position").select_related("recording")
-    entries = entries.exclude(problem="") if missing else entries.filter(problem="")
+    if listed == "gone":
+        entries = entries.gone()
+    else:
+        entries = entries.exclude(problem="") if listed == "missing" else entries.filter(problem="")
     after = _number(request, "after")
     shown = list(entries.filter(position__gt=after)[: PAGE + 1])
     sums = one.entries.filter(recording=None, name="SHA256SUMS").first()
     return {
         "bundle": one, "entries": shown[:PAGE], "next": shown[PAGE - 1].position if len(shown) > PAGE else None,
-        "first": not after, "missing": missing, "fetches": one.fetches.select_related("share")[:PAGE],
+        "first": not after, "missing": listed == "missing", "gone": listed == "gone", "fetches": one.fetches.select_related("share")[:PAGE],
         "shares": one.shares.select_related("by"), "sharing": is_on(), "share_form": form or ShareForm(), "link": link,
-        "sums": sums, "here": reverse("bundle", args=[one.pk]),
+        "sums": sums, "here": reverse("bundle", args=[one.pk]), "listed": listed if listed in ("missing", "gone") else "",
+        "gone_count": one.entries.gone().count() if one.to_fetch else 0,
     }  # fmt: skip
 
 

@@ -145,6 +145,7 @@ urlpatterns = [
     path("bundles/<int:pk>/live/", bundles.bundle_live, name="bundle_live"),
     path("bundles/<int:pk>/file.zip", bundle_file.bundle_file, name="bundle_file"),
     path("bundles/<int:pk>/remove/", bundles.bundle_remove, name="bundle_remove"),
+    path("bundles/<int:pk>/again/", bundles.bundle_again, name="bundle_again"),
     path("bundles/<int:pk>/share/", shares.bundle_share, name="bundle_share"),
     path("bundles/shares/<int:pk>/revoke/", shares.share_revoke, name="share_revoke"),
     path("share/<str:token>/", shares.share, name="share"),

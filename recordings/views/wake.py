@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from kombu.exceptions import OperationalError
 
 from recordings.tasks import (
+    bundle_look,
     bundle_work,
     export_work,
     import_metadata,
@@ -41,6 +42,11 @@ def wake_exporter(export_id: int, request: HttpRequest | None = None) -> None:
 def wake_bundler(bundle_id: int, request: HttpRequest | None = None) -> None:
     """Send the message after commit; when the broker is down, beat asks within minutes."""
     transaction.on_commit(lambda: _send(request, bundle_work, bundle_id))
+
+
+def wake_looker(bundle_id: int) -> None:
+    """Send the message after commit; when the broker is down, beat asks within minutes."""
+    transaction.on_commit(lambda: _send(None, bundle_look, bundle_id))
 
 
 def wake_releasers(tenant_id: int, request: HttpRequest | None = None) -> None:

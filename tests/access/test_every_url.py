@@ -87,6 +87,7 @@ WHO_MAY = {
     "bundle_live": SAVERS,
     "bundle_file": SAVERS,
     "bundle_remove": SAVERS,
+    "bundle_again": SAVERS,
     "bundle_share": SAVERS,
     "share_revoke": SAVERS,
     "share_switch": ADMINS,
@@ -207,7 +208,7 @@ OWN = (*OWN, "api_token_revoke")
 FILES = ("export_file", "export_remove")  # the same, but for admins, who see everybody's
 SEARCH = ("search_edit", "search_delete", "search_schedule", "search_unschedule")
 OWN = (*OWN, *SEARCH)
-BUNDLE = ("bundle", "bundle_live", "bundle_file", "bundle_remove", "bundle_share")
+BUNDLE = ("bundle", "bundle_live", "bundle_file", "bundle_remove", "bundle_again", "bundle_share")
 SHOWN |= {"bundles", "bundle", "bundle_live", "bundle_file"}
 REFUSED = 403
 

@@ -207,7 +207,9 @@ def some_bundles(rows):
             Bundle.objects.filter(pk=one.pk).update(state=state, checked=3, beat_at=now)
             continue
         one.refresh_from_db()
-        one.fetches.create(by="ann@example.com", address="10.0.0.7", reached=one.size // 2, parts=3)
+        one.fetches.create(
+            by="ann@example.com", address="10.0.0.7", reached=one.size // 2, sent=one.size // 2, parts=3
+        )
         sharing.switch(on=True, actor="root@example.com")
         BundleShare.objects.create(
             bundle=one, by=ann, whom="Smith & Partners", token=sha256(b"token").hexdigest(), phrase="x",

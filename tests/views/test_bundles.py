@@ -135,6 +135,9 @@ def test_head_range_and_if_range_are_answered_as_the_rfc_says(client, bundle):
         str(bundle.size),
         "bytes",
     )
+    ranged = client.head(address, headers={"Range": "bytes=10-19"})  # HEAD knows no ranges
+    assert (ranged.status_code, ranged["Content-Length"]) == (200, str(bundle.size))
+    assert client.head(address, headers={"Range": f"bytes={bundle.size}-"}).status_code == 200
     assert not BundleFetch.objects.exists()
     full = client.get(address)
     data = body(full)
@@ -174,9 +177,8 @@ def test_what_has_no_place_any_more_is_told_before_the_first_byte(client, bundle
         failed_at=timezone.now(), failure="It is gone."
     )
     answer = client.get(reverse("bundle_file", args=[bundle.pk]))
-    assert (
-        answer.status_code == 503 and "1 of its recordings can no longer be read" in answer.content.decode()
-    )
+    assert answer.status_code == 503 and "1 of its recordings cannot be read now" in answer.content.decode()
+    assert client.head(reverse("bundle_file", args=[bundle.pk])).status_code == 503
     assert not BundleFetch.objects.exists()
 
 
@@ -232,6 +234,10 @@ def link(client, bundle):
 def test_an_outsider_fetches_with_link_and_phrase_and_reaches_nothing_else(link, bundle):
     outside = Client(REMOTE_ADDR="203.0.113.9")
     page = outside.get(link)
+    refused = outside.post(link, {"phrase": "a wrong pass-phrase"})
+    for told in (page.content.decode(), refused.content.decode()):
+        assert not any(word in told for word in ("Miller", "Smith", " kB", "files"))
+    assert "For Miller" in outside.post(link, {"phrase": PHRASE}).content.decode()
     assert "unsafe" not in page["Content-Security-Policy"] and "no-store" in page["Cache-Control"]
     address = address_for(link)
     data = body(outside.get(address))

@@ -1,37 +1,54 @@
-"""Who takes a bundle: one entry in the trail for each download, however often it was taken up again."""
+"""Who takes a bundle: one entry in the trail for each download, however often it was taken up again.
+
+A range goes on with a download when it looks like one: it begins where that download may have broken off, behind where its last
+request began, and nothing of it is being sent at this moment. Everything else is another download. What was sent is counted in
+the row, and the request that sends holds it; whoever sends asks every few seconds whether they still may.
+"""
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Value
-from django.db.models.functions import Greatest, Now
-from django.utils import timezone
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from recordings import trail
+from recordings.delivery.bundle.looking import NotNow
 from recordings.delivery.bundle.making import record
-from recordings.delivery.bundle.stream import send
+from recordings.delivery.bundle.stream import let_go, send
 from recordings.models import Bundle, BundleFetch, BundleShare
 
 log = logging.getLogger(__name__)
 
 ONE_FETCH = timedelta(hours=48)  # a range that goes on later than that is a new download
-SLACK = 64 << 20  # bytes that were sent and may never have arrived
-TOLD_EACH = 256 << 20  # bytes between notes of how far a download is
-UNREADABLE = """
-SELECT count(*) FROM recordings_bundleentry entry JOIN recordings_recording recording ON recording.id = entry.recording_id
-WHERE entry.bundle_id = %s AND entry."offset" IS NOT NULL AND recording.presence <> 'in_sea'
-    AND NOT EXISTS (
-        SELECT FROM recordings_copy copy WHERE copy.recording_id = recording.id AND copy.failed_at IS NULL
-    )
+HOLD = timedelta(seconds=8)  # a request that told nothing for so long sends nothing any more
+TELL = 2.0  # seconds between notes of how far a download is
+WAIT = 2.5  # seconds that a range waits for the request before it, whose end takes a moment to be noticed
+IN_FLIGHT = 64 << 20  # bytes at most that were sent and never arrived when a connection broke
+AGAIN = 2 << 30  # bytes at most that one download may cost on top of its size, however often it breaks
+UNTOLD = 1 << 30  # bytes at most that a killed process sent and told nobody of
+SMALL, LARGE = (
+    64 << 10,
+    1 << 20,
+)  # bytes given at once, to slow readers and to fast ones: between them it is told
+MOST_KNOWN = 50  # downloads of one person that are looked at
+FREE = Q(held_until=None) | Q(held_until__lte=Now())
+TOLD = """
+UPDATE recordings_bundlefetch taken SET sent = sent + %(more)s, reached = greatest(reached, %(at)s), last_at = now(),
+    held_until = CASE WHEN parts = %(part)s THEN now() + %(hold)s ELSE held_until END
+WHERE id = %(fetch)s
+RETURNING parts = %(part)s
+    AND EXISTS (SELECT FROM recordings_bundle WHERE id = taken.bundle_id AND state = 'ready')
+    AND CASE WHEN taken.share_id IS NULL THEN EXISTS (SELECT FROM recordings_user WHERE email = taken.by AND is_active)
+        ELSE EXISTS (SELECT FROM recordings_shareswitch WHERE "on") AND EXISTS (
+            SELECT FROM recordings_bundleshare share JOIN recordings_user maker ON maker.id = share.by_id
+            WHERE share.id = taken.share_id AND share.revoked_at IS NULL AND maker.is_active
+        ) END
 """
-
-
-class NotNow(Exception):
-    """The bundle cannot be sent now; the message says what to do."""
 
 
 class NoMoreFetches(Exception):
@@ -41,19 +58,11 @@ class NoMoreFetches(Exception):
         super().__init__(self.__doc__)
 
 
+class Stopped(Exception):
+    """Whoever downloads may not any more, or goes on in another request. The connection is broken off."""
+
+
 _sending = threading.BoundedSemaphore(settings.BUNDLE_STREAMS)
-
-
-def refuse_unreadable(bundle: Bundle) -> None:
-    """Raise NotNow when something in a bundle has no place any more, before a byte of it is sent."""
-    with connection.cursor() as cursor:
-        cursor.execute(UNREADABLE, [bundle.pk])
-        (count,) = cursor.fetchone()
-    if count:
-        raise NotNow(
-            f"{count:,} of its recordings can no longer be read: they left SEA, and no archive has a good copy. Make the "
-            "bundle again; the new one lists them as missing."
-        )
 
 
 def begin(
@@ -61,29 +70,61 @@ def begin(
 ) -> BundleFetch:
     """Keep that somebody downloads, once: a range that goes on where they were is the same download.
 
-    Raises NoMoreFetches when a share link was used up.
+    The row that is returned is held for this request. Raises NoMoreFetches when a share link was used up.
     """
+    until = time.monotonic() + WAIT
+    while start:
+        fetch, busy = _taken_up(bundle, start, by, share)
+        if fetch:
+            return fetch
+        if not busy or time.monotonic() > until:
+            break
+        time.sleep(0.1)
     with transaction.atomic():
         if share:
             share = BundleShare.objects.select_for_update().get(pk=share.pk)
-        known = BundleFetch.objects.filter(
-            bundle=bundle, share=share, by=by, last_at__gt=timezone.now() - ONE_FETCH,
-            reached__lte=start + SLACK,
-        ).order_by("-id")  # fmt: skip
-        fetch = known.first() if start > 0 else None
-        if fetch:
-            BundleFetch.objects.filter(pk=fetch.pk).update(last_at=Now(), parts=F("parts") + 1)
-            return fetch
-        if share:
             if share.fetches >= share.most:
                 raise NoMoreFetches
             BundleShare.objects.filter(pk=share.pk).update(fetches=F("fetches") + 1)
-        fetch = BundleFetch.objects.create(bundle=bundle, share=share, by=by, address=address)
-        told = {"fetch": fetch.pk, "bytes": bundle.size, "seal": bundle.seal}
+        fetch = BundleFetch.objects.create(
+            bundle=bundle, share=share, by=by, address=address, went_on_at=start, reached=start,
+            held_until=Now() + HOLD,
+        )  # fmt: skip
+        told = {"fetch": fetch.pk, "bytes": bundle.size, "from": start, "seal": bundle.seal}
         if share:
             told["share"] = share.pk
         record(bundle, trail.Action.BUNDLE_FETCHED, actor=by, address=address, **told)
     return fetch
+
+
+def _taken_up(
+    bundle: Bundle, start: int, by: str, share: BundleShare | None
+) -> tuple[BundleFetch | None, bool]:
+    """Return the download that a range goes on with, now held for it; else whether one would fit but is being sent."""
+    known = BundleFetch.objects.filter(bundle=bundle, share=share, by=by, last_at__gt=Now() - ONE_FETCH)
+    fitting = [one for one in known.order_by("-id")[:MOST_KNOWN] if goes_on(one, start, size=bundle.size)]
+    for one in fitting:
+        # As it was looked at, or another request has gone on with it meanwhile.
+        same = BundleFetch.objects.filter(FREE, pk=one.pk, parts=one.parts, sent=one.sent)
+        if same.update(parts=one.parts + 1, went_on_at=start, last_at=Now(), held_until=Now() + HOLD):
+            one.parts += 1
+            return one, False
+    return None, bool(fitting)
+
+
+def goes_on(fetch: BundleFetch, start: int, *, size: int) -> bool:
+    """Tell whether a range that begins at `start` can be this download that broke and is taken up again.
+
+    A reader who was cut off lacks at most what was under way, and never has less than when it asked last. A whole bundle
+    can thus not be had twice for one download, nor its end again and again.
+    """
+    whole = fetch.reached >= size
+    return (
+        (fetch.went_on_at < start if whole else fetch.went_on_at <= start)
+        and start <= fetch.reached + UNTOLD
+        and fetch.reached - start <= min(IN_FLIGHT, size // 4)
+        and fetch.sent - start <= min(AGAIN, 3 * size)
+    )
 
 
 def take_slot() -> None:
@@ -104,17 +145,35 @@ class Sending:
     """One answer's bytes, for a slot that was taken. They count as far as they were handed to the server."""
 
     def __init__(self, *, bundle: Bundle, fetch: BundleFetch, first: int, last: int) -> None:
-        self._fetch, self._at = fetch, first
+        self._fetch, self._part, self._at = fetch, fetch.parts, first
         self._bytes = send(bundle, first=first, last=last)
-        self._told = first
+        self._told, self._told_at = first, time.monotonic()
+        self._most = SMALL
         self._open = True
 
     def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes. Raises Stopped when they may not be sent any more."""
         for chunk in self._bytes:
-            yield chunk
-            self._at += len(chunk)
-            if self._at - self._told >= TOLD_EACH:
-                self._tell()
+            for portion in self._portions(chunk):
+                yield portion
+                self._at += len(portion)
+                if time.monotonic() - self._told_at >= TELL and not self._tell():
+                    log.info("Download %s was stopped at %s", self._fetch.pk, self._at)
+                    raise Stopped
+
+    def _portions(self, chunk: bytes) -> Iterator[bytes]:
+        """Cut a chunk so that each portion takes a moment, and no more, to whoever takes it."""
+        at = 0
+        while at < len(chunk):
+            portion = chunk[at : at + self._most]
+            begun = time.monotonic()
+            yield portion
+            took = time.monotonic() - begun
+            at += len(portion)
+            if took < 0.1:
+                self._most = min(LARGE, self._most * 2)
+            elif took > 1:
+                self._most = SMALL
 
     def close(self) -> None:
         """End, also in the middle. Django and the server call it, whether or not a byte was asked for."""
@@ -123,13 +182,25 @@ class Sending:
         self._open = False
         give_slot()
         self._bytes.close()  # type: ignore[attr-defined] # it is a generator
-        try:
-            self._tell()
-        except DatabaseError:  # the database is away: what was sent stays sent
-            log.exception("How far download %s came could not be kept", self._fetch.pk)
+        self._tell(hold=timedelta(0))
 
-    def _tell(self) -> None:
+    def _tell(self, *, hold: timedelta = HOLD) -> bool:
+        """Keep how far it came; return whether it may go on."""
+        told = {
+            "more": self._at - self._told, "at": self._at, "part": self._part, "hold": hold, "fetch": self._fetch.pk,
+        }  # fmt: skip
+        self._told_at = time.monotonic()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(TOLD, told)
+                row = cursor.fetchone()
+        except (
+            OperationalError,
+            InterfaceError,
+        ):  # it is away: what was sent stays sent, and is told the next time
+            log.exception("How far download %s came could not be kept", self._fetch.pk)
+            connection.close()
+            return True
+        let_go()
         self._told = self._at
-        BundleFetch.objects.filter(pk=self._fetch.pk).update(
-            reached=Greatest(F("reached"), Value(self._at)), last_at=Now()
-        )
+        return bool(row and row[0])

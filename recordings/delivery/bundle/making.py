@@ -37,6 +37,11 @@ INSERT INTO recordings_bundleentry (bundle_id, position, recording_id, size, mod
 SELECT %s, row_number() OVER (ORDER BY found.at, found.id), found.id, found.size, found.at, NULL, NULL, NULL
 FROM ({found}) AS found (id, size, at)
 """
+KEEP_AGAIN = """
+INSERT INTO recordings_bundleentry (bundle_id, position, recording_id, size, modified_at, crc32, "offset", directory_offset)
+SELECT %s, position, recording_id, size, modified_at, NULL, NULL, NULL
+FROM recordings_bundleentry WHERE bundle_id = %s AND recording_id IS NOT NULL
+"""
 
 
 class BundleRefused(Exception):
@@ -87,6 +92,28 @@ def ask(
     return bundle
 
 
+def ask_again(*, bundle: Bundle, user: User, address: str = "") -> Bundle:
+    """Keep that a person wants the same recordings sealed anew; what cannot be read by then is listed as missing.
+
+    They may see all that is in the bundle. The bundle that was there stays as it is.
+    """
+    with transaction.atomic():
+        again = Bundle.objects.create(
+            by=user, title=bundle.title, source=bundle.source, query=bundle.query, case=bundle.case,
+            tenants=bundle.tenants, recordings=bundle.recordings, bytes=bundle.bytes,
+        )  # fmt: skip
+        with connection.cursor() as cursor:
+            cursor.execute(KEEP_AGAIN, [again.pk, bundle.pk])
+        told = {
+            "recordings": again.recordings,
+            "bytes": again.bytes,
+            "from": again.source,
+            "again": bundle.pk,
+        }
+        record(again, trail.Action.BUNDLE_ASKED, actor=user.email, address=address, **told)
+    return again
+
+
 def forgotten() -> list[int]:
     """Return bundles that stand still: their message was lost, or their worker died."""
     late = timezone.now() - LATE
@@ -133,6 +160,7 @@ def _make(bundle: Bundle) -> None:
                 **sealed,
                 state=State.READY,
                 finished_at=now,
+                looked_at=now,
                 expires_at=now + timedelta(days=settings.BUNDLE_DAYS),
             )
             if not done:

@@ -30,7 +30,7 @@ class Rows:
         )
         while block := self._block("offset", first):
             places = places_of(item.recording_id for item in block if item.recording_id)
-            _let_go()
+            let_go()
             for item in block:
                 yield replace(item, places=places.get(item.recording_id, ())) if item.recording_id else item
             first = block[-1].offset + 1
@@ -40,7 +40,7 @@ class Rows:
         rows = self._entries.filter(directory_offset__lte=offset).order_by("-directory_offset")
         first = rows.values_list("directory_offset", flat=True)[0]
         while block := self._block("directory_offset", first):
-            _let_go()
+            let_go()
             yield from block
             first = block[-1].directory_offset + 1
 
@@ -83,7 +83,7 @@ def _text(entry_id: int, first: int, last: int) -> Iterator[bytes]:
         begin += len(data)
 
 
-def _let_go() -> None:
+def let_go() -> None:
     """Give the connection back: a download lasts for hours, and hardly ever asks the database."""
     if not connection.in_atomic_block:
         connection.close()
