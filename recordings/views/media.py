@@ -63,7 +63,7 @@ def _send(request: HttpRequest, pk: int, action: trail.Action) -> HttpResponseBa
         found = open_media(recording, part)
     except NotAvailable as error:
         return render(request, "unavailable.html", {"recording": recording, "reason": str(error)}, status=503)
-    _tell(request, recording, action, found.source)
+    _tell(request, recording, action, found)
     return _answer(StreamingHttpResponse(found.chunks()), recording, found, etag)
 
 
@@ -80,15 +80,16 @@ def _answer(response: HttpResponseBase, recording: Recording, found: Media, etag
     return response
 
 
-def _tell(request: HttpRequest, recording: Recording, action: trail.Action, source: str) -> None:
-    """Keep one entry for one listening, however many ranges the player asks for."""
+def _tell(request: HttpRequest, recording: Recording, action: trail.Action, found: Media) -> None:
+    """Keep one entry for one listening, however many ranges the player asks for, and one for each download from the first byte."""
     told = AuditEntry.objects.filter(
         recording_id=recording.pk, actor=request.user.email, action=action, at__gt=timezone.now() - ONE_PLAY
     )
-    if action == trail.Action.DOWNLOADED and not request.headers.get("Range") or not told.exists():
+    begins = action == trail.Action.DOWNLOADED and found.part.start == 0
+    if begins or not told.exists():
         trail.record(
             trail.Entry(
                 actor=request.user.email, address=address_of(request), action=action, object=recording.name,
-                recording_id=recording.pk, detail={"from": source, "tenant": recording.tenant.name},
+                recording_id=recording.pk, detail={"from": found.source, "tenant": recording.tenant.name},
             )
         )  # fmt: skip

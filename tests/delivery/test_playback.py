@@ -229,6 +229,14 @@ def test_a_download_has_its_own_name_and_is_not_for_supervisors(recording, clien
     assert AuditEntry.objects.filter(action="downloaded").count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_each_download_from_the_first_byte_is_told_also_by_a_range(recording, client_of):
+    client, address = client_of(), f"/recordings/{recording.pk}/download"
+    for ranged in ("bytes=0-", "bytes=0-", "bytes=70000-"):  # the last one goes on with the one before
+        client.get(address, headers={"range": ranged}).close()
+    assert AuditEntry.objects.filter(action="downloaded").count() == 2
+
+
 @pytest.mark.django_db
 def test_a_recording_of_somebody_elses_tenant_is_not_there(client_of):
     mine, other = make_tenant(), make_tenant()
