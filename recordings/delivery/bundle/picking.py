@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Sum
 from django.http import QueryDict
 
 from recordings.delivery.bundle.making import MOST, NOTHING, BundleRefused
-from recordings.models import Case, Lookup, LookupRow, Recording, User
+from recordings.models import Case, Lookup, Recording, User
 from recordings.models.recording import RecordingQuerySet
+from recordings.search.cases import of_lookup
 from recordings.search.selection import NothingSelected, Selection
 
 CARRIED = ("id", "everything", "query", "upto", "contact", "look_up", "case")
@@ -56,22 +57,7 @@ class Pick:
     def _looked_up(cls, lookup: Lookup | None, user: User) -> "Pick":
         if lookup is None:
             raise BundleRefused("This list is not there any more. Look the IDs up again.")
-        rows = LookupRow.objects.filter(lookup=lookup)
-        named = rows.filter(
-            kind="name", contact_id=OuterRef("contact_id"), started_at=OuterRef("started_at"),
-            media_type=OuterRef("media_type"), item_id=OuterRef("item_id"),
-        )  # fmt: skip
-        contacts = rows.filter(kind="contact").values("contact_id")
-        names = rows.filter(kind="name").values("contact_id")
-        keys = rows.filter(kind="key").values("text")
-        wanted = (
-            Q(contact_id__in=contacts) & ~Q(contact_id="")
-            | Q(contact_id__in=names) & Q(Exists(named))
-            | Q(key__in=keys, started_at=None)
-        )
-        return cls(
-            Recording.objects.for_user(user).filter(wanted), f"a look-up: {lookup}", f"Look-up {lookup}"
-        )
+        return cls(of_lookup(lookup, user=user), f"a look-up: {lookup}", f"Look-up {lookup}")
 
     def figures(self) -> tuple[int, int]:
         """Return how many recordings these are, counted to one more than a bundle may hold, and their bytes."""
