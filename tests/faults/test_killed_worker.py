@@ -1,122 +1,112 @@
-"""kill -9 at every step of a save: no half file has a final name, nothing is copied twice, and a new worker finishes the rest."""
+"""kill -9 at every step of a save, into a folder and into a bucket: no half file has a final name, nothing is copied twice,
+and a new worker finishes the rest. In the end another program agrees. Large files are killed in test_large_files and
+test_large_objects.
+"""
 
 import hashlib
 import os
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
-from recordings import trail
 from recordings.catalog.scan import scan
 from recordings.models import Copy, Recording, Transfer
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
-from tests.factories import archive_of, make_archive, make_tenant, name_of
-from tests.services import program
+from tests.factories import archive_of, make_archive, make_bucket, make_tenant, name_of
+from tests.faults.invariant import assert_nothing_lost, body_of, client_of
+from tests.faults.processes import start_worker
+from tests.faults.rclone import another_program_agrees
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FILES = 24
-# A worker as it is, which kills or stops itself as soon as it comes to a place for the n-th time.
-WORKER = """
-import importlib, itertools, os, sys
-import django
-os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
-django.setup()
-from recordings.transfer import queue
-from recordings.transfer.saving import save_waiting
-
-how, where, name, moment, count = sys.argv[1:]
-place = importlib.import_module(where.split(":")[0])
-for part in where.split(":")[1:]:
-    place = getattr(place, part)
-real, calls = getattr(place, name), itertools.count(1)
-
-def deadly(*args, **named):
-    last = next(calls) == int(count)
-    if last and moment == "before":
-        os.kill(os.getpid(), int(how))
-    answer = real(*args, **named)
-    if last and moment == "after":
-        os.kill(os.getpid(), int(how))
-    return answer
-
-setattr(place, name, deadly)
-save_waiting(owner=queue.me())
-"""
-STEPS = {
+ANYWHERE = {
     "claimed, nothing read": ("recordings.transfer.saving:_Saver", "_send", "before", 1),
     "in the middle of a body": ("recordings.transfer.copying", "crc32", "after", 5),
-    "written, not on the medium": ("recordings.stores.folder:os", "fsync", "before", 12),
-    "on the medium, without its name": ("recordings.stores.folder", "rename_if_free", "before", 7),
-    "named, the folder not on the medium": ("recordings.stores.folder", "rename_if_free", "after", 7),
     "named, not read back": ("recordings.transfer.copying", "read_back", "before", 7),
     "read back, not told": ("recordings.transfer.copying", "read_back", "after", 7),
     "told, not written": ("recordings.transfer.saving", "write_verified", "before", 1),
     "written, not committed": ("recordings.trail", "record_many", "after", 1),
     "committed": ("recordings.transfer.saving", "write_verified", "after", 1),
 }
-
-
-def database_url():
-    """Return the test database's address, for a process of its own."""
-    told = connection.settings_dict
-    place = f"{told['HOST'] or 'localhost'}:{told['PORT'] or 5432}"
-    if str(told["HOST"]).startswith("/"):
-        place = f"{told['HOST'].replace('/', '%2F')}:{told['PORT']}"
-    return f"postgres://{told['USER']}:{told['PASSWORD']}@{place}/{told['NAME']}"
-
-
-def start_worker(step, how):
-    """Start a worker that gives itself a signal at a step."""
-    env = {**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_TRANSFER_THREADS": "4"}
-    command = [sys.executable, "-c", WORKER, str(int(how)), *map(str, STEPS[step])]
-    return subprocess.Popen(command, env=env, cwd=Path(__file__).parents[2])
+IN_A_FOLDER = ANYWHERE | {
+    "written, not on the medium": ("recordings.stores.folder:os", "fsync", "before", 12),
+    "on the medium, without its name": ("recordings.stores.folder", "rename_if_free", "before", 7),
+    "named, the folder not on the medium": ("recordings.stores.folder", "rename_if_free", "after", 7),
+}
+IN_A_BUCKET = ANYWHERE | {
+    "gathered, not sent": ("recordings.stores.bucket:BucketStore", "_put", "before", 7),
+    "sent, its answer not read": ("recordings.stores.bucket:BucketStore", "_put", "after", 7),
+}
 
 
 @pytest.fixture
-def run(rclone_s3, tmp_path):
-    """A run of two dozen files, queued."""
+def queued(rclone_s3):
+    """Two dozen files in SEA, and what queues them for an archive."""
     for number in range(FILES):
         key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}')}"
         rclone_s3.put(key, os.urandom(300_000 + number), timezone.now() - timedelta(days=3))
-    scan(tenant=make_tenant(s3=rclone_s3), actor="test")
-    archive = make_archive(tmp_path / "archive")
-    return runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="t", title="T")
+    scan(tenant=make_tenant(s3=rclone_s3, name="emea"), actor="test")
+    return lambda archive: runs.start_run(
+        recordings=Recording.objects.all(), archives=[archive], actor="t", title="T"
+    )
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_wherever_a_worker_is_killed_the_next_one_finishes(rclone_s3, run, tmp_path, step):
+@pytest.fixture
+def run(queued, tmp_path):
+    return queued(make_archive(tmp_path / "archive"))
+
+
+@pytest.mark.parametrize("step", IN_A_FOLDER)
+def test_wherever_a_worker_is_killed_the_next_one_finishes(rclone_s3, run, step):
+    killed_and_finished(rclone_s3, run, start_worker("save", IN_A_FOLDER[step], signal.SIGKILL), step)
+
+
+@pytest.mark.parametrize("step", IN_A_BUCKET)
+def test_the_same_in_a_bucket(rclone_s3, weed_s3, queued, step):
+    run = queued(make_bucket(weed_s3))
+    killed_and_finished(rclone_s3, run, start_worker("save", IN_A_BUCKET[step], signal.SIGKILL), step)
+
+
+def killed_and_finished(s3, run, worker, step):
     archive = archive_of(run)
-    worker = start_worker(step, signal.SIGKILL)
     assert worker.wait(60) == -signal.SIGKILL, "the worker never came to this step"
-    every_final_name_is_whole(rclone_s3, archive)
-    what_is_called_saved_is_there(archive)
-    assert sorted(rclone_s3.keys()) == sorted(f"recordings/{row.key}" for row in Recording.objects.all())
+    every_final_name_is_whole(s3, archive)
+    nothing_is_lost(s3, archive)
 
     left = Transfer.objects.exclude(state="verified").count()
     assert queue.return_leases_of_the_dead() == left or step == "committed"
     while save_waiting(owner=queue.me()).claimed:
         pass
     assert runs.progress(run).verified == FILES == Copy.objects.count()
-    assert every_final_name_is_whole(rclone_s3, archive) == FILES, "a file was copied twice"
-    what_is_called_saved_is_there(archive)
-    another_program_agrees(rclone_s3, archive, tmp_path)
-    assert trail.verify().intact
+    assert every_final_name_is_whole(s3, archive) == FILES, "a file was copied twice"
+    nothing_is_lost(s3, archive)
+    another_program_agrees(s3, archive, FILES)
 
 
 @pytest.mark.parametrize(
     "step", ["on the medium, without its name", "read back, not told", "told, not written"]
 )
-def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(rclone_s3, run, tmp_path, step):
-    sleeper = start_worker(step, signal.SIGSTOP)
+def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(rclone_s3, run, step):
+    sleeper = start_worker("save", IN_A_FOLDER[step], signal.SIGSTOP)
     assert os.WIFSTOPPED(os.waitpid(sleeper.pid, os.WUNTRACED)[1]), "the worker never came to this step"
+    another_takes_over_and_the_sleeper_wakes(rclone_s3, run, sleeper)
+    assert not list(Path(archive_of(run).folder).rglob(".*.part"))
+
+
+@pytest.mark.parametrize("step", ["gathered, not sent", "sent, its answer not read", "told, not written"])
+def test_nor_does_one_that_slept_before_a_bucket(rclone_s3, weed_s3, queued, step):
+    run = queued(make_bucket(weed_s3))
+    sleeper = start_worker("save", IN_A_BUCKET[step], signal.SIGSTOP)
+    assert os.WIFSTOPPED(os.waitpid(sleeper.pid, os.WUNTRACED)[1]), "the worker never came to this step"
+    another_takes_over_and_the_sleeper_wakes(rclone_s3, run, sleeper)
+
+
+def another_takes_over_and_the_sleeper_wakes(s3, run, sleeper):
     Transfer.objects.filter(state="copying").update(lease_until=timezone.now() - timedelta(seconds=1))
     assert queue.sweep() > 0
     while save_waiting(owner=queue.me()).claimed:
@@ -126,15 +116,14 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(rcl
     sleeper.send_signal(signal.SIGCONT)
     assert sleeper.wait(60) == 0
     assert list(Copy.objects.order_by("pk").values()) == before
-    assert every_final_name_is_whole(rclone_s3, archive_of(run)) == FILES
+    assert every_final_name_is_whole(s3, archive_of(run)) == FILES
     assert runs.progress(run).verified == FILES
-    what_is_called_saved_is_there(archive_of(run))
-    assert not list(Path(archive_of(run).folder).rglob(".*.part"))
-    assert trail.verify().intact
+    nothing_is_lost(s3, archive_of(run))
+    another_program_agrees(s3, archive_of(run), FILES)
 
 
 def test_a_worker_that_stops_while_it_writes_holds_up_only_what_it_writes(rclone_s3, run):
-    sleeper = start_worker("written, not committed", signal.SIGSTOP)
+    sleeper = start_worker("save", IN_A_FOLDER["written, not committed"], signal.SIGSTOP)
     assert os.WIFSTOPPED(os.waitpid(sleeper.pid, os.WUNTRACED)[1])
     Transfer.objects.filter(state="copying").count()
     queue.sweep()  # must not wait for its rows
@@ -147,40 +136,37 @@ def test_a_worker_that_stops_while_it_writes_holds_up_only_what_it_writes(rclone
     assert every_final_name_is_whole(rclone_s3, archive_of(run)) == FILES == Copy.objects.count()
 
 
+def in_sea(s3):
+    return {path.name: path.read_bytes() for path in (s3.root / "recordings").iterdir()}
+
+
 def every_final_name_is_whole(s3, archive):
-    sources = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (s3.root / "recordings").iterdir()}
-    finals = [path for path in Path(archive.folder).rglob("*.mp4") if not path.name.startswith(".")]
-    for path in finals:
-        assert hashlib.sha256(path.read_bytes()).hexdigest() in sources, f"{path.name} is not whole"
+    sources = {hashlib.sha256(body).hexdigest() for body in in_sea(s3).values()}
+    finals = list(final_bodies(archive))
+    for name, body in finals:
+        assert hashlib.sha256(body).hexdigest() in sources, f"{name} is not whole"
     return len(finals)
 
 
-def what_is_called_saved_is_there(archive):
+def final_bodies(archive):
+    if archive.kind == "s3":
+        told = client_of(archive).list_objects_v2(Bucket=archive.bucket, Prefix=archive.prefix)
+        for one in told.get("Contents", []):
+            place = {"Bucket": archive.bucket, "Key": one["Key"]}
+            yield one["Key"], client_of(archive).get_object(**place)["Body"].read()
+        return
+    for path in Path(archive.folder).rglob("*"):
+        if path.is_file() and not path.name.startswith("."):
+            yield path.name, path.read_bytes()
+
+
+def nothing_is_lost(s3, archive):
+    there = in_sea(s3)
+    assert sorted(there) == sorted(row.key for row in Recording.objects.all())
+    ever = {key: {hashlib.sha256(body).hexdigest()} for key, body in there.items()}
+    assert_nothing_lost(ever, there=there)
+    copies = list(Copy.objects.select_related("archive", "recording"))
     saved = Recording.objects.exclude(saved_at=None)
-    copies = {copy.recording_id: copy for copy in Copy.objects.all()}
-    assert set(saved.values_list("pk", flat=True)) == set(copies)
-    for copy in copies.values():
-        assert hashlib.sha256((Path(archive.folder) / copy.path).read_bytes()).hexdigest() == copy.sha256
-
-
-def another_program_agrees(s3, archive, tmp_path):
-    flat = tmp_path / "by-name"
-    flat.mkdir()
-    for copy in Copy.objects.select_related("recording"):
-        (flat / copy.recording.key).symlink_to(Path(archive.folder) / copy.path)
-    remote = (
-        f":s3,provider=Rclone,access_key_id={s3.access_key},secret_access_key={s3.secret_key},"
-        f"endpoint='{s3.endpoint}':{s3.bucket}/recordings"
-    )
-    check = [
-        program("rclone"),
-        "check",
-        "--download",
-        "--copy-links",
-        "--config",
-        os.devnull,
-        remote,
-        str(flat),
-    ]
-    told = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
-    assert told.returncode == 0 and f"{FILES} matching files" in told.stderr, told.stderr
+    assert set(saved.values_list("pk", flat=True)) == {copy.recording_id for copy in copies}
+    for copy in copies:
+        assert copy.archive == archive and body_of(copy) == there[copy.recording.key], f"{copy} is not saved"

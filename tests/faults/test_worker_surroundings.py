@@ -1,4 +1,4 @@
-"""What surrounds a worker fails: its disk is full, its clock is wrong. Nothing half-done stays, no try is burnt, all is saved."""
+"""What surrounds a worker fails: its disk is full, its clock is wrong. Nothing half-done stays, no try is burnt, nothing goes early."""
 
 import hashlib
 import importlib.util
@@ -6,19 +6,21 @@ import json
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from recordings import trail
 from recordings.catalog.scan import scan
-from recordings.models import Copy, Pause, Recording, Transfer
+from recordings.models import Copy, Pause, Recording, Release, ReleaseDay, ReleasePolicy, Transfer
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import archive_of, make_archive, make_tenant, name_of
-from tests.faults.test_killed_worker import database_url
+from tests.faults.processes import database_url
+from tests.transfer.sea import saved_sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +68,17 @@ django.setup()
 from recordings.transfer import queue
 from recordings.transfer.saving import save_waiting
 save_waiting(owner=queue.me())
+print(time.time())
+"""
+
+
+RELEASE = """
+import os, time
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
+django.setup()
+from recordings.transfer import queue, releasing
+releasing.release_waiting(owner=queue.me())
 print(time.time())
 """
 
@@ -122,6 +135,34 @@ def test_a_full_disk_pauses_its_archive_and_the_rest_follows_when_there_is_room(
     assert trail.verify().intact
 
 
+def test_a_medium_that_takes_no_byte_pauses_its_archive_too(rclone_s3, run, monkeypatch):
+    """The kernel itself says no: every temporary file of the archive is /dev/full."""
+    real = os.open
+
+    def full(path, flags, *more, **named):
+        fd = real(path, flags, *more, **named)
+        if flags & os.O_CREAT and str(path).endswith(".part"):
+            os.close(fd)
+            return real("/dev/full", os.O_WRONLY | os.O_CLOEXEC)
+        return fd
+
+    monkeypatch.setattr("recordings.stores.folder.os.open", full)
+    save_waiting(owner=queue.me())
+    assert Pause.objects.get().code == "store_full" and archive_of(run).problem
+    assert not Transfer.objects.exclude(state="queued", attempts=0).exists(), (
+        "the medium's fault is no file's"
+    )
+    assert not [path for path in Path(archive_of(run).folder).rglob("*") if path.is_file()]
+    assert not Copy.objects.exists() and Recording.objects.in_sea().count() == FILES
+    monkeypatch.undo()
+    Pause.objects.update(until=timezone.now())
+    Transfer.objects.update(next_try_at=timezone.now())
+    while save_waiting(owner=queue.me()).claimed:
+        pass
+    assert runs.progress(run).verified == FILES == Copy.objects.count() and not Pause.objects.exists()
+    assert trail.verify().intact
+
+
 def fake_time():
     """Return the library that shows a process another time."""
     spec = importlib.util.find_spec("libfaketime")
@@ -152,3 +193,36 @@ def test_a_worker_with_a_wrong_clock_does_no_harm(rclone_s3, run, wrong):
         body = (Path(archive_of(run).folder) / copy.path).read_bytes()
         assert body == (rclone_s3.root / "recordings" / copy.recording.key).read_bytes()
     assert trail.verify().intact
+
+
+@pytest.mark.parametrize("wrong", ["+1h", "-1h", "+40d", "-40d"])
+def test_a_releaser_with_a_wrong_clock_goes_by_the_databases_time(rclone_s3, tmp_path, wrong):
+    sea = saved_sea(rclone_s3, tmp_path)
+    switch_on(sea.tenant, days=1)
+    there = sea.there
+    clock = {"LD_PRELOAD": fake_time(), "FAKETIME": wrong, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+    def released_with_a_wrong_clock():
+        done = in_process(RELEASE, **clock)
+        assert done.returncode == 0, done.stderr
+        assert abs(float(done.stdout) - timezone.now().timestamp()) > 3000, "its clock was right"
+        sea.assert_nothing_lost()
+
+    released_with_a_wrong_clock()
+    assert sea.there == there and not Release.objects.exists(), "nothing is a day old by the database's time"
+    two_days = timedelta(days=2)
+    Copy.objects.update(verified_at=F("verified_at") - two_days)
+    Recording.objects.saved().update(saved_at=F("saved_at") - two_days)
+    released_with_a_wrong_clock()
+    now, gone = timezone.now(), len(there) - len(sea.there)
+    # A server may refuse so wrong a clock; then all of it waits, and people are told.
+    assert gone == 3 or (gone == 0 and ReleasePolicy.objects.get().waits_for)
+    for receipt in Release.objects.filter(state="released"):
+        assert abs(now - receipt.permitted_at) < timedelta(minutes=5) > abs(now - receipt.deleted_at)
+    days = list(ReleaseDay.objects.values_list("day", flat=True))
+    assert days in ([], [now.astimezone(UTC).date()]), "the cap is of the database's day"
+    ReleasePolicy.objects.update(waits_until=None, waits_for="")
+    Release.objects.filter(state="refused").update(retry_at=now)
+    sea.release()
+    assert set(sea.there) == {"anchor.mp4"} and Release.objects.filter(state="released").count() == 3
+    sea.assert_nothing_lost()
