@@ -46,3 +46,9 @@ ROLE_MAY: dict[Role, frozenset[May]] = {
 def may(user: Any, what: May) -> bool:
     """Tell whether a signed-in, active person's role allows this."""
     return isinstance(user, User) and user.is_active and user.role is not None and what in ROLE_MAY[user.role]
+
+
+def narrow(user: User, role: Role) -> None:
+    """Let a person who acts through a token do what the token's role may, and never more than their own."""
+    if user.role is not None and ROLE_MAY[role] < ROLE_MAY[user.role]:
+        user.act_as(role)

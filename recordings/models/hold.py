@@ -1,5 +1,6 @@
 """A legal hold: what it covers is neither released nor edited, until it ends or somebody lifts it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -48,6 +49,17 @@ class HoldQuerySet(models.QuerySet["Hold"]):
         return self.filter(
             Q(recording=recording)
             | Q(tenant=recording.tenant_id, recording=None, contact_id__in={"", recording.contact_id})
+            | Q(case__in=cases)
+        )
+
+    def covering_any(self, recordings: "Sequence[Recording]") -> "HoldQuerySet":
+        """Keep what covers one or more of these recordings of one contact, in one question."""
+        ids = [row.pk for row in recordings]
+        cases = CaseRecording.objects.filter(recording__in=ids).values("case")
+        names = {"", *(row.contact_id for row in recordings)}
+        return self.filter(
+            Q(recording__in=ids)
+            | Q(tenant__in={row.tenant_id for row in recordings}, recording=None, contact_id__in=names)
             | Q(case__in=cases)
         )
 

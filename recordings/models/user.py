@@ -70,3 +70,7 @@ class User(AbstractBaseUser, PermissionsMixin):
                 (role for role in (Role.ADMIN, Role.COMPLIANCE, Role.SUPERVISOR) if role in names), None
             )
         return self._role
+
+    def act_as(self, role: Role) -> None:
+        """Take a role for this object alone: of a program that may less than its person, or of a command."""
+        self._role = role

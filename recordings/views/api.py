@@ -93,9 +93,11 @@ def contact(request: HttpRequest, contact_id: str = Path(..., min_length=1)) -> 
     found = contacts.find(contact_id, user=user)
     if found is None:
         raise Problem(404, "No recording that you may see has this contact ID.")
-    tell(request, trail.Action.OPENED, found.contact_id, recordings=len(found.recordings))
+    # With its tenants: who sees one of them is told of it on the contact's page.
+    tenants = sorted({row.tenant_id for row in found.recordings})
+    tell(request, trail.Action.OPENED, found.contact_id, tenants=tenants, recordings=len(found.recordings))
     rows = [RecordingOut.of(row) for row in found.recordings]
-    return {"contact_id": found.contact_id, "recordings": rows, "complete": len(rows) < contacts.MOST}
+    return {"contact_id": found.contact_id, "recordings": rows, "complete": not found.more}
 
 
 @api.post("lookup", response={200: LookupOut, **PROBLEMS}, url_name="api_lookup", operation_id="lookup")

@@ -10,7 +10,7 @@ from ninja.security import HttpBearer
 
 from recordings import trail
 from recordings.access import May, may
-from recordings.access.roles import ROLE_MAY
+from recordings.access.roles import narrow
 from recordings.models import ApiToken, Role, User
 from recordings.views.who import address_of
 
@@ -51,10 +51,11 @@ class Token(HttpBearer):
 
 
 def person(request: HttpRequest, what: May = May.SEE) -> User:
-    """Return the person behind a request. Raises Problem when the token's role or theirs does not allow it."""
+    """Return the person behind a request, with the rights of the token. Raises Problem when it may not do that."""
     token: ApiToken = request.auth  # type: ignore[attr-defined]
     user: User = token.user
-    if what not in ROLE_MAY[Role(token.role)] or not may(user, what):
+    narrow(user, Role(token.role))
+    if not may(user, what):
         raise Problem(403, f"This token's role does not allow it to {what}. Make one with another role.")
     return user
 

@@ -117,10 +117,11 @@ def _cases(found: contacts.Contact) -> list[Case]:
 
 def _holds(found: contacts.Contact) -> list[Hold]:
     """Return the holds in force that cover any of its recordings."""
-    covering = {
-        hold for row in found.recordings if row.held for hold in Hold.objects.in_force().covering(row)
-    }  # type: ignore[attr-defined]
-    return sorted(covering, key=lambda hold: hold.pk)
+    held = [row for row in found.recordings if row.held]  # type: ignore[attr-defined]
+    if not held:
+        return []
+    holds = Hold.objects.in_force().covering_any(held)
+    return list(holds.select_related("case", "recording").order_by("id"))
 
 
 def _unknown(request: HttpRequest, contact_id: str) -> HttpResponse:

@@ -33,7 +33,8 @@ def releases(request: HttpRequest) -> HttpResponse:
 def release(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one release: its receipt, or why nothing was deleted."""
     mine = Release.objects.for_user(request.user).select_related("tenant", "recording")  # type: ignore[arg-type]
-    return render(request, "releases/receipt.html", {"release": get_object_or_404(mine, pk=pk)})
+    page = {"release": get_object_or_404(mine, pk=pk), "may_case": may(request.user, May.CASE)}
+    return render(request, "releases/receipt.html", page)
 
 
 @allow(May.HOLD)

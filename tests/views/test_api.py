@@ -5,9 +5,10 @@ import json
 import pytest
 
 from recordings.models import ApiToken, AuditEntry, Lookup, Role
+from recordings.search import contact as contacts
 from recordings.search.criteria import Criteria
 from recordings.views.api import PARAMETERS, described
-from tests.factories import make_recording, make_tenant, make_user, name_of
+from tests.factories import make_case, make_recording, make_tenant, make_user, name_of
 
 pytestmark = pytest.mark.django_db
 
@@ -90,6 +91,34 @@ def test_a_contact_of_another_tenant_is_not_there(reader, tenant):
     assert [one["id"] for one in answer["recordings"]] == [mine.pk] and answer["complete"]
     problem(reader("contacts/0043"), 404)
     assert [entry.object for entry in AuditEntry.objects.filter(action="opened a contact")] == ["0042"]
+
+
+def test_a_contact_is_complete_until_there_are_more_than_are_shown(reader, tenant, monkeypatch):
+    monkeypatch.setattr(contacts, "MOST", 2)
+    for count, complete in ((1, True), (2, True), (3, False)):
+        make_recording(tenant, key=name_of(contact="0042"))
+        answer = reader("contacts/0042").json()
+        assert (len(answer["recordings"]), answer["complete"]) == (min(count, 2), complete)
+
+
+def test_who_sees_a_tenant_alone_is_told_which_program_read_its_contact(client, reader, tenant):
+    make_recording(tenant, key=name_of(contact="0042"))
+    reader("contacts/0042")
+    client.force_login(make_user(Role.COMPLIANCE, tenants=[tenant]))
+    assert f"{reader.user.email} opened this contact" in client.get("/contacts/0042/").content.decode()
+
+
+def test_a_token_of_a_lesser_role_finds_no_case_and_one_of_the_own_role_does(client, tenant):
+    recording = make_recording(tenant)
+    make_case(name="2026-114", recordings=[recording])
+    for user, token, seen in (
+        (Role.ADMIN, Role.SUPERVISOR, []), (Role.ADMIN, Role.ADMIN, [recording.pk]),
+        (Role.SUPERVISOR, Role.ADMIN, []), (Role.COMPLIANCE, Role.COMPLIANCE, [recording.pk]),
+    ):  # fmt: skip
+        _, secret = ApiToken.make(user=make_user(user), name="x", role=token)
+        headers = {"Authorization": f"Bearer {secret}"}
+        answer = client.get("/api/v1/recordings?q=case:2026-114", headers=headers).json()
+        assert [one["id"] for one in answer["recordings"]] == seen, (user, token)
 
 
 def test_a_list_is_answered_in_its_order_and_not_kept(reader, tenant):

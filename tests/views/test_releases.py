@@ -187,3 +187,15 @@ def test_holds_stay_within_a_persons_tenants(client, sign_in, tenant):
     assert "There is no such tenant" in text(client.post("/holds/", ask), 422)
     assert client.post(f"/recordings/{theirs.pk}/hold/", {"reason": "x"}).status_code == 404
     assert not Hold.objects.exists()
+
+
+def test_a_receipt_tells_why_a_recording_is_held_to_those_who_work_on_cases(client, sign_in, tenant):
+    row = make_recording(tenant, saved=True)
+    refused = Release.objects.create(
+        recording=row, tenant=tenant, state=Release.State.REFUSED, by="Release", key=row.key, size=row.size, etag=row.etag,
+        reason_code="is_not_on_hold", reason="It is on hold: Suspected fraud", finished_at=timezone.now(),
+    )  # fmt: skip
+    for role, told in ((Role.SUPERVISOR, False), (Role.COMPLIANCE, True)):
+        sign_in(role)
+        page = text(client.get(f"/releases/{refused.pk}/"))
+        assert ("fraud" in page, "It is on legal hold." in page) == (told, not told)
