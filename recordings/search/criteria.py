@@ -6,7 +6,7 @@ Parsing never raises: what is not understood is told in `problems`, and the rest
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 from urllib.parse import urlencode
 
@@ -88,6 +88,8 @@ class Criteria:
     shape: str = ""  # unparsed names that look like this (sea.shape)
     sort: str = "newest"
     problems: tuple[str, ...] = ()
+    # Of them, those for which something was left out: more may be found than was asked for.
+    ignored: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, data: Mapping[str, Any] | QueryDict | str) -> "Criteria":
@@ -95,18 +97,19 @@ class Criteria:
         reader = Parameters(QueryDict(data) if isinstance(data, str) else data)
         typed = reader.most_terms("q", MOST_TERMS)
         box = words.read(typed)
+        told = list(box.problems)
         known, others = text.understood(box.rest)
         if known and others:
-            reader.problems.append(text.told_apart(known, others))
+            told.append(text.told_apart(known, others))
         started_from, started_to = reader.day("from"), reader.day("to")
         if started_from and started_to and started_from > started_to:
-            reader.problems.append("The first day lies after the last one; they were swapped.")
+            told.append("The first day lies after the last one; they were swapped.")
             started_from, started_to = started_to, started_from
-        return cls(
+        read = cls(
             text=typed,
             started_from=started_from,
             started_to=started_to,
-            media=tuple(word if word == UNPARSED else word.upper() for word in reader.many("media")),
+            media=tuple(reader.many("media", spelt=words.media_word)),
             presence=reader.among("presence", Presence.values),
             saved=reader.yes_or_no("saved"),
             playable=reader.yes_or_no("playable"),
@@ -115,16 +118,21 @@ class Criteria:
             size=reader.amount("size", amounts.SIZES, plain="mb"),
             duration=reader.amount("duration", amounts.LENGTHS, plain="m"),
             tenant=reader.numbers("tenant", most=2**62),
-            calls=tuple((word, value[:200]) for word in calls.WORDS for value in reader.many(word)),
+            calls=tuple((word, value) for word in calls.WORDS for value in reader.many(word, longest=200)),
             shape=reader.exact("shape"),
             sort=next(iter(reader.among("sort", list(SORTS))), "newest"),
-            problems=(*reader.problems, *box.problems),
         )
+        return replace(read, problems=(*reader.problems, *told), ignored=tuple(reader.problems))
 
     @cached_property
     def box(self) -> Box:
         """Return what the search box was understood to say."""
         return words.read(self.text)
+
+    @property
+    def days(self) -> Days:
+        """Return the days on which a recording must have started, by the filter and by the box."""
+        return reduce(Days.within, self.box.started, Days(self.started_from, self.started_to))
 
     # --- as a query string ----------------------------------------------------------------------
 
@@ -199,15 +207,14 @@ class Criteria:
 
     def said(self) -> list[Chip]:
         """Say what the search box was understood to ask."""
+        box = self.box
         chips = [
-            Chip(
-                one.label, one.value, self.querystring(text=words.without(self.text, [(one.begin, one.end)]))
-            )
-            for one in self.box.asked
+            Chip(one.label, one.value, self.querystring(text=words.left(self.text, box, one)))
+            for one in box.asked
         ]
-        if self.box.rest:
-            rest = " ".join(self.text[one.begin : one.end] for one in self.box.asked)
-            chips.append(Chip(*text.in_words(self.box.rest), self.querystring(text=rest)))
+        if box.rest:
+            left = words.left(self.text, box, None)
+            chips.append(Chip(*text.in_words(box.rest), self.querystring(text=left)))
         return chips
 
     def filters(self, tenant_names: Mapping[int, str] | None = None) -> list[Chip]:

@@ -39,6 +39,12 @@ class Days:
         """Return the moment at which they are over."""
         return None if self.last is None else datetime.combine(self.last, time(), UTC) + timedelta(days=1)
 
+    def within(self, other: "Days") -> "Days":
+        """Return the days that lie in both; where there are none, the first lies after the last."""
+        firsts = [day for day in (self.first, other.first) if day]
+        lasts = [day for day in (self.last, other.last) if day]
+        return Days(max(firsts, default=None), min(lasts, default=None))
+
     def lookups(self, field: str) -> dict[str, datetime]:
         """Return the filter that keeps what lies in them."""
         told = {f"{field}__gte": self.since, f"{field}__lt": self.before}

@@ -17,6 +17,7 @@ from recordings.search.results import found
 
 MEDIA = {"VOICE": "Voice", "SCREEN": "Screen", "STATEMENT": "Statement", UNPARSED: "Unparsed name"}
 MOST_DAYS = 31
+LOOKED_AT = 1_000  # of the newest recordings, for media types that are not among the usual
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class DayPart:
 
 def facets(criteria: Criteria, *, user: User, tenants: Mapping[int, str]) -> dict[str, list[Part]]:
     """Return the parts of a search by each parameter, as if nothing had been chosen of that one."""
-    media = MEDIA | {word: word.capitalize() for word in criteria.media if word not in MEDIA}
+    media = MEDIA | {word: word.capitalize() for word in _other_media(criteria, user)}
     asked: dict[str, tuple[Mapping[str, str], Mapping[str, Any], tuple[str, ...]]] = {
         "media": (media, {"media": ()}, criteria.media),
         "presence": (dict(Presence.choices), {"presence": ()}, criteria.presence),
@@ -64,10 +65,18 @@ def facets(criteria: Criteria, *, user: User, tenants: Mapping[int, str]) -> dic
     }
 
 
+def _other_media(criteria: Criteria, user: User) -> list[str]:
+    """Return what other media types there are: those that the search names, and those of its newest recordings."""
+    rest = found(replace(criteria, media=()), user).order_by("-sort_at", "-id")
+    seen = set(rest.values_list("media_type", flat=True)[:LOOKED_AT])
+    return sorted({*criteria.media, *seen} - {"", *MEDIA})
+
+
 def by_day(criteria: Criteria, *, user: User, today: date | None = None) -> list[DayPart]:
     """Return the days of a search, the earliest first: those that it asks for, at most the last 31 of them."""
-    last = min(criteria.started_to or date.max, today or datetime.now(UTC).date())
-    first = max(criteria.started_from or date.min, _earlier(last, MOST_DAYS - 1))
+    asked = criteria.days
+    last = min(asked.last or date.max, today or datetime.now(UTC).date())
+    first = max(asked.first or date.min, _earlier(last, MOST_DAYS - 1))
     days = [first + timedelta(days=number) for number in range(max(0, (last - first).days + 1))]
     rest = found(replace(criteria, started_from=None, started_to=None), user)
     numbers = counts([rest.filter(**Days(day, day).lookups("sort_at")) for day in days])

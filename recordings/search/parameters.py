@@ -1,7 +1,7 @@
 """The parameters of a search's address, taken one by one; what is not understood is told, and left out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.http import QueryDict
 from recordings.search.amounts import Amounts, NotUnderstood
 
 _SPLIT = re.compile(r"[\s,;]+")
+LONGEST = 40_000  # characters of a value
 _BARE = re.compile(r"\d+(?:\.\d+)?\Z")
 
 
@@ -20,11 +21,15 @@ class Parameters:
         self.query = query
         self.problems: list[str] = []
 
-    def many(self, name: str) -> list[str]:
-        """Take each value once, without what no column can hold."""
+    def many(
+        self, name: str, *, longest: int = LONGEST, spelt: Callable[[str], str] | None = None
+    ) -> list[str]:
+        """Take each value once, without what no column can hold; `spelt` writes what means the same in one way."""
         values = self.query.getlist(name) if isinstance(self.query, QueryDict) else [self.query.get(name, "")]
-        clean = [str(value).replace("\x00", "").strip()[:40_000] for value in values]
-        return list(dict.fromkeys(value for value in clean if value))
+        clean = [str(value).replace("\x00", "").strip() for value in values]
+        # Spelt, cut, bare of spaces at its end, and once: in this order an address made of it is read as the same again.
+        short = [(spelt(value) if spelt else value)[:longest].rstrip() for value in clean]
+        return list(dict.fromkeys(value for value in short if value))
 
     def one(self, name: str) -> str:
         return next(iter(self.many(name)), "")
@@ -36,7 +41,7 @@ class Parameters:
         if len(terms) <= most:
             return text
         self.problems.append(f"Only the first {most:,} terms were searched for. Search for the rest in turn.")
-        return " ".join(terms[:most])
+        return " ".join(terms[:most]).strip()
 
     def exact(self, name: str) -> str:
         """Take a value as it is: spaces at its ends count."""
@@ -64,10 +69,10 @@ class Parameters:
         return None
 
     def numbers(self, name: str, *, most: int) -> tuple[int, ...]:
-        good: list[int] = []
+        good: dict[int, None] = {}  # 7 and 07 are one number
         for value in self.many(name):
             if value.isascii() and value.isdigit() and len(value) < 20 and 0 < int(value) <= most:
-                good.append(int(value))
+                good[int(value)] = None
             else:
                 self.problems.append(f"“{value[:40]}” is not a number that {name} can be.")
         return tuple(good)

@@ -26,6 +26,9 @@ _PRESENCE = {"sea": Presence.IN_SEA} | {value.lower(): Presence(value) for value
 _FIELD = re.compile(
     r"(?<!\S)([A-Za-z_]{2,20}):(?:[\"“”„]([^\"“”„]*)[\"“”]?(?=\s|$)|([^\s\"“”„]\S*)|(?=\s|$))", re.IGNORECASE
 )
+GAP = '""'  # says nothing, and keeps what stands on either side of it apart
+_GAP = re.compile(rf"(?<!\S){GAP}(?!\S)")
+MOST_TRIED = 50  # things in a box of which each is tried without, before its cross is drawn
 _QUOTED = re.compile(r"[\"“”„][^\"“”„]*[\"“”]")
 _LIST = re.compile(r"\s*,\s*")
 Condition = Callable[[], Q]
@@ -42,6 +45,7 @@ class Asked:
     condition: Condition | None  # None: a word of calls, which are asked together
     call: tuple[str, str] | None = None
     any: str = ""  # of several with the same, one has to be true; empty: each has to be
+    started: days.Days | None = None  # on which a recording must have started
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Box:
     @property
     def calls(self) -> tuple[tuple[str, str], ...]:
         return tuple(one.call for one in self.asked if one.call)
+
+    @property
+    def started(self) -> list[days.Days]:
+        """Return the days on which a recording must have started, each of them."""
+        return [one.started for one in self.asked if one.started]
 
     def condition(self) -> Q:
         """Return what keeps the recordings of which all of this is true, the rest and the calls left out."""
@@ -99,9 +108,10 @@ def read(text: str) -> Box:
             continue
         asked.append(one)
         taken.append(found.span())
+    taken += [found.span() for found in _GAP.finditer(text)]
     plain = text
     for begin, end in taken:
-        plain = f"{plain[:begin]}{' ' * (end - begin)}{plain[end:]}"
+        plain = f"{plain[:begin]}{'x' * (end - begin)}{plain[end:]}"  # no space: nothing reaches across
     quoted = [found.span() for found in _QUOTED.finditer(plain)]
     for found in days.PHRASE.finditer(plain):
         if any(begin < found.end() and found.start() < end for begin, end in (*taken, *quoted)):
@@ -111,15 +121,37 @@ def read(text: str) -> Box:
             taken.append(found.span())
         except NotUnderstood as error:
             problems.append(str(error))
-    rest = text if not taken else without(text, taken)
+    rest = " ".join(_around(text, taken))
     return Box(tuple(sorted(asked, key=lambda one: one.begin)), rest, tuple(problems))
 
 
-def without(text: str, spans: list[tuple[int, int]]) -> str:
-    """Return the text without these parts of it."""
-    for begin, end in sorted(spans, reverse=True):
-        text = f"{text[:begin]} {text[end:]}"
-    return " ".join(text.split())
+def left(text: str, box: Box, gone: Asked | None) -> str:
+    """Return the text without one thing that it asks, or without the rest: what stays in it still asks what it did.
+
+    Side by side, two parts may mean something else: “last media:voice week” without its media is no date. Then they are
+    kept apart by GAP.
+    """
+    if gone is None:
+        parts = [text[one.begin : one.end] for one in box.asked]
+    else:
+        parts = _around(text, [(gone.begin, gone.end)])
+    together = " ".join(parts)
+    if gone is None or len(box.asked) <= MOST_TRIED:
+        again = read(together)
+        asked = [(one.label, one.value) for one in box.asked if one is not gone]
+        rest = "" if gone is None else box.rest
+        if ([(one.label, one.value) for one in again.asked], again.rest) == (asked, rest):
+            return together
+    return f" {GAP} ".join(parts)
+
+
+def _around(text: str, spans: list[tuple[int, int]]) -> list[str]:
+    """Return the pieces of a text around some parts of it."""
+    pieces, at = list[str](), 0
+    for begin, end in [*sorted(spans), (len(text), len(text))]:
+        pieces.append(text[at:begin].strip())
+        at = end
+    return [piece for piece in pieces if piece]
 
 
 def _asked(name: str, value: str, span: tuple[int, int]) -> Asked | None:
@@ -127,14 +159,15 @@ def _asked(name: str, value: str, span: tuple[int, int]) -> Asked | None:
     if name in calls.WORDS:
         if not value:
             raise NotUnderstood(f'{name}: says nothing; write it as {name}:Ann or {name}:"Back office".')
-        return Asked(calls.WORDS[name], value, *span, None, (name, value[:200]))
+        return Asked(calls.WORDS[name], value, *span, None, (name, value[:200].rstrip()))
     word = WORDS.get(name)
     if word is None:
         return None
     if not value:
         raise NotUnderstood(f"{name}: says nothing; write it as {name}:{word.example}.")
     told, condition = word.read(value)
-    return Asked(word.label, told, *span, condition, any=name if word.any else "")
+    started = days.read(value) if name == "started" else None
+    return Asked(word.label, told, *span, condition, any=name if word.any else "", started=started)
 
 
 def _unknown(name: str) -> str:
@@ -144,7 +177,7 @@ def _unknown(name: str) -> str:
 
 def _started(text: str, span: tuple[int, int]) -> Asked:
     told, condition = _days("sort_at")(text)
-    return Asked("Started", told, *span, condition)
+    return Asked("Started", told, *span, condition, started=days.read(text))
 
 
 def _days(field: str) -> Callable[[str], tuple[str, Condition]]:
@@ -235,7 +268,12 @@ def plays(yes: bool) -> Q:
 def _media(value: str) -> tuple[str, Condition]:
     named = [one for one in _LIST.split(value) if one]
     told = ", ".join(media_in_words(one) for one in named)
-    return told, lambda: of_media([UNPARSED if one.lower() == UNPARSED else one.upper() for one in named])
+    return told, lambda: of_media([media_word(one) for one in named])
+
+
+def media_word(typed: str) -> str:
+    """Return a media type as it is kept, however it was typed."""
+    return UNPARSED if typed.lower() == UNPARSED else typed.upper()
 
 
 def media_in_words(media: str) -> str:

@@ -93,7 +93,7 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         "saved_as": saved.same(criteria, user),
         "said": criteria.said(),
         "kept": _kept(criteria),
-        "media": [(*word, word[0] in criteria.media) for word in _media_words(criteria)],
+        "media": [(*word, word[0] in criteria.media) for word in _media_words(criteria, rows.rows)],
         "presence": [(value, label, value in criteria.presence) for value, label in Presence.choices],
         "expires": [(days, label, criteria.querystring(expires=days)) for days, label in EXPIRES],
         "calls": [
@@ -149,10 +149,11 @@ def _kept(criteria: Criteria) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def _media_words(criteria: Criteria) -> list[tuple[str, str]]:
-    """Return the media types to choose from: the known ones, and any other that the search names."""
-    known = {word for word, _ in MEDIA}
-    return [*MEDIA, *((word, word.capitalize()) for word in criteria.media if word not in known)]
+def _media_words(criteria: Criteria, rows: list[Recording]) -> list[tuple[str, str]]:
+    """Return the media types to choose from: the known ones, and any other that the search names or the page shows."""
+    known = {"", *(word for word, _ in MEDIA)}
+    others = {*criteria.media, *(row.media_type for row in rows)} - known
+    return [*MEDIA, *((word, word.capitalize()) for word in sorted(others))]
 
 
 def _ranges(criteria: Criteria) -> list[tuple[str, str]]:

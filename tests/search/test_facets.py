@@ -46,7 +46,7 @@ def told(query, user=None, tenants=()):
 
 def test_the_parts_of_everything(seven):
     assert told("", tenants=seven) == {
-        "media": {"Voice": 4, "Screen": 1, "Statement": 0, "Unparsed name": 1},
+        "media": {"Voice": 4, "Screen": 1, "Statement": 0, "Unparsed name": 1, "Chat": 1},
         "presence": {"In SEA": 6, "Released": 0, "Expired": 1, "Vanished": 0},
         "saved": {"Saved": 1, "Not saved": 6},
         "tenant": {"EMEA": 4, "US": 3},
@@ -71,7 +71,7 @@ def test_following_a_part_finds_what_it_counted(seven, query):
 
 def test_the_days_of_a_search_end_today_and_add_up(seven):
     user = make_user()
-    days = by_day(Criteria.parse("q=2026-11"), user=user, today=TODAY)
+    days = by_day(Criteria(), user=user, today=TODAY)
     assert len(days) == 31 and days[-1].day == TODAY
     assert [one.count.number for one in days[-5:]] == [2, 0, 1, 0, 3] and sum(
         one.count.number for one in days
@@ -81,6 +81,24 @@ def test_the_days_of_a_search_end_today_and_add_up(seven):
     assert [one.count.number for one in days] == [2, 0, 1]
     assert by_day(Criteria.parse("from=2027-01-01"), user=user, today=TODAY) == []
     assert len(by_day(Criteria.parse("to=0001-01-03"), user=user, today=TODAY)) == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "numbers"),
+    [
+        ("q=2026-11-01..2026-11-03", date(2026, 11, 1), [2, 0, 1]),
+        ("q=started:2026-11-05+media:voice", date(2026, 11, 5), [2]),
+        ("q=2026-11-01..2026-11-03&from=2026-11-03", date(2026, 11, 3), [1]),
+        ("q=2026-11-01..2026-11-03+since+2026-11-02", date(2026, 11, 2), [0, 1]),
+        ("q=2021-10", date(2021, 10, 1), [0] * 31),
+    ],
+)
+def test_the_days_are_those_that_stand_in_the_box_too(seven, query, first, numbers):
+    user = make_user()
+    days = by_day(Criteria.parse(query), user=user, today=TODAY)
+    assert (days[0].day, [one.count.number for one in days]) == (first, numbers)
+    assert [found(Criteria.parse(one.querystring), user).count() for one in days] == numbers
+    assert by_day(Criteria.parse("q=2026-11-03+2026-11-05"), user=user, today=TODAY) == []
 
 
 def test_nobody_is_told_of_another_tenants_recordings(seven):
