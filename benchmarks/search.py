@@ -7,6 +7,7 @@ rest. The SQL is asked for again with other values, so it is read from the index
 import argparse
 import statistics
 
+from benchmarks.indexes import reason
 from benchmarks.orders import Process
 
 INSTANT = ("newest page", "exact contact", "8-digit prefix", "7-digit substring", "day + media")
@@ -54,7 +55,7 @@ def main(options: list[str]) -> int:
         sizes = searcher.ask("sizes")
     print(f"\nThe table takes {sizes['table'] / 1e6:,.0f} MB, its indexes:")
     for name, size in sizes["indexes"]:
-        print(f"  {name:32}{size / 1e6:10,.0f} MB")
+        print(f"  {name:32}{size / 1e6:10,.0f} MB  {reason(name)}")
     if slow:
         print(f"\nAbove their limit: {', '.join(slow)}.")
     return 1 if slow else 0

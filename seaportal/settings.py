@@ -142,6 +142,8 @@ DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 10
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = required("REDIS_URL", "redis://host:6379/0")
+# What one question of a page may take before the page says what to narrow.
+PAGE_SECONDS = number("SEAPORTAL_PAGE_SECONDS", 20, low=1, high=600)
 # In the process only: nothing that must survive or be shared is kept here, just figures a few seconds old.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 FIGURES_SECONDS = number("SEAPORTAL_FIGURES_SECONDS", 5, low=0, high=300)

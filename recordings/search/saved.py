@@ -1,12 +1,14 @@
 """Saved searches: kept, counted for their reader, and found again in a search that asks the same.
 
 saved.keep(owner=user, name="At risk this week", criteria=criteria)
-saved.listed(user)    -> the searches that a person sees, each with how many it finds for them
+saved.listed(user)    -> the first searches that a person sees, each with how many it finds for them
 """
 
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models import Case, When
+from django.db.models.functions import Lower
 
 from recordings import trail
 from recordings.models import SavedSearch, User
@@ -14,6 +16,7 @@ from recordings.search.counts import Count, counts
 from recordings.search.criteria import Criteria
 from recordings.search.results import found
 
+PAGE_SIZE = 25
 MOST_OF_ONE = 200  # searches of one person
 
 
@@ -30,11 +33,11 @@ class Listed:
     count: Count
 
 
-def listed(user: User, *, most: int | None = None) -> list[Listed]:
-    """Return what a person sees, their own first, counted in three round trips however many there are."""
-    searches = list(SavedSearch.objects.for_user(user).select_related("owner"))
-    searches.sort(key=lambda one: one.owner_id != user.pk)  # stable: by name within each part
-    shown = searches[:most]
+def listed(user: User, *, most: int = PAGE_SIZE, skip: int = 0) -> list[Listed]:
+    """Return a page of what a person sees, their own first, counted in a few round trips."""
+    searches = SavedSearch.objects.for_user(user).select_related("owner")
+    own = Case(When(owner=user, then=0), default=1)
+    shown = list(searches.order_by(own, Lower("name"), "id")[skip : skip + most])
     asked = [Criteria.parse(one.query) for one in shown]
     numbers = counts([found(criteria, user) for criteria in asked])
     return [Listed(*one) for one in zip(shown, asked, numbers, strict=True)]

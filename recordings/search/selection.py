@@ -1,9 +1,12 @@
 """What a person picked: some rows, or everything that a search finds. Never a list of a million ids."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from django.db import connection
 from django.db.models import Avg, Count, Sum
 from django.http import QueryDict
 
@@ -15,6 +18,12 @@ from recordings.search.criteria import Criteria
 from recordings.search.results import found
 
 MOST_IDS = 2000
+# When the oldest transaction began that writes recordings now, or this moment.
+WRITING = """
+SELECT coalesce(min(a.xact_start), statement_timestamp()) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'relation' AND l.relation = 'recordings_recording'::regclass AND l.mode = 'RowExclusiveLock'
+AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND a.pid <> pg_backend_pid()
+"""
 SAMPLE = 1000  # rows whose size stands for that of all, where adding them up would take long
 
 
@@ -25,24 +34,35 @@ class NothingSelected(Exception):
         super().__init__(self.__doc__)
 
 
+class SearchNotRead(NothingSelected):
+    """Part of the search could not be read; without it, all that match would be more than was asked for."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        Exception.__init__(self, " ".join([*problems, "Nothing was selected."]))
+
+
 @dataclass(frozen=True)
 class Selection:
     """Recordings that a person picked, within what they may see."""
 
     recordings: RecordingQuerySet
     query: str = ""  # the search, when all of it was picked
-    upto: int | None = None  # of the search, what was there when the page was made
+    upto: datetime | None = None  # of the search, what was there when the page was made
 
     @classmethod
     def parse(cls, data: QueryDict, user: User) -> "Selection":
         """Read `id` (repeated), or `everything=yes` with `query` and `upto`. Raises NothingSelected.
 
-        `upto` is the newest recording when the search was shown: what arrives later was not seen, and is not swept in.
+        `upto` is the moment when the search was shown: what arrives later was not seen, and is not swept in.
         """
         if data.get("everything") == "yes":
-            criteria, upto = Criteria.parse(data.get("query", "")), _number(data.get("upto", ""))
+            criteria, upto = Criteria.parse(data.get("query", "")), _moment(data.get("upto", ""))
+            if criteria.ignored:
+                raise SearchNotRead(criteria.ignored)
             rows = found(criteria, user)
-            return cls(rows if upto is None else rows.filter(pk__lte=upto), criteria.querystring(), upto)
+            return cls(
+                rows if upto is None else rows.filter(first_seen_at__lt=upto), criteria.querystring(), upto
+            )
         ids = [pk for told in data.getlist("id")[:MOST_IDS] if (pk := _number(told)) is not None]
         if not ids:
             raise NothingSelected
@@ -71,9 +91,23 @@ class Selection:
         return number, round(float(mean) * number.number)
 
 
-def newest() -> int:
-    """Return the id of the newest recording: what a page that is made now can show at most."""
-    return Recording.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+def until() -> str:
+    """Return, for an address, the moment before which a page that is made now knows every recording.
+
+    A scan that is writing just now began before: its rows have the time of its statements, and become visible when it commits,
+    with lower ids than others that are there already.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(WRITING)
+        return f"{cursor.fetchone()[0].astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _moment(told: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(told)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _number(told: str) -> int | None:

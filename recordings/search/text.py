@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Collate
 from django.db.models.lookups import IContains
 
-from recordings.models import ContactMark, KnownContact
+from recordings.models import ContactMark, KnownContact, Presence, Tenant
 from recordings.models.known_contact import PIECE, pieces
 from recordings.sea.filename import parse as parse_name
 from recordings.search import calls
@@ -45,7 +45,7 @@ def in_words(text: str) -> tuple[str, str]:
     known, others = understood(text)
     short = text if len(text) <= 40 else f"{text[:39]}…"
     if not known:
-        return "Name", short
+        return ("Path", f"that begins with {short}") if "/" in text else ("Name", short)
     if len(known) > 1:
         return "List", f"{len(known):,} IDs or names"
     if not known[0].isdigit():
@@ -101,10 +101,9 @@ def _contact(digits: str) -> Q:
 def _part_of_a_name(text: str) -> Q:
     """Return what has this in its name. Names that follow the pattern are found by the parts of it that are indexed."""
     # Keys are kept in the "C" collation, which knows no capitals beyond ASCII.
-    part = Q(IContains(Collate("key", "default"), text))
-    if "/" in text:  # a folder: nothing but the whole key tells it
-        return part
-    kept = part & Q(started_at=None)
+    kept = Q(IContains(Collate("key", "default"), text), started_at=None)
+    if "/" in text:
+        return kept | _in_folder(text)
     if _CONTACT.match(text):
         kept |= Q(contact_id__startswith=text) & ~Q(contact_id="")
     if _ITEM.match(text):
@@ -112,6 +111,19 @@ def _part_of_a_name(text: str) -> Q:
     if beginning := _beginning(text):
         kept |= beginning
     return kept
+
+
+def _in_folder(path: str) -> Q:
+    """Return what lies under a path or a beginning of one, as it is written.
+
+    Of names that follow the pattern, only the beginning is indexed: of what is in SEA, and of what is gone. The tenants are
+    named, for each of the two indexes begins with them.
+    """
+    path = path.lstrip("/")
+    if not path:
+        return Q(pk__in=[])
+    under = Q(tenant__in=list(Tenant.objects.values_list("pk", flat=True)), key__startswith=path)
+    return under & Q(presence=Presence.IN_SEA) | under & ~Q(presence=Presence.IN_SEA)
 
 
 def _beginning(name: str) -> Q | None:

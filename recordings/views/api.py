@@ -33,6 +33,7 @@ from recordings.views.api_shapes import (
     RecordingOut,
     SearchIn,
 )
+from recordings.views.patience import TookTooLong, limited
 
 ROOT = "/api/v1/"
 MOST = 200  # recordings on a page
@@ -63,7 +64,8 @@ def recordings(
             400,
             "The cursor cannot be read. Send `next` of an earlier page of the same search as it is, or none.",
         )
-    found = page(criteria, user=user, after=cursor, size=limit)
+    with limited():
+        found = page(criteria, user=user, after=cursor, size=limit)
     tell(request, trail.Action.API_READ, criteria.querystring() or "every recording", rows=len(found.rows))
     return {"recordings": [RecordingOut.of(row) for row in found.rows], "next": found.next}
 
@@ -90,7 +92,8 @@ def _understood(asked: Any) -> Criteria:
 def contact(request: HttpRequest, contact_id: str = Path(..., min_length=1)) -> Any:
     """Return the recordings of one contact."""
     user = person(request)
-    found = contacts.find(contact_id, user=user)
+    with limited():
+        found = contacts.find(contact_id, user=user)
     if found is None:
         raise Problem(404, "No recording that you may see has this contact ID.")
     # With its tenants: who sees one of them is told of it on the contact's page.
@@ -123,6 +126,11 @@ def lookup(request: HttpRequest, asked: LookupIn) -> Any:
 @api.exception_handler(Problem)
 def _problem(request: HttpRequest, problem: Problem) -> HttpResponse:
     return problem.response()
+
+
+@api.exception_handler(TookTooLong)
+def _too_long(request: HttpRequest, error: TookTooLong) -> HttpResponse:
+    return Problem(400, str(error)).response()
 
 
 @api.exception_handler(AuthenticationError)

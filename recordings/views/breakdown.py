@@ -15,6 +15,7 @@ from recordings.search.counts import count
 from recordings.search.criteria import Criteria
 from recordings.search.facets import DayPart, by_day, facets
 from recordings.search.results import found
+from recordings.views.patience import patient
 
 BESIDE = ("media", "presence", "tenant")  # filters with a choice for each part
 TITLES = {"media": "Media", "saved": "Saved", "presence": "Presence", "tenant": "Tenant"}
@@ -23,6 +24,7 @@ TITLES = {"media": "Media", "saved": "Saved", "presence": "Presence", "tenant": 
 @allow(May.SEE)
 @never_cache
 @require_safe
+@patient
 def breakdown(request: HttpRequest) -> HttpResponse:
     """Show the parts of a search; to a script, only the numbers that belong into the filters."""
     user: User = request.user  # type: ignore[assignment]

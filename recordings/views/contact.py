@@ -19,6 +19,7 @@ from recordings.oversight import notes, timeline
 from recordings.sea.filename import parse
 from recordings.search import contact as contacts
 from recordings.views.notes import MOST_NOTES
+from recordings.views.patience import patient
 from recordings.views.reason import About, for_recordings
 from recordings.views.recording import player_of
 from recordings.views.wake import wake_listeners
@@ -37,6 +38,7 @@ _DONE = {
 @allow(May.SEE)
 @never_cache
 @require_safe
+@patient
 def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
     """Show a contact, and keep in the trail who looked; say so when there is none."""
     user: User = request.user  # type: ignore[assignment]

@@ -14,6 +14,7 @@ from recordings.models import Tenant
 from recordings.search.counts import count
 from recordings.search.criteria import Criteria
 from recordings.search.results import found
+from recordings.views.patience import patient
 from recordings.views.wake import wake_exporter
 from recordings.views.who import address_of
 
@@ -24,26 +25,31 @@ MANY = 1_000_000  # rows; of more, the background is offered first
 @allow(May.EXPORT)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@patient
 def export_new(request: HttpRequest) -> HttpResponse:
-    """Let a person choose columns and form for the search in the address, remember it, and begin."""
+    """Let a person choose columns and form for the search in the address, remember it, and begin.
+
+    What of the search cannot be read is told first, and nothing begins: without it, more would be exported than was asked for.
+    """
     criteria = Criteria.parse(request.GET)
+    number = count(found(criteria, request.user))  # type: ignore[arg-type]
     if request.method == "POST":
         form = ExportForm(request.POST)
-        if form.is_valid():
+        if form.is_valid() and not criteria.ignored:
             form.choice.remember(request.user)  # type: ignore[arg-type]
             return _begin(request, criteria, form)
     else:
-        number = count(found(criteria, request.user)).number  # type: ignore[arg-type]
-        form = ExportForm.showing(Choice.last(request.user), many=number > MANY)  # type: ignore[arg-type]
+        form = ExportForm.showing(Choice.last(request.user), many=number.number > MANY)  # type: ignore[arg-type]
     names = dict(Tenant.objects.for_user(request.user).values_list("id", "name"))  # type: ignore[arg-type]
     page = {
         "form": form,
         "criteria": criteria,
         "chips": criteria.chips(names),
         "query": criteria.querystring(),
-        "count": count(found(criteria, request.user)),  # type: ignore[arg-type]
+        "count": number,
     }
-    return render(request, "exports/new.html", page, status=422 if form.errors else 200)
+    refused = request.method == "POST"
+    return render(request, "exports/new.html", page, status=422 if refused else 200)
 
 
 def _begin(request: HttpRequest, criteria: Criteria, form: ExportForm) -> HttpResponse:

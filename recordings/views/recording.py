@@ -18,12 +18,14 @@ from recordings.search.calls import lines_of
 from recordings.search.criteria import Criteria
 from recordings.search.results import mark_states, neighbours
 from recordings.views.notes import written
+from recordings.views.patience import patient
 from recordings.views.reason import for_recordings
 
 
 @allow(May.SEE)
 @never_cache
 @require_safe
+@patient
 def recording(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one recording, found by the search in the address."""
     mine = Recording.objects.for_user(request.user).select_related("tenant")  # type: ignore[arg-type]
@@ -71,9 +73,9 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "receipts": list(row.releases.exclude(state=Release.State.PLANNED).order_by("-id")[:3]),
         "ask": for_recordings(request, [row], onward=here) if held and may(user, May.PLAY) else None,
         "may_hold": may(user, May.HOLD),
+        "may_case": may(user, May.CASE),
         "calls": lines_of(row),
         "player": player_of(row, any_good) if may(user, May.PLAY) else "",
-        "may_case": may(user, May.CASE),
         "waveform": waveform,
         "drawing": drawing_of(waveform),
         **written(row, user),

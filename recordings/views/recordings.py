@@ -21,7 +21,8 @@ from recordings.search.counts import count
 from recordings.search.criteria import SORTS, UNPARSED, Criteria
 from recordings.search.order import ORDERS
 from recordings.search.results import found, mark_states, page, tabs
-from recordings.search.selection import newest
+from recordings.search.selection import until
+from recordings.views.patience import patient
 from recordings.views.recording import panel
 from recordings.views.table import COLUMNS, chosen
 
@@ -44,6 +45,7 @@ MOST_IN_ADDRESS = 6000  # characters of a search that an address can hold, with 
 @allow(May.SEE)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@patient
 def recordings(request: HttpRequest) -> HttpResponse:
     """Show a search. A POST is a pasted list: it is tidied and becomes an address like any other search."""
     if request.method == "POST":
@@ -73,7 +75,7 @@ def _here(request: HttpRequest, criteria: Criteria) -> str:
 def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
     user: User = request.user  # type: ignore[assignment]
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
-    upto = newest()
+    upto = until()
     rows = page(criteria, user=user, after=after, before=before)
     views = tabs(criteria, user)
     current = next((tab for tab in views if tab.current), None)

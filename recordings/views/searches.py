@@ -15,16 +15,23 @@ from recordings.forms.saved import ExportScheduleForm, SavedSearchForm
 from recordings.models import ExportSchedule, SavedSearch, Tenant, User
 from recordings.search import saved
 from recordings.search.criteria import Criteria
+from recordings.views.patience import patient
 from recordings.views.shell import forget_figures
 from recordings.views.who import actor_of, address_of
+
+MOST_PAGES = 10_000
 
 
 @allow(May.SEE)
 @never_cache
 @require_safe
+@patient
 def searches(request: HttpRequest) -> HttpResponse:
     """List a person's own and the shared searches, each with what it finds."""
     user: User = request.user  # type: ignore[assignment]
+    told = request.GET.get("page", "")
+    page = min(max(1, int(told)), MOST_PAGES) if told.isascii() and told.isdigit() and len(told) < 6 else 1
+    listed = saved.listed(user, most=saved.PAGE_SIZE + 1, skip=(page - 1) * saved.PAGE_SIZE)
     names = dict(Tenant.objects.for_user(user).values_list("id", "name"))
     mine = {one.search_id: one for one in ExportSchedule.objects.filter(by=user)}
     rows = [
@@ -37,10 +44,12 @@ def searches(request: HttpRequest) -> HttpResponse:
             "schedule": (plan := mine.get(one.search.pk)),
             "when": schedules.in_words(plan) if plan else "",
         }
-        for one in saved.listed(user)
+        for one in listed[: saved.PAGE_SIZE]
     ]
     rights = {"export": may(user, May.EXPORT), "all": user.role == "admin"}
-    return render(request, "searches/list.html", {"rows": rows, "may": rights})
+    more = page + 1 if len(listed) > saved.PAGE_SIZE else None
+    context = {"rows": rows, "may": rights, "previous": page - 1, "next": more}
+    return render(request, "searches/list.html", context)
 
 
 @allow(May.SEE)

@@ -109,3 +109,20 @@ def test_what_a_kept_search_no_longer_means_is_told():
     SavedSearch.objects.create(owner=user, name="Old", query="presence=nowhere&saved=no")
     page = client_of(user).get(reverse("searches")).content.decode()
     assert "nowhere" in page and "Old" in page
+
+
+def test_the_list_comes_in_pages_own_searches_first():
+    user, other = make_user(), make_user()
+    for number in range(20):
+        kept(user, name=f"Own {number:02}", query=f"expires={1 + number}")
+        kept(other, name=f"Theirs {number:02}", query=f"expires={1 + number}", shared=True)
+    client = client_of(user)
+    pages = [client.get(f"{reverse('searches')}?page={number}").content.decode() for number in (1, 2)]
+    names = [[name for name in all_names() if f">{name}</a>" in page] for page in pages]
+    assert names == [all_names()[:25], all_names()[25:]]
+    assert 'rel="next" href="?page=2"' in pages[0] and 'rel="prev" href="?page=1"' in pages[1]
+    assert 'rel="next"' not in pages[1]
+
+
+def all_names():
+    return [f"{whose} {number:02}" for whose in ("Own", "Theirs") for number in range(20)]

@@ -1,12 +1,14 @@
 """How a person likes the table, and what they select in it: some rows, or all that matched when they looked."""
 
+import re
+
 import pytest
 from django.http import QueryDict
 from django.urls import reverse
 
 from recordings.delivery.bundle.picking import Pick
 from recordings.models import Role
-from recordings.search.selection import Selection, newest
+from recordings.search.selection import NothingSelected, Selection, until
 from tests.factories import make_recording, name_of
 
 pytestmark = pytest.mark.django_db
@@ -46,17 +48,30 @@ def test_the_choice_leads_back_to_the_search_but_never_to_another_site(client, s
 
 
 def test_all_that_match_are_those_that_were_there_when_the_page_was_made(sign_in, tenant, some):
-    user, said = sign_in(), QueryDict(f"everything=yes&query=saved%3Dno&upto={newest()}")
+    user, said = sign_in(), QueryDict(f"everything=yes&query=saved%3Dno&upto={until()}")
     make_recording(tenant, key=name_of(contact="10000000009"))
     assert set(Selection.parse(said, user).recordings) == {some["risk"], some["hours"], some["calm"]}
     assert Pick.parse(said, user).recordings.count() == 3
     assert Selection.parse(QueryDict("everything=yes&query=saved%3Dno"), user).count == 4
 
 
-def test_the_page_carries_the_query_and_its_bound_and_no_list(client, sign_in, some):
-    sign_in()
+def test_a_search_of_which_a_part_cannot_be_read_selects_nothing(client, sign_in, some):
+    user = sign_in()
+    with pytest.raises(NothingSelected, match="“maybe” is no value of saved"):
+        Selection.parse(QueryDict("everything=yes&query=saved%3Dmaybe"), user)
+    told = client.post("/recordings/selected.csv", {"everything": "yes", "query": "saved=maybe"}, follow=True)
+    assert "“maybe” is no value of saved" in told.content.decode()
+
+
+def test_the_page_carries_the_query_and_its_bound_and_no_list(client, sign_in, some, tenant):
+    user = sign_in()
     shown = client.get(reverse("recordings"), {"saved": "no"}).content.decode()
-    assert f'name="upto" value="{newest()}"' in shown and 'name="query" value="saved=no"' in shown
+    assert 'name="query" value="saved=no"' in shown
+    [upto] = re.findall(r'name="upto" value="([^"]+)"', shown)
+    make_recording(tenant)
+    said = QueryDict(mutable=True)
+    said.update({"everything": "yes", "query": "saved=no", "upto": upto})
+    assert Selection.parse(said, user).count == 3
 
 
 def test_a_selection_says_how_much_it_is(client, sign_in, tenant):
@@ -65,7 +80,7 @@ def test_a_selection_says_how_much_it_is(client, sign_in, tenant):
     sign_in()
     url = reverse("selected_sum")
     assert (
-        client.get(url, {"everything": "yes", "upto": newest()}).content.decode() == "All 3 selected, 6.0 MB"
+        client.get(url, {"everything": "yes", "upto": until()}).content.decode() == "All 3 selected, 6.0 MB"
     )
     assert "Nothing is selected" in client.get(url).content.decode()
     sign_in(tenants=[])
