@@ -15,7 +15,18 @@ from recordings.delivery.bundle import making as bundling
 from recordings.models import Archive, MetadataImport, NameReading, Reread, Tenant
 from recordings.oversight import alerts
 from recordings.search.lookup import answering
-from recordings.transfer import auditing, due, filing, jobs, media, queue, releasing, saving
+from recordings.transfer import (
+    auditing,
+    due,
+    filing,
+    jobs,
+    media,
+    outdated,
+    queue,
+    releasing,
+    removing,
+    saving,
+)
 
 
 @shared_task
@@ -156,6 +167,22 @@ def release_work(tenant_id: int) -> None:
     batch = releasing.release_waiting(owner=queue.me(), tenant=Tenant.objects.get(pk=tenant_id))
     if batch.released:
         release_work.delay(tenant_id)
+
+
+@shared_task
+def remove_due() -> None:
+    """Ask archives what became of open removals, and wake a worker for each archive that may have something to remove."""
+    removing.resolve_unknown(owner=queue.me())
+    for archive_id in outdated.open_archives():
+        remove_work.delay(archive_id)
+
+
+@shared_task
+def remove_work(archive_id: int) -> None:
+    """Remove what was ordered and what is due in one archive; hand over to a new message while something was."""
+    batch = removing.remove_waiting(owner=queue.me(), archive=Archive.objects.get(pk=archive_id))
+    if batch.removed:
+        remove_work.delay(archive_id)
 
 
 @shared_task

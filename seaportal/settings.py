@@ -163,6 +163,7 @@ CELERY_TASK_ROUTES = {
     "recordings.tasks.media_work": {"queue": "media"},
     "recordings.tasks.waveform_work": {"queue": "media"},
     "recordings.tasks.release_*": {"queue": "transfer"},
+    "recordings.tasks.remove_*": {"queue": "transfer"},
     "recordings.tasks.watch": {"queue": "scan"},
     "recordings.tasks.read_names": {"queue": "scan"},
     "recordings.tasks.import_metadata": {"queue": "export"},
@@ -191,6 +192,7 @@ CELERY_BEAT_SCHEDULE = {
     "export by schedule": {"task": "recordings.tasks.export_due", "schedule": 60.0},
     "return expired leases": {"task": "recordings.tasks.sweep", "schedule": 60.0},
     "release what is due": {"task": "recordings.tasks.release_due", "schedule": 180.0},
+    "remove what archives need not keep": {"task": "recordings.tasks.remove_due", "schedule": 900.0},
     "read copies again": {"task": "recordings.tasks.reread_due", "schedule": 600.0},
     "clear leftovers": {"task": "recordings.tasks.clear_leftovers", "schedule": crontab(hour=3, minute=17)},
 }

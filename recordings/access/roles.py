@@ -19,6 +19,7 @@ class May(StrEnum):
     CASE = "work on cases"
     NOTE = "write notes and tags"
     SET_UP = "connect tenants, archives and people"
+    DELETE = "delete copies from archives"
     AUDIT = "read the audit trail"
 
 

@@ -75,10 +75,12 @@ FROM listed l
 WHERE {LIVE_IN_RANGE} AND l.key = r.key AND (l.etag, l.size, l.arrived_at) IS DISTINCT FROM (r.etag, r.size, r.arrived_at)
 """
 
-# A version that was taken for gone and is listed again: the row that we have tells the truth again.
+# A version that was taken for gone and is listed again: the row that we have tells the truth again. One whose copies were
+# removed meanwhile is not saved any more.
 REVIVE = f"""
 UPDATE recordings_recording r
-SET presence = '{Presence.IN_SEA}', gone_at = NULL, missed_scans = 0
+SET presence = '{Presence.IN_SEA}', gone_at = NULL, missed_scans = 0,
+    saved_at = CASE WHEN r.removed_at IS NULL THEN r.saved_at END, removed_at = NULL
 FROM listed l
 WHERE r.tenant_id = %(tenant)s AND r.presence <> 'in_sea' AND r.key = l.key
   AND (l.etag, l.size, l.arrived_at) = (r.etag, r.size, r.arrived_at)

@@ -1,6 +1,7 @@
 """Parse again: read the names that no earlier parser understood, after the parser has learned more.
 
-Only unparsed rows are touched, and of them only the parts of the name; presence, copies and times stay as they are.
+Only unparsed rows are touched, and of them only the parts of the name; presence, copies and times stay as they are. What is on
+legal hold stays as it is, and is counted.
 """
 
 import logging
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from recordings import trail
 from recordings.catalog.contacts import learn_names
+from recordings.catalog.held import RECORDING_HELD, lock_holds
 from recordings.models import Kind, NameReading, Recording, Tenant
 from recordings.sea.filename import parse
 from recordings.trail.alerts import resolve
@@ -34,7 +36,8 @@ ORDER BY first_seen_at, id LIMIT %(batch)s
 # What it holds just then is left for the next round.
 UNDERSTOOD = """
 WITH free AS (
-    SELECT id FROM recordings_recording WHERE id = ANY(%(id)s::bigint[]) AND started_at IS NULL FOR NO KEY UPDATE SKIP LOCKED
+    SELECT r.id FROM recordings_recording r
+    WHERE r.id = ANY(%(id)s::bigint[]) AND r.started_at IS NULL FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE recordings_recording r
 SET started_at = n.started_at, contact_id = n.contact_id, media_type = n.media_type, media_raw = n.media_raw, item_id = n.item_id
@@ -43,6 +46,11 @@ FROM free, unnest(
     %(item_id)s::text[]
 ) AS n(id, started_at, contact_id, media_type, media_raw, item_id)
 WHERE r.id = free.id AND r.id = n.id
+"""
+# What is held stays as it is. A name has no contact yet, so a hold on one covers it only once it is read.
+HELD = f"""
+SELECT r.id FROM recordings_recording r
+WHERE r.id = ANY(%(id)s::bigint[]) AND r.started_at IS NULL AND {RECORDING_HELD}
 """
 PARTS = ("started_at", "contact_id", "media_type", "media_raw", "item_id")
 BUSY = "A scan was writing some of the rows just then. Ask again for these."
@@ -97,7 +105,7 @@ def parse_again(*, reading: NameReading) -> NameReading:
             trail.record(
                 trail.Entry(
                     actor=reading.asked_by, action=trail.Action.PARSED_AGAIN, object=reading.tenant.name,
-                    detail={"read": reading.read, "understood": reading.understood},
+                    detail={"read": reading.read, "understood": reading.understood, "held": reading.held},
                 )
             )  # fmt: skip
     reading.refresh_from_db()
@@ -112,7 +120,12 @@ def _round(reading: NameReading, *, first: bool) -> bool:
             cursor.execute(NEXT, {"tenant": reading.tenant_id, "seen": seen, "id": pk, "batch": BATCH})
             rows = cursor.fetchall()
             names = [(row[0], name) for row in rows if (name := parse(row[1]))]
-            understood = 0
+            understood, kept = 0, set[int]()
+            if names:
+                lock_holds(cursor, reading.tenant_id)
+                cursor.execute(HELD, {"id": [pk for pk, _ in names]})
+                kept = {row[0] for row in cursor.fetchall()}
+                names = [(pk, name) for pk, name in names if pk not in kept]
             if names:
                 columns = {part: [getattr(name, part) for _, name in names] for part in PARTS}
                 cursor.execute(UNDERSTOOD, {"id": [pk for pk, _ in names], **columns})
@@ -120,7 +133,10 @@ def _round(reading: NameReading, *, first: bool) -> bool:
                 learn_names(columns["contact_id"])
             held = held or understood < len(names)
             alive = NameReading.objects.filter(pk=reading.pk, finished_at=None).update(
-                beat_at=Now(), read=F("read") + len(rows) * first, understood=F("understood") + understood
+                beat_at=Now(),
+                read=F("read") + len(rows) * first,
+                understood=F("understood") + understood,
+                held=F("held") + len(kept) * first,
             )
         if not rows or not alive:
             return held and bool(alive)

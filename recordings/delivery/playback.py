@@ -110,7 +110,20 @@ def open_media(recording: Recording, part: Part) -> Media:
             return _open(place, recording, part, whole=True)
         except (RangeRefused, _Refused) as error:
             reasons.append(str(error))
-    raise NotAvailable(" ".join(reasons) or "It is no longer in SEA, and no archive has a copy of it.")
+    raise NotAvailable(" ".join(reasons) or nowhere(recording))
+
+
+def nowhere(recording: Recording) -> str:
+    """Say why no place has a recording: its copies were removed, or it was lost."""
+    removed = (
+        recording.copies.filter(removed_at__isnull=False)
+        .select_related("archive")
+        .order_by("-removed_at")
+        .first()
+    )
+    if removed is None or removed.removed_at is None:
+        return "It is no longer in SEA, and no archive has a copy of it."
+    return f"Removed from {removed.archive} on {removed.removed_at:%Y-%m-%d}: {removed.removed_by_rule}."
 
 
 class _Refused(Exception):

@@ -15,7 +15,7 @@ class Tried:
     """What a test of an archive found, each trouble as its own sentences."""
 
     problem: str = ""  # empty: it works
-    left: str = ""  # the test file could not be removed: no trouble for copies, which are never removed
+    left: str = ""  # the test file could not be removed: no trouble for copies, which need no such right
 
     @property
     def works(self) -> bool:

@@ -13,7 +13,7 @@ from recordings.models.bundle import (
     Digest,
     ShareSwitch,
 )
-from recordings.models.case import Case, CaseNote, CaseRecording
+from recordings.models.case import Case, CaseMember, CaseNote, CaseRecording
 from recordings.models.day_count import DayCount
 from recordings.models.export import Export, ExportChoice, ExportMail
 from recordings.models.hold import Hold
@@ -30,6 +30,7 @@ from recordings.models.note import Note, RecordingTag, Tag
 from recordings.models.reading import NameReading
 from recordings.models.recording import Presence, Recording
 from recordings.models.release import Release, ReleaseDay, ReleasePolicy, ReleaseStop
+from recordings.models.removal import Deletion, Removal, RetentionDay, RetentionPolicy
 from recordings.models.reread import Reread
 from recordings.models.saved_search import ExportSchedule, SavedSearch
 from recordings.models.scan import Scan, ScanMiss, Shard
@@ -52,12 +53,14 @@ __all__ = [
     "BundleShare",
     "BundleText",
     "Case",
+    "CaseMember",
     "CaseNote",
     "CaseRecording",
     "ColumnMapping",
     "ContactMark",
     "Copy",
     "DayCount",
+    "Deletion",
     "Digest",
     "Export",
     "ExportChoice",
@@ -85,7 +88,10 @@ __all__ = [
     "ReleaseDay",
     "ReleasePolicy",
     "ReleaseStop",
+    "Removal",
     "Reread",
+    "RetentionDay",
+    "RetentionPolicy",
     "Role",
     "Run",
     "RunManifest",

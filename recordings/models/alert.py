@@ -55,7 +55,13 @@ class Kind(models.TextChoices):
         True,
         "Release waits",
     )  # switched on, but SEA or an archive does not let it
-
+    RETENTION = (
+        "retention",
+        Severity.WARN,
+        "",
+        True,
+        "Removal waits",
+    )  # an archive does not let copies be removed
     MAIL = "mail", Severity.WARN, "mail", False, "Mail not sent"  # after every try
 
     severity: Severity

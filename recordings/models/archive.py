@@ -3,6 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
+from django.contrib.postgres.indexes import HashIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Greatest, Lower
@@ -156,16 +157,25 @@ class Archive(models.Model):
 class CopyQuerySet(models.QuerySet["Copy"]):
     """Words that narrow copies."""
 
+    def kept(self) -> "CopyQuerySet":
+        """Keep the copies that were not removed by a rule or on somebody's order."""
+        return self.filter(removed_at=None)
+
     def good(self) -> "CopyQuerySet":
-        """Keep the copies that were not found missing or changed."""
-        return self.filter(failed_at=None)
+        """Keep the copies that are there and were not found missing or changed."""
+        return self.kept().filter(failed_at=None)
+
+    def damaged(self) -> "CopyQuerySet":
+        """Keep the copies that were found missing or changed, and ought to be there."""
+        return self.kept().filter(failed_at__isnull=False)
 
 
 class Copy(models.Model):
     """One recording stored in one archive, read back and found equal.
 
     A row exists only for a copy that was verified: `verified_at` is never empty. Two versions of a key with the same
-    bytes may share one file. One that was later found missing or changed is marked as failed and counts no more.
+    bytes may share one file. One that was later found missing or changed is marked as failed and counts no more; one that
+    was removed keeps its row and its checksum, and says when and by which rule.
     """
 
     recording = models.ForeignKey("recordings.Recording", on_delete=models.PROTECT, related_name="copies")
@@ -183,6 +193,8 @@ class Copy(models.Model):
     reread_at = models.DateTimeField(null=True, blank=True)  # read once more later, and found to be the same
     failed_at = models.DateTimeField(null=True, blank=True)  # found missing, changed or unreadable
     failure = models.TextField(blank=True, db_default="")  # the same as a sentence
+    removed_at = models.DateTimeField(null=True, blank=True)  # from the archive, by a rule or a person
+    removed_by_rule = models.TextField(blank=True, db_default="")  # which one: "kept 365 days"
 
     objects = CopyQuerySet.as_manager()
 
@@ -192,8 +204,16 @@ class Copy(models.Model):
             models.CheckConstraint(
                 condition=models.Q(sha256__regex="^[0-9a-f]{64}$"), name="copy_sha256_is_hex"
             ),
+            models.CheckConstraint(
+                condition=models.Q(removed_at=None, removed_by_rule="")
+                | models.Q(removed_at__isnull=False) & ~models.Q(removed_by_rule=""),
+                name="copy_removed_by_a_rule",
+            ),
         ]
         indexes = [
+            # What an archive's rule looks through, the oldest copies first; and whose file a path is.
+            models.Index("archive", "id", name="copy_kept", condition=models.Q(removed_at=None)),
+            HashIndex(fields=["path"], name="copy_path"),
             models.Index("id", name="copy_media_due", condition=models.Q(media_due=True)),
             # Which copies nobody has read for the longest time.
             models.Index("archive", Greatest("verified_at", "reread_at"), "id", name="copy_reread"),
@@ -201,3 +221,8 @@ class Copy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.archive}: {self.path}"
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether it is there, as far as anybody knows, and as it was saved."""
+        return self.failed_at is None and self.removed_at is None

@@ -6,12 +6,25 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower, Now
 
+from recordings.models.user import Role
+
 if TYPE_CHECKING:
     from recordings.models.user import User
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
-    """Words that narrow cases. Whoever may work on cases sees every case, but only their own tenants' members."""
+    """Words that narrow cases. Of each case, people see only what lies in their own tenants."""
+
+    def for_user(self, user: "User") -> "CaseQuerySet":
+        """Keep the cases that this person may know of: those that are open to all who work on cases, and of the others
+        their own and those that they are a member of. Admins who see all tenants know of every case.
+
+        The one place that decides: what a case is called, what is said in it, and why it is held, follows it.
+        """
+        if user.all_tenants and user.role == Role.ADMIN:
+            return self
+        member = CaseMember.objects.filter(case=OuterRef("pk"), person=user)
+        return self.filter(Q(members_only=False) | Q(owner=user) | Exists(member))
 
     def open(self) -> "CaseQuerySet":
         return self.filter(state=Case.State.OPEN)
@@ -34,6 +47,8 @@ class Case(models.Model):
     name = models.CharField(max_length=100)  # the number or short name by which people call it
     title = models.CharField(max_length=200, blank=True)
     owner = models.ForeignKey("recordings.User", on_delete=models.PROTECT, related_name="cases")
+    # Only for its owner, its members and admins who see all tenants; otherwise for everybody who works on cases.
+    members_only = models.BooleanField(default=False, db_default=False)
     state = models.CharField(max_length=6, choices=State, default=State.OPEN)
     created_at = models.DateTimeField(db_default=Now())
     created_by = models.ForeignKey("recordings.User", on_delete=models.PROTECT, related_name="+")
@@ -115,6 +130,22 @@ class CaseRecording(models.Model):
 
     def __str__(self) -> str:
         return f"{self.recording} in {self.case}"
+
+
+class CaseMember(models.Model):
+    """One person who works on a case with its owner."""
+
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="people", db_index=False)
+    person = models.ForeignKey("recordings.User", on_delete=models.PROTECT, related_name="+")
+    added_by = models.ForeignKey("recordings.User", on_delete=models.PROTECT, related_name="+")
+    added_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["case", "person"], name="member_of_a_case_once")]
+
+    def __str__(self) -> str:
+        return f"{self.person} in {self.case}"
 
 
 class CaseNote(models.Model):

@@ -58,6 +58,7 @@ class LookupRow(models.Model):
 
         FOUND = "found", "Found"
         PARTLY = "partly", "Partly"
+        REMOVED = "removed", "Removed"
         MISSING = "missing", "Missing"
         EXPIRED = "expired", "Expired"
         LOST = "lost", "Lost"

@@ -53,6 +53,7 @@ class MetadataImport(models.Model):
     )  # good rows that a later one of the same file replaced
     new = models.PositiveBigIntegerField(default=0)
     changed = models.PositiveBigIntegerField(default=0)
+    held = models.PositiveBigIntegerField(default=0, db_default=0)  # segments left as they are: on hold
     matched = models.PositiveBigIntegerField(default=0)  # segments that have a file
     unmatched = models.PositiveBigIntegerField(default=0)
     missing_contacts = models.PositiveBigIntegerField(default=0)  # contacts without any file

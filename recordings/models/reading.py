@@ -28,6 +28,9 @@ class NameReading(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     read = models.PositiveBigIntegerField(default=0)
     understood = models.PositiveBigIntegerField(default=0)
+    held = models.PositiveBigIntegerField(
+        default=0, db_default=0
+    )  # understood, and left as they are: on hold
     problem = models.TextField(blank=True)
 
     objects = NameReadingQuerySet.as_manager()

@@ -105,6 +105,8 @@ class Recording(models.Model):
     missed_scans = models.PositiveSmallIntegerField(default=0)  # complete scans in a row that did not list it
     first_seen_at = models.DateTimeField(db_default=Now())
     saved_at = models.DateTimeField(null=True, blank=True)
+    # When the last of its copies was removed, by an archive's rule or on somebody's order. It was saved, and is not lost.
+    removed_at = models.DateTimeField(null=True, blank=True)
     # Who said that its loss is known, and why; empty while it was not lost or nobody has.
     loss = models.ForeignKey(
         "recordings.LossNote", on_delete=models.PROTECT, null=True, blank=True, related_name="recordings",
@@ -214,6 +216,11 @@ class Recording(models.Model):
     @property
     def in_sea(self) -> bool:
         return self.presence == Presence.IN_SEA
+
+    @property
+    def is_removed(self) -> bool:
+        """Tell whether it was saved, and its copies were removed since: nobody has it any more, and nothing was lost."""
+        return not self.in_sea and self.removed_at is not None
 
     @property
     def is_lost(self) -> bool:

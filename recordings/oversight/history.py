@@ -78,6 +78,9 @@ def _said(entry: AuditEntry, *, names: bool) -> Past:
         return Past(
             entry.at, f"{word} from SEA{', without a copy' if lost else ''}", "risk-s" if lost else ""
         )
+    if entry.action == trail.Action.COPY_REMOVED:
+        rule = entry.detail.get("rule", "")
+        return Past(entry.at, f"Removed from {entry.detail.get('archive', 'an archive')}: {rule}")
     done = next((said for action, said in _DONE.items() if entry.action == action.value), "")
     done = done or entry.action[:1].upper() + entry.action[1:]
     return Past(entry.at, f"{done} by {entry.actor}" if names else done)

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from recordings import trail
 from recordings.models import Note, Recording, RecordingTag, Tag, Tenant, User
 from recordings.models.note import NoteQuerySet
+from recordings.transfer.allowing import refuse_if_held
 
 MOST_COMPLETIONS = 200  # tags to choose from
 
@@ -35,7 +36,8 @@ def note_contact(*, contact_id: str, tenant: Tenant, text: str, by: User, addres
 
 @transaction.atomic
 def withdraw(*, note: Note, by: User, address: str = "") -> bool:
-    """Take back one's own note. Return False when it is somebody else's, or taken back already."""
+    """Take back one's own note. Return False when it is somebody else's, or taken back already. Raises Held."""
+    refuse_if_held(tenant_id=note.tenant_id, recording=note.recording, contact_id=note.contact_id)
     if not Note.objects.standing().filter(pk=note.pk, by=by).update(withdrawn_at=Now()):
         return False
     _tell(trail.Action.NOTE_WITHDRAWN, note, by=by, address=address)
@@ -55,7 +57,8 @@ def tag(*, recording: Recording, name: str, by: User, address: str = "") -> bool
 
 @transaction.atomic
 def untag(*, recording: Recording, name: str, by: User, address: str = "") -> bool:
-    """Take a tag off a recording, whoever put it there. Return False when it is not on it."""
+    """Take a tag off a recording, whoever put it there. Return False when it is not on it. Raises Held."""
+    refuse_if_held(tenant_id=recording.tenant_id, recording=recording)
     gone, _ = RecordingTag.objects.filter(recording=recording, tag__name__iexact=name).delete()
     if gone:
         _tell_tag(trail.Action.UNTAGGED, recording, name, by=by, address=address)

@@ -144,7 +144,7 @@ def seconds_of(row: Recording) -> float | None:
 def playable(row: Recording) -> bool:
     """Tell whether a recording's bytes are still held and nothing is known against playing them."""
     facts: Any = getattr(row, "media_facts", None)
-    held = row.in_sea or any(copy.failed_at is None for copy in row.copies.all())
+    held = row.in_sea or any(copy.is_good for copy in row.copies.all())
     return held and row.size > 0 and not (facts and facts.problem)
 
 

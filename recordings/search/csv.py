@@ -44,6 +44,7 @@ COLUMNS = {
 
 def _expressions() -> dict[str, Any]:
     copy = Copy.objects.filter(recording=OuterRef("pk")).order_by("id")
+    there = copy.filter(removed_at=None)  # the checksum of one that was removed stays known
     return {
         "recording_id": Cast("id", CharField()),
         "tenant": Plain(F("tenant__name")),
@@ -58,8 +59,8 @@ def _expressions() -> dict[str, Any]:
         "gone_utc": Iso("gone_at"),
         "saved_utc": Iso("saved_at"),
         "on_hold": Case(When(on_hold(), then=Value("yes")), default=Value("no")),
-        "archive": Plain(Subquery(copy.values("archive__name")[:1])),
-        "archive_path": Plain(Subquery(copy.values("path")[:1])),
+        "archive": Plain(Subquery(there.values("archive__name")[:1])),
+        "archive_path": Plain(Subquery(there.values("path")[:1])),
         "sha256": Subquery(copy.values("sha256")[:1]),
         CALL: cells(),
         "file_name": Plain(F("key")),

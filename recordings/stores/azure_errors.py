@@ -20,7 +20,7 @@ _BY_CODE: dict[str, type[StoreError]] = {
     "ContainerNotFound": errors.NoSuchArchiveBucket,
     "ContainerBeingDeleted": errors.NoSuchArchiveBucket,
     "ServerBusy": errors.Throttled,
-    "BlobImmutableDueToPolicy": errors.ArchiveRefuses,
+    "BlobImmutableDueToPolicy": errors.Locked,
 }
 _BY_STATUS: dict[int, type[StoreError]] = {
     401: errors.ArchiveSecretRejected,

@@ -18,6 +18,7 @@ from recordings.stores.errors import (
     EndpointRefused,
     KeyRejected,
     ListingBroken,
+    Locked,
     NameUnknown,
     NoSuchBucket,
     NoSuchObject,
@@ -46,6 +47,7 @@ __all__ = [
     "KeyRejected",
     "ListedObject",
     "ListingBroken",
+    "Locked",
     "NameUnknown",
     "NoSuchBucket",
     "NoSuchObject",
@@ -176,7 +178,7 @@ class Store(ABC):
 
 
 class WritableStore(Store):
-    """Keep copies too: what an archive is. Copies are added and never replaced."""
+    """Keep copies too: what an archive is. Copies are added and never replaced; they are removed behind a gate only."""
 
     def digest(self, path: str, *, etag: str = "") -> tuple[int, str]:
         """Read a file through a new handle and return its size in bytes and its SHA-256 (lower-case hex).
@@ -223,9 +225,10 @@ class WritableStore(Store):
 
     @abstractmethod
     def remove(self, path: str, *, if_match: str | None = None) -> None:
-        """Remove a file of the portal's own, such as that of a test; no copy is ever removed.
+        """Remove a file: one of the portal's own, such as that of a test, or a copy that `transfer.removing` was permitted to.
 
-        With if_match, only in that version (Changed). What is not there is no failure.
+        With if_match, only in that version (Changed). What is not there is no failure. Raises Locked for what the store
+        itself keeps from removal.
         """
 
 

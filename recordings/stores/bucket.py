@@ -21,6 +21,7 @@ from recordings.stores.base import (
     DamagedOnTheWay,
     KeyRejected,
     ListedObject,
+    Locked,
     NoSuchBucket,
     NoSuchObject,
     ObjectFacts,
@@ -67,7 +68,7 @@ class Found(NamedTuple):
     facts: ObjectFacts
     version: str | None  # where the bucket keeps versions
     attempt: str | None  # the token of the write that made it
-    locked: str | None  # the mode of its retention
+    locked: str | None  # the mode of its retention, or that it is on a legal hold of the bucket's own
 
 
 class BucketStore(WritableStore):
@@ -188,14 +189,21 @@ class BucketStore(WritableStore):
             return self._uploads.sweep(before=older_than)
 
     def remove(self, path: str, *, if_match: str | None = None) -> None:
-        """Remove a file of the portal's own, in every trace: where the bucket keeps versions, the version itself."""
+        """Remove a file in every trace: where the bucket keeps versions, the version itself (see WritableStore.remove)."""
         with _archives_words():
             found = self.look(path)
             if found is None:
                 return
             if if_match and found.facts.etag != if_match:
                 raise Changed(path)
-            self._remove(path, found)
+            try:
+                self._remove(path, found)
+            except (Unreachable, Throttled, Changed):
+                raise
+            except StoreError as error:
+                if found.locked:
+                    raise Locked(path) from error
+                raise
 
     def look(self, path: str) -> Found | None:
         """Return what lies under a path, with its version, its writer and its lock; None when nothing does."""
@@ -207,7 +215,8 @@ class BucketStore(WritableStore):
             facts,
             version if version != "null" else None,
             headers.get(ATTEMPT),
-            headers.get("x-amz-object-lock-mode"),
+            headers.get("x-amz-object-lock-mode")
+            or headers.get("x-amz-object-lock-legal-hold", "").replace("OFF", ""),
         )
 
     def _remove(self, path: str, found: Found) -> None:

@@ -200,3 +200,10 @@ class ArchiveChanged(Changed):
     """The copy in the archive is not the one that was asked for: somebody replaced it. Read the archive again."""
 
     code = "archive_changed"
+
+
+class Locked(StoreError):
+    """The archive keeps this copy locked, and nobody can remove it before its lock ends. It stays; order it again after that day."""
+
+    code = "locked"
+    is_files_fault = True

@@ -20,6 +20,7 @@ register = template.Library()
 # What a recording's state looks like: word, class, icon (design, "States").
 STATES = {
     "saved": ("Saved", "good", "ok"),
+    "removed": ("Removed", "", "minus"),
     "saving": ("Saving", "busy", "refresh"),
     "failed": ("Failed", "risk-s", "fail"),
     "unsaved": ("Not saved", "warn", "wait"),

@@ -14,15 +14,35 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from recordings import trail
-from recordings.models import Case, Hold, Kind, Recording, Release, ReleasePolicy, ReleaseStop, Tenant, User
+from recordings.models import (
+    Case,
+    Hold,
+    Kind,
+    Recording,
+    Release,
+    ReleasePolicy,
+    ReleaseStop,
+    Removal,
+    Tenant,
+    User,
+)
+from recordings.models.hold import on_hold
 from recordings.trail.alerts import resolve
+
+
+class Held(Exception):
+    """This is on legal hold, so nothing that is written about it can be taken back. Have the hold lifted first, under Holds."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
 
 
 @dataclass(frozen=True)
 class Decided:
     """What a decision came too late for."""
 
-    under_way: int  # deletes that were permitted just before
+    under_way: int  # deletes from SEA that were permitted just before
+    removals: int = 0  # of copies from archives, the same
 
 
 def set_policy(
@@ -52,14 +72,14 @@ def switch_off(*, tenant: Tenant, by: User, address: str = "") -> Decided:
 
 
 def stop_everywhere(*, by: User, reason: str, address: str = "") -> Decided:
-    """Stop the releases of all tenants: no delete is permitted after this has returned."""
+    """Stop all releases and removals: no delete is permitted after this has returned, from SEA or from an archive."""
     with transaction.atomic():
         stop = _locked_stop()
         stop.stopped, stop.by, stop.at, stop.reason = True, by.email, _now(), reason
         stop.save()
-        under_way = _under_way(Q())
+        under_way, removals = _under_way(Q()), _removals(Q())
         _record(by, address, trail.Action.RELEASE_STOPPED, "", reason=reason)
-    return Decided(under_way)
+    return Decided(under_way, removals)
 
 
 def resume(*, by: User, address: str = "") -> None:
@@ -93,12 +113,12 @@ def place_hold(
             covered &= Q(recording=recording)
         elif contact_id:
             covered &= Q(recording__contact_id=contact_id)
-        under_way = _under_way(covered)
+        under_way, removals = _under_way(covered), _removals(hold.covers)
         _record(
             by, address, trail.Action.HELD, hold.what, recording_id=recording.pk if recording else None,
             hold=hold.pk, tenant=tenant.name, reason=reason, until=until.isoformat() if until else None,
         )  # fmt: skip
-    return hold, Decided(under_way)
+    return hold, Decided(under_way, removals)
 
 
 def hold_case(
@@ -110,12 +130,12 @@ def hold_case(
         Case.objects.select_for_update(no_key=True).get(pk=case.pk)
         locked_policies(case.recordings.order_by().values_list("tenant", flat=True).distinct())
         hold = Hold.objects.create(case=case, reason=reason, placed_by=by, until=until)
-        under_way = _under_way(Q(recording__memberships__case=case))
+        under_way, removals = _under_way(Q(recording__memberships__case=case)), _removals(hold.covers)
         _record(
             by, address, trail.Action.HELD, hold.what,
             hold=hold.pk, reason=reason, until=until.isoformat() if until else None,
         )  # fmt: skip
-    return hold, Decided(under_way)
+    return hold, Decided(under_way, removals)
 
 
 def lift_hold(*, hold: Hold, by: User, reason: str, address: str = "") -> bool:
@@ -143,6 +163,19 @@ def locked_policies(tenants: Iterable[int]) -> None:
     list(ReleasePolicy.objects.select_for_update().filter(tenant__in=ids).order_by("tenant"))
 
 
+def refuse_if_held(*, tenant_id: int, recording: Recording | None = None, contact_id: str = "") -> None:
+    """Raise Held when a hold covers a recording, or a contact or any recording of it. Call it in the transaction that edits.
+
+    Takes the lock that placing a hold takes, so a hold that was there first wins.
+    """
+    locked_policies([tenant_id])
+    rows = Recording.objects.filter(tenant=tenant_id).filter(on_hold())
+    rows = rows.filter(pk=recording.pk) if recording else rows.filter(contact_id=contact_id)
+    wider = Hold.objects.in_force().filter(tenant=tenant_id, recording=None, contact_id__in={"", contact_id})
+    if rows.exists() or not recording and wider.exists():
+        raise Held
+
+
 def _locked_policy(tenant: Tenant) -> ReleasePolicy:
     ReleasePolicy.objects.get_or_create(tenant=tenant)
     return ReleasePolicy.objects.select_for_update().get(tenant=tenant)
@@ -160,6 +193,13 @@ def _locked_stop() -> ReleaseStop:
 
 def _under_way(which: Q) -> int:
     return Release.objects.filter(which, state=Release.State.DELETING).count()
+
+
+def _removals(which: Q) -> int:
+    rows = Recording.objects.filter(which).values("pk")
+    return Removal.objects.filter(
+        state=Removal.State.REMOVING, finished_at=None, copy__recording__in=rows
+    ).count()
 
 
 def _now() -> datetime:

@@ -31,7 +31,7 @@ MOST_MENDED = 500  # damaged copies that one pass looks at once more
 # A day's part of a week's share; database time, so two machines agree on what is due.
 DUE = """
 SELECT a.id FROM recordings_archive a WHERE a.reread_percent > 0
-AND EXISTS (SELECT FROM recordings_copy c WHERE c.archive_id = a.id)
+AND EXISTS (SELECT FROM recordings_copy c WHERE c.archive_id = a.id AND c.removed_at IS NULL)
 AND NOT EXISTS (
     SELECT FROM recordings_reread x WHERE x.archive_id = a.id
     AND (x.state = 'running' OR x.started_at > statement_timestamp() - INTERVAL '23 hours 30 minutes')
@@ -148,7 +148,7 @@ def _read(reread: Reread, lot: Sequence[Copy], pool: ThreadPoolExecutor) -> bool
 
 def _mend(reread: Reread) -> int:
     """Look once more at what was marked as damaged before; return how much of it is right again."""
-    marked = Copy.objects.filter(archive=reread.archive, failed_at__isnull=False)
+    marked = Copy.objects.damaged().filter(archive=reread.archive)
     copies = marked.select_related("archive", "recording__tenant").order_by("failed_at", "id")[:MOST_MENDED]
     return sum(look(copy) is None and mend(copy) for copy in copies)
 

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from recordings import trail
-from recordings.models import Case, CaseNote, CaseRecording, Release, User
+from recordings.models import Case, CaseMember, CaseNote, CaseRecording, Release, User
 from recordings.models.recording import RecordingQuerySet
 from recordings.transfer.allowing import locked_policies
 
@@ -112,6 +112,35 @@ def remove(*, case: Case, recordings: RecordingQuerySet, by: User, address: str 
         if removed:
             _record(case, by, address, trail.Action.CASE_REMOVED, recordings=removed)
     return removed
+
+
+def set_members_only(*, case: Case, members_only: bool, by: User, address: str = "") -> bool:
+    """Keep a case to its people, or open it to all who work on cases. Return False when it is so already."""
+    with transaction.atomic():
+        if not Case.objects.filter(pk=case.pk, members_only=not members_only).update(
+            members_only=members_only
+        ):
+            return False
+        _record(case, by, address, trail.Action.CASE_CHANGED, members_only=members_only)
+    return True
+
+
+def add_person(*, case: Case, person: User, by: User, address: str = "") -> bool:
+    """Make somebody a member of a case. Return False when they are one already."""
+    with transaction.atomic():
+        _, new = CaseMember.objects.get_or_create(case=case, person=person, defaults={"added_by": by})
+        if new:
+            _record(case, by, address, trail.Action.CASE_CHANGED, added=person.email)
+    return new
+
+
+def remove_person(*, case: Case, person: User, by: User, address: str = "") -> bool:
+    """Let somebody be a member of a case no longer. Return False when they are none."""
+    with transaction.atomic():
+        gone, _ = CaseMember.objects.filter(case=case, person=person).delete()
+        if gone:
+            _record(case, by, address, trail.Action.CASE_CHANGED, removed=person.email)
+    return bool(gone)
 
 
 def close(*, case: Case, by: User, reason: str, address: str = "") -> bool:

@@ -24,11 +24,12 @@ NO_LONGER_SAVED = """
 UPDATE recordings_recording r SET saved_at = NULL, loss_id = NULL
 WHERE r.id = ANY(%s) AND r.saved_at IS NOT NULL AND (
     r.presence = 'in_sea'
-    OR NOT EXISTS (SELECT FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL)
+    OR NOT EXISTS (SELECT FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL AND c.removed_at IS NULL)
 ) RETURNING r.id, r.presence <> 'in_sea'
 """
 
 
+# A copy that was removed by a rule is not waited for.
 SAVED_AGAIN = """
 UPDATE recordings_recording r SET saved_at = statement_timestamp()
 WHERE r.id = %s AND r.saved_at IS NULL AND NOT EXISTS (
@@ -111,7 +112,7 @@ def mark_damaged(*, archive: Archive, damages: Sequence[Damage], actor: str) -> 
 
 def save_again(*, archive: Archive, actor: str) -> Run | None:
     """Queue what of an archive's damaged copies SEA still has; None when it has none, or all of them wait already."""
-    damaged = Copy.objects.filter(archive=archive, failed_at__isnull=False).values("recording")
+    damaged = Copy.objects.damaged().filter(archive=archive).values("recording")
     recordings = Recording.objects.filter(pk__in=damaged)
     with suppress(NothingToSave):
         return start_run(
@@ -124,7 +125,7 @@ def mend(copy: Copy) -> bool:
     """Take back that a copy is damaged: it reads as it was saved again. Saved is again what has all of its copies."""
     with transaction.atomic():
         list(Recording.objects.select_for_update(no_key=True).filter(pk=copy.recording_id).values("pk"))
-        marked = Copy.objects.filter(pk=copy.pk, path=copy.path, failed_at=copy.failed_at)
+        marked = Copy.objects.kept().filter(pk=copy.pk, path=copy.path, failed_at=copy.failed_at)
         if not marked.update(failed_at=None, failure="", reread_at=Now()):
             return False
         with connection.cursor() as cursor:

@@ -37,7 +37,7 @@ JOBS = "bool_or(j.release_after_days IS NULL) AS keeps, max(j.release_after_days
 LACKING = """
     t.state <> 'dropped' AND NOT EXISTS (
         SELECT FROM recordings_copy c
-        WHERE c.recording_id = t.recording_id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
+        WHERE c.recording_id = t.recording_id AND c.archive_id = t.archive_id AND c.failed_at IS NULL AND c.removed_at IS NULL
     )
 """
 # An archive that a job which moved it names by now, also when it did not then.
@@ -64,7 +64,7 @@ LEFT JOIN LATERAL (
     ) any_of LIMIT 1
 ) hold ON true
 LEFT JOIN LATERAL (
-    SELECT {GOOD} FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL
+    SELECT {GOOD} FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL AND c.removed_at IS NULL
 ) copy ON true
 LEFT JOIN LATERAL (
     SELECT true AS there FROM (
@@ -93,7 +93,7 @@ LEFT JOIN (
 ) hold ON hold.id = r.id
 LEFT JOIN (
     SELECT c.recording_id AS id, {GOOD} FROM recordings_copy c JOIN recordings_recording r ON r.id = c.recording_id
-    WHERE c.failed_at IS NULL AND r.tenant_id = %(tenant)s AND r.presence = 'in_sea' GROUP BY c.recording_id
+    WHERE c.failed_at IS NULL AND c.removed_at IS NULL AND r.tenant_id = %(tenant)s AND r.presence = 'in_sea' GROUP BY c.recording_id
 ) copy ON copy.id = r.id
 LEFT JOIN (
     SELECT t.recording_id AS id, true AS there FROM recordings_transfer t WHERE t.tenant_id = %(tenant)s AND {LACKING}

@@ -145,7 +145,7 @@ def no_job_keeps_it(case: Case) -> str | None:
 def is_not_on_hold(case: Case) -> str | None:
     if not case.holds:
         return None
-    return f"It is on hold: {case.holds[0].reason}"
+    return "It is on legal hold."  # why is for those who may read the holds; receipts are for everybody
 
 
 def cap_is_not_reached(case: Case) -> str | None:
@@ -206,7 +206,7 @@ def archive_still_has_it(copy: Copy) -> str | None:
 
 def read_case(release: Release) -> Case:
     """Collect what the checks look at, and lock it. Call it in the transaction that commits the permit."""
-    stopped = _stopped()
+    stopped = stopped_everywhere()
     policy = ReleasePolicy.objects.select_for_update(of=("self",)).filter(tenant=release.tenant_id).first()
     with connection.cursor() as cursor:
         cursor.execute(COUNT_TODAY, [release.tenant_id])
@@ -216,7 +216,8 @@ def read_case(release: Release) -> Case:
     return replace(case, holds=tuple(Hold.objects.in_force().covering(recording).order_by("id")))
 
 
-def _stopped() -> bool:
+def stopped_everywhere() -> bool:
+    """Tell whether all releases and removals are stopped, and keep that so until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(STOPPED)
         row: tuple[bool] | None = cursor.fetchone()

@@ -28,10 +28,12 @@ CONTENT_TYPES = {Form.CSV: "text/csv; charset=utf-8", Form.JSONL: "application/j
 TEXT = {
     "run_title": "u.title", "started_by": "u.started_by", "tenant": "n.name", "bucket": "n.bucket", "source_key": "n.prefix || r.key",
     "source_etag": "r.etag", "archive": "a.name", "archive_path": "c.path", "reason": "t.reason", "copy_failure": "c.failure",
+    "copy_removed_rule": "c.removed_by_rule",
 }  # fmt: skip
 MOMENTS = {
     "run_started_utc": "u.started_at", "arrived_utc": "r.arrived_at", "expires_utc": "t.expires_at", "ended_utc": "t.finished_at",
     "stored_utc": "c.stored_at", "verified_utc": "c.verified_at", "reread_utc": "c.reread_at", "copy_failed_utc": "c.failed_at",
+    "copy_removed_utc": "c.removed_at",
 }  # fmt: skip
 PLAIN = {
     "run": "u.id", "recording_id": "r.id", "size_bytes": "t.size", "failed_tries": "t.attempts", "sha256": "c.sha256",
@@ -40,7 +42,7 @@ PLAIN = {
 ORDER = (
     "run", "run_title", "started_by", "run_started_utc", "recording_id", "tenant", "bucket", "source_key", "source_etag",
     "size_bytes", "arrived_utc", "expires_utc", "state", "reason", "failed_tries", "ended_utc", "archive", "archive_path", "sha256",
-    "stored_utc", "verified_utc", "reread_utc", "copy_failed_utc", "copy_failure",
+    "stored_utc", "verified_utc", "reread_utc", "copy_failed_utc", "copy_failure", "copy_removed_utc", "copy_removed_rule",
 )  # fmt: skip
 
 # A copy that another run made later is not this run's doing, so only what this run verified has one here.

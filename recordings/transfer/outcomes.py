@@ -31,7 +31,7 @@ WHERE t.id = mine.id AND t.epoch = mine.epoch AND t.state = 'copying'
 RETURNING t.id
 """
 
-# Saved again: the row tells of the file that was verified last, never of one that was found damaged.
+# Saved again: the row tells of the file that was verified last, never of one that was found damaged or removed.
 COPIES = """
 INSERT INTO recordings_copy (recording_id, archive_id, path, size, sha256, crc32, etag, stored_at, verified_at)
 SELECT recording_id, archive_id, path, size, sha256, crc32, etag, statement_timestamp(), statement_timestamp()
@@ -40,15 +40,15 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[], %s
 ON CONFLICT (recording_id, archive_id) DO UPDATE SET
     path = excluded.path, size = excluded.size, sha256 = excluded.sha256, crc32 = excluded.crc32, etag = excluded.etag,
     stored_at = excluded.stored_at, verified_at = excluded.verified_at,
-    failed_at = NULL, failure = ''
+    failed_at = NULL, failure = '', removed_at = NULL, removed_by_rule = ''
 """
 
 # Saved is what lies in every archive that its run goes to, those for which it was cancelled left out. The rows were locked before, so of two archives that end at
 # once the later one sees the earlier.
 SAVED = """
-UPDATE recordings_recording r SET saved_at = statement_timestamp()
+UPDATE recordings_recording r SET saved_at = coalesce(r.saved_at, statement_timestamp()), removed_at = NULL
 FROM unnest(%s::bigint[], %s::bigint[]) AS mine(id, run)
-WHERE r.id = mine.id AND r.saved_at IS NULL AND NOT EXISTS (
+WHERE r.id = mine.id AND (r.saved_at IS NULL OR r.removed_at IS NOT NULL) AND NOT EXISTS (
     SELECT FROM recordings_transfer t WHERE t.recording_id = mine.id AND t.run_id = mine.run AND t.state NOT IN ('verified', 'dropped')
 )
 """

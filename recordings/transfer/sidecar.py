@@ -94,6 +94,23 @@ def write_beside(store: WritableStore, *, body: bytes, path: str, token: str) ->
     raise AlreadyThere(beside)
 
 
+def remove_beside(store: WritableStore, *, path: str) -> int:
+    """Remove the sidecars of a file that is about to be removed; return how many. Raises StoreError.
+
+    Only what tells of this very path: a recording may be called like a sidecar.
+    """
+    removed = 0
+    for number in range(1, MOST_BESIDE + 1):
+        beside = f"{path}.json" if number == 1 else f"{path}.{number}.json"
+        facts = store.head(beside)
+        if facts is None:
+            break
+        if facts.size <= LARGEST and _tells_of(store, beside) == path:
+            store.remove(beside, if_match=facts.etag)
+            removed += 1
+    return removed
+
+
 def write_missing(*, archive: Archive, token: str) -> Made:
     """Write the sidecar of each good copy that has none: of copies older than the archive's choice, or that failed.
 
@@ -143,6 +160,17 @@ def _tells_the_same(store: WritableStore, beside: str, body: bytes) -> bool:
             return False
         there = b"".join(stream.chunks())
     return there == body or _lasting(there) == _lasting(body)
+
+
+def _tells_of(store: WritableStore, beside: str) -> str:
+    """Return the path of the copy that a file tells of as its sidecar; nothing when it is none."""
+    with store.read(beside) as stream:
+        body = b"".join(stream.chunks())
+    try:
+        copy = json.loads(body)["copy"]
+        return str(copy["path"]) if "sha256" in copy else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _lasting(body: bytes) -> Any:

@@ -78,7 +78,7 @@ class RecordingOut(Schema):
     presence: str = Field(description="in_sea, released, expired or vanished")
     gone_at: datetime | None
     saved_at: datetime | None
-    state: str = Field(description="saved, saving, failed, unsaved or lost")
+    state: str = Field(description="saved, removed, saving, failed, unsaved or lost")
     on_hold: bool = Field(description="Whether a legal hold covers it")
 
     @classmethod
@@ -113,7 +113,7 @@ class AnswerOut(Schema):
 
     line: int
     text: str
-    answer: str = Field(description="found, partly, missing, expired, lost, repeated or malformed")
+    answer: str = Field(description="found, partly, removed, missing, expired, lost, repeated or malformed")
     reason: str
     recordings: int = Field(description="Ever seen")
     held: int = Field(description="Of them, in SEA or saved")

@@ -60,10 +60,16 @@ def archives(request: HttpRequest) -> HttpResponse:
     """Show every archive. They belong to the company, not to a tenant, so each admin sees all of them."""
     held = {
         row["archive"]: row
-        for row in Copy.objects.order_by().values("archive").annotate(copies=Count("pk"), bytes=Sum("size"))
+        for row in Copy.objects.kept()
+        .order_by()
+        .values("archive")
+        .annotate(copies=Count("pk"), bytes=Sum("size"))
     }
     nothing = {"copies": 0, "bytes": 0}
-    rooms = [_room(archive, held.get(archive.pk, nothing)) for archive in Archive.objects.all()]
+    rooms = [
+        _room(archive, held.get(archive.pk, nothing))
+        for archive in Archive.objects.select_related("retention")
+    ]
     return render(request, "archives/list.html", {"rooms": rooms, "roots": roots_in_words()})
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -13,6 +14,7 @@ from recordings.access import May, allow, may
 from recordings.forms.note import ContactNoteForm, NoteForm, TagForm
 from recordings.models import Note, Recording, RecordingTag, Tenant, User
 from recordings.oversight import notes
+from recordings.transfer.allowing import Held
 from recordings.views.who import address_of
 
 MOST_NOTES = 100
@@ -55,7 +57,10 @@ def tag_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a tag off a recording."""
     recording, form = _mine(request, pk), TagForm(request.POST)
     if form.is_valid():
-        notes.untag(recording=recording, name=form.cleaned_data["tag"], **_who(request))
+        try:
+            notes.untag(recording=recording, name=form.cleaned_data["tag"], **_who(request))
+        except Held as error:
+            form.add_error("tag", str(error))
     return _shown(request, recording, form)
 
 
@@ -65,10 +70,16 @@ def note_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Withdraw one's own note."""
     mine = Note.objects.for_user(request.user).select_related("recording__tenant")  # type: ignore[arg-type]
     note = get_object_or_404(mine, pk=pk)
-    if not notes.withdraw(note=note, **_who(request)):
-        messages.warning(request, "Only who wrote a note can withdraw it, once.")
+    form = Form({})  # says nothing but what was wrong
+    try:
+        if not notes.withdraw(note=note, **_who(request)):
+            messages.warning(request, "Only who wrote a note can withdraw it, once.")
+    except Held as error:
+        form.add_error(None, str(error))
     if note.recording:
-        return _shown(request, note.recording, None)
+        return _shown(request, note.recording, form)
+    if form.errors:
+        _say(request, form)
     return redirect(_back(request, reverse("contact", args=[note.contact_id])))
 
 

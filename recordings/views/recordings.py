@@ -135,6 +135,7 @@ def _rights(user: User) -> dict[str, bool]:
         "export": May.EXPORT,
         "play": May.PLAY,
         "audit": May.AUDIT,
+        "delete": May.DELETE,
     }
     return {word: may(user, what) for word, what in rights.items()}
 

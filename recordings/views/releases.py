@@ -48,7 +48,10 @@ def release_stop(request: HttpRequest) -> HttpResponse:
     decided = allowing.stop_everywhere(
         by=request.user, reason=form.cleaned_data["reason"], address=address_of(request)  # type: ignore[arg-type]
     )  # fmt: skip
-    messages.success(request, f"Releases are stopped for all tenants. {too_late(decided)}".strip())
+    messages.success(
+        request,
+        f"Releases are stopped for all tenants. So are removals from archives. {too_late(decided)}".strip(),
+    )
     return redirect(_back(request))
 
 
@@ -66,12 +69,17 @@ def release_resume(request: HttpRequest) -> HttpResponse:
 
 def too_late(decided: Decided) -> str:
     """Say which deletes a decision may have come too late for."""
-    if not decided.under_way:
-        return ""
-    return (
-        f"{counted(decided.under_way, 'recording')} had been permitted seconds before and may still be deleted; "
-        "every copy of them was read again just then."
-    )
+    told = []
+    if decided.under_way:
+        told.append(
+            f"{counted(decided.under_way, 'recording')} had been permitted seconds before and may still be deleted; "
+            "every copy of them was read again just then."
+        )
+    if decided.removals:
+        told.append(
+            f"The removal of {counted(decided.removals, 'copy', 'copies')} had been permitted seconds before and may still be done."
+        )
+    return " ".join(told)
 
 
 def _back(request: HttpRequest) -> str:

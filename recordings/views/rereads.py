@@ -58,7 +58,7 @@ def reread_now(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _page(archive: Archive, form: RereadForm) -> dict[str, Any]:
-    damaged = Copy.objects.filter(archive=archive, failed_at__isnull=False)
+    damaged = Copy.objects.damaged().filter(archive=archive)
     return {
         "archive": archive, "form": form, "rereads": list(archive.rereads.all()[:LAST]),
         "running": archive.rereads.filter(state=Reread.State.RUNNING).exists(),

@@ -15,6 +15,7 @@ from recordings.tasks import (
     import_metadata,
     read_names,
     release_work,
+    remove_work,
     reread_work,
     scan_tenant,
     transfer_work,
@@ -52,6 +53,11 @@ def wake_looker(bundle_id: int) -> None:
 def wake_releasers(tenant_id: int, request: HttpRequest | None = None) -> None:
     """Send the message after commit; when the broker is down, beat asks within minutes."""
     transaction.on_commit(lambda: _send(request, release_work, tenant_id))
+
+
+def wake_remover(archive_id: int, request: HttpRequest | None = None) -> None:
+    """Send the message after commit; when the broker is down, beat asks within minutes."""
+    transaction.on_commit(lambda: _send(request, remove_work, archive_id))
 
 
 def wake_rereader(reread_id: int, request: HttpRequest | None = None) -> None:

@@ -152,7 +152,7 @@ def _write(source: MetadataImport, mapping: Mapping, bad: list[MalformedLine]) -
     source.refresh_from_db()
     good = source.lines - source.malformed
     MetadataImport.objects.filter(pk=source.pk).update(
-        state=State.DONE, finished_at=timezone.now(), beat_at=Now(), repeated=good - done.segments, new=done.new, changed=done.changed,
+        state=State.DONE, finished_at=timezone.now(), beat_at=Now(), repeated=good - done.segments, new=done.new, changed=done.changed, held=done.held,
         matched=done.segments - done.unmatched, unmatched=done.unmatched, missing_contacts=done.missing_contacts,
     )  # fmt: skip
     trail.record(
@@ -160,7 +160,7 @@ def _write(source: MetadataImport, mapping: Mapping, bad: list[MalformedLine]) -
             actor=source.by, action=trail.Action.METADATA_IMPORTED, object=source.file_name,
             detail={
                 "tenant": source.tenant.name, "lines": source.lines, "malformed": source.malformed, "new": done.new,
-                "changed": done.changed, "unmatched": done.unmatched,
+                "changed": done.changed, "held": done.held, "unmatched": done.unmatched,
             },
         )
     )  # fmt: skip

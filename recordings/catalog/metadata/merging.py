@@ -1,6 +1,7 @@
 """Lines that were read become interactions, as one set in one transaction: all of a file, or nothing of it.
 
-What is known already and says the same is not written, so a file that is imported twice changes nothing.
+What is known already and says the same is not written, so a file that is imported twice changes nothing. What is told of a
+call on legal hold stays as it is, and is counted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
+from recordings.catalog.held import CALL_HELD, lock_holds
 from recordings.catalog.metadata.columns import SHARED
 from recordings.catalog.metadata.reading import Line
 from recordings.models import MetadataImport
@@ -61,7 +63,12 @@ SAME = "i.tenant_id = %(tenant)s AND i.contact_id = l.contact_id AND i.line = l.
 CHANGE = f"""
 UPDATE recordings_interaction i SET {{sets}}, source_id = %(source)s
 FROM metadata_lines l
-WHERE {SAME} AND ({{old}}) IS DISTINCT FROM ({{new}})
+WHERE {SAME} AND ({{old}}) IS DISTINCT FROM ({{new}}) AND NOT {CALL_HELD}
+"""
+# What is on legal hold stays as it was told first.
+HELD = f"""
+SELECT count(*) FROM recordings_interaction i, metadata_lines l
+WHERE {SAME} AND ({{old}}) IS DISTINCT FROM ({{new}}) AND {CALL_HELD}
 """
 COLUMNS = ", ".join(
     ("contact_id", "line", "master_id", "item_id", "started_at", "ani", *(f"{kind}_id" for kind in SHARED))
@@ -112,6 +119,7 @@ class Merged:
     segments: int
     new: int
     changed: int
+    held: int  # would have changed, and are on hold
     unmatched: int
     missing_contacts: int
 
@@ -145,7 +153,7 @@ def merge(*, source: MetadataImport, mapped: Iterable[str]) -> Merged:
         cursor.execute(LINES, named)
         segments = cursor.rowcount
         cursor.execute("ANALYZE metadata_lines")
-        changed = _change(cursor, named, mapped)
+        changed, held = _change(cursor, named, mapped)
         cursor.execute(INSERT, named)
         new = cursor.rowcount
         if new:
@@ -154,24 +162,25 @@ def merge(*, source: MetadataImport, mapped: Iterable[str]) -> Merged:
         cursor.execute(GAPS, named)
         unmatched = cursor.rowcount
         cursor.execute(MISSING_CONTACTS, named)
-        return Merged(segments, new, changed, unmatched, cursor.fetchone()[0])
+        return Merged(segments, new, changed, held, unmatched, cursor.fetchone()[0])
 
 
-def _change(cursor: CursorWrapper, named: dict[str, int], mapped: Iterable[str]) -> int:
+def _change(cursor: CursorWrapper, named: dict[str, int], mapped: Iterable[str]) -> tuple[int, int]:
     known = {"master_id": "master_id", "item_id": "item_id", "started": "started_at", "ani": "ani"}
     known |= {kind: f"{kind}_id" for kind in SHARED}
     columns = [column for name, column in known.items() if name in set(mapped)]
     if not columns:
-        return 0
-    cursor.execute(
-        CHANGE.format(
-            sets=", ".join(f"{column} = l.{column}" for column in columns),
-            old=", ".join(f"i.{column}" for column in columns),
-            new=", ".join(f"l.{column}" for column in columns),
-        ),
-        named,
-    )
-    return cursor.rowcount
+        return 0, 0
+    parts = {
+        "sets": ", ".join(f"{column} = l.{column}" for column in columns),
+        "old": ", ".join(f"i.{column}" for column in columns),
+        "new": ", ".join(f"l.{column}" for column in columns),
+    }
+    lock_holds(cursor, named["tenant"])
+    cursor.execute(CHANGE.format(**parts), named)
+    changed = cursor.rowcount
+    cursor.execute(HELD.format(**parts), named)
+    return changed, int(cursor.fetchone()[0])
 
 
 def _row(line: Line) -> str:

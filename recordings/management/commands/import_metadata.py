@@ -41,7 +41,7 @@ class Command(BaseCommand):
         told = {name: getattr(done, name) for name in TOLD}
         self.stdout.write(
             f"{owner}: {done.lines:,} rows, {done.new:,} new, {done.changed:,} changed, {done.malformed:,} malformed, "
-            f"{done.unmatched:,} without a file, {done.seconds:.1f} s"
+            f"{done.held:,} on hold and left as they are, {done.unmatched:,} without a file, {done.seconds:.1f} s"
         )
         if json:
             self.stdout.write(

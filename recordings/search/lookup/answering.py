@@ -16,7 +16,7 @@ from recordings.models.lookup import KEPT
 from recordings.sea.policy import AT_RISK
 from recordings.search.lookup.entries import understand_all
 from recordings.search.lookup.reading import Cells
-from recordings.search.lookup.states import CASE, HELD
+from recordings.search.lookup.states import CASE, HELD, REMOVED
 
 PAGE = 50
 MOST_KEPT = 20  # lists of one person; an older one makes room
@@ -34,24 +34,25 @@ UPDATE recordings_lookuprow q SET (recordings, held, at_risk, bytes, first_at, d
     FROM (
         SELECT count(*) AS total,
             count(*) FILTER (WHERE {HELD}) AS held,
-            count(*) FILTER (WHERE NOT {HELD} AND r.presence = 'expired') AS gone_by_expiry,
+            count(*) FILTER (WHERE {REMOVED}) AS removed,
+            count(*) FILTER (WHERE NOT {HELD} AND NOT {REMOVED} AND r.presence = 'expired') AS gone_by_expiry,
             count(*) FILTER (WHERE r.presence = 'in_sea' AND r.saved_at IS NULL AND r.expires_at <= now() + %(risk)s) AS at_risk,
             coalesce(sum(r.size) FILTER (WHERE {HELD}), 0) AS bytes,
             min(r.sort_at) AS first_at,
             min(r.expires_at) FILTER (WHERE r.presence = 'in_sea' AND r.saved_at IS NULL) AS deadline,
             max(r.gone_at) FILTER (WHERE NOT {HELD}) AS gone_at
         FROM (
-            SELECT presence, saved_at, expires_at, size, sort_at, gone_at FROM recordings_recording
+            SELECT presence, saved_at, removed_at, expires_at, size, sort_at, gone_at FROM recordings_recording
             WHERE contact_id = q.contact_id AND contact_id <> '' AND q.kind = 'contact' AND tenant_id = ANY(%(tenants)s)
             UNION ALL
-            SELECT presence, saved_at, expires_at, size, sort_at, gone_at FROM recordings_recording
+            SELECT presence, saved_at, removed_at, expires_at, size, sort_at, gone_at FROM recordings_recording
             WHERE contact_id = q.contact_id AND contact_id <> '' AND q.kind = 'name' AND tenant_id = ANY(%(tenants)s)
                 AND sort_at = q.started_at AND media_type = q.media_type AND item_id = q.item_id
             UNION ALL
-            SELECT presence, saved_at, expires_at, size, sort_at, gone_at FROM recordings_recording
+            SELECT presence, saved_at, removed_at, expires_at, size, sort_at, gone_at FROM recordings_recording
             WHERE key = q.text AND q.kind = 'key' AND tenant_id = ANY(%(tenants)s) AND presence = 'in_sea'
             UNION ALL
-            SELECT presence, saved_at, expires_at, size, sort_at, gone_at FROM recordings_recording
+            SELECT presence, saved_at, removed_at, expires_at, size, sort_at, gone_at FROM recordings_recording
             WHERE key = q.text AND q.kind = 'key' AND tenant_id = ANY(%(tenants)s) AND NOT presence = 'in_sea'
         ) r
     ) told

@@ -1,7 +1,7 @@
 """What the answers of a look-up mean. The query and the page both take them from here.
 
 A recording is *held* while its file is in SEA or a verified copy of it is saved. A saved copy counts whatever became of the
-file in SEA.
+file in SEA, until it is removed by its archive's rule or on somebody's order.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,14 @@ class Meaning:
 
     state: LookupRow.State
     means: str  # a sentence
-    when: str  # SQL over the recordings of one entry: total, held, gone_by_expiry
+    when: str  # SQL over the recordings of one entry: total, held, removed, gone_by_expiry
     look: str  # of its tag
     symbol: str
     to_do: str = ""
 
 
-HELD = "(r.presence = 'in_sea' OR r.saved_at IS NOT NULL)"
+HELD = "(r.presence = 'in_sea' OR r.saved_at IS NOT NULL AND r.removed_at IS NULL)"
+REMOVED = "(r.presence <> 'in_sea' AND r.saved_at IS NOT NULL AND r.removed_at IS NOT NULL)"
 # In this order: the first that holds is the answer.
 MEANINGS = (
     Meaning(
@@ -39,9 +40,15 @@ MEANINGS = (
     ),
     Meaning(
         State.PARTLY,
-        "Some of its recordings are still held, others are gone from SEA and were never saved.",
+        "Some of its recordings are still held, others are gone from SEA and were never saved, or were removed from the archive.",
         "held > 0", "warn", "alert",
         "Its page shows which are left. What is gone cannot be put into SEA again.",
+    ),
+    Meaning(
+        State.REMOVED,
+        "All of it was saved, kept as long as the archive’s rule says or until somebody ordered it deleted, and then removed.",
+        "removed = total", "", "minus",
+        "Its page shows when and by which rule. Nothing was lost.",
     ),
     Meaning(
         State.EXPIRED,
@@ -58,7 +65,7 @@ MEANINGS = (
 )  # fmt: skip
 BY_STATE = {meaning.state: meaning for meaning in MEANINGS}
 # As the page lists them; then what was no question.
-ANSWERS = (State.FOUND, State.PARTLY, State.MISSING, State.EXPIRED, State.LOST)
+ANSWERS = (State.FOUND, State.PARTLY, State.REMOVED, State.MISSING, State.EXPIRED, State.LOST)
 REFUSED = (State.REPEATED, State.MALFORMED)
 # SQL that decides.
 CASE = "CASE " + " ".join(f"WHEN {one.when} THEN '{one.state.value}'" for one in MEANINGS) + " END"
