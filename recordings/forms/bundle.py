@@ -5,7 +5,7 @@ from datetime import timedelta
 from django import forms
 
 from recordings.forms.reason import ReasonField
-from recordings.models import Case
+from recordings.models import Case, User
 
 LEAST_PHRASE = 12
 
@@ -23,13 +23,13 @@ class BundleForm(forms.Form):
         widget=forms.Select(attrs={"class": "in"}), error_messages={"invalid_choice": "There is no such open case."},
     )  # fmt: skip
 
-    def __init__(self, *args, case: Case | None = None, ask: bool = False, **more) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, *args, user: User, case: Case | None = None, ask: bool = False, **more) -> None:  # type: ignore[no-untyped-def]
         super().__init__(*args, **more)
         if ask:  # a tenant whose recordings are meant wants it
             self.fields["reason"] = ReasonField()
-        cases = Case.objects.open()
+        cases = Case.objects.for_user(user).open()
         if case:  # what is handed over for a closed case is still of that case
-            cases = cases | Case.objects.filter(pk=case.pk)
+            cases = cases | Case.objects.for_user(user).filter(pk=case.pk)
         self.fields["for_case"].queryset = cases  # type: ignore[attr-defined]
 
 

@@ -37,6 +37,25 @@ class CaseChangeForm(forms.Form):
         self.fields["owner"].queryset = owners  # type: ignore[attr-defined]
 
 
+class CasePeopleForm(forms.Form):
+    """Who works on a case beside its owner, and whether anybody else may know of it."""
+
+    members_only = forms.BooleanField(
+        label="Members only", required=False, widget=forms.CheckboxInput(attrs={"class": "ck"}),
+        help_text="Its name, notes, history and holds are for its owner, its members and admins who see all tenants. Otherwise "
+        "for everybody who works on cases.",
+    )  # fmt: skip
+    person = forms.ModelChoiceField(
+        label="Add a person", queryset=User.objects.none(), required=False, empty_label="Nobody",
+        widget=forms.Select(attrs={"class": "in"}),
+        error_messages={"invalid_choice": "This person cannot work on cases, or does already on this one."},
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, people: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["person"].queryset = people  # type: ignore[attr-defined]
+
+
 class CaseHoldForm(forms.Form):
     """Why a case is held, and until when."""
 
@@ -76,10 +95,18 @@ class CaseAddForm(forms.Form):
     reason = forms.CharField(
         label="Reason of the hold", max_length=2000, required=False, widget=forms.TextInput(attrs=_IN)
     )
+    until = forms.DateField(
+        label="Hold until, UTC", required=False, widget=forms.DateInput(attrs={"class": "in", "type": "date"}),
+        help_text="To the end of that day. Empty: until somebody lifts it.",
+    )  # fmt: skip
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    def __init__(self, *args: Any, user: User, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.fields["case"].queryset = Case.objects.open()  # type: ignore[attr-defined]
+        self.fields["case"].queryset = Case.objects.for_user(user).open()  # type: ignore[attr-defined]
+
+    def clean_until(self) -> Any:
+        """Take the end of the day that was given; a day that is over holds nothing."""
+        return end_of(self.cleaned_data["until"])
 
     def clean(self) -> dict[str, Any]:
         """Ask for one case, and for a reason when it is to be held."""

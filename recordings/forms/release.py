@@ -98,10 +98,17 @@ class HoldForm(forms.Form):
 class RecordingHoldForm(forms.Form):
     """Why one recording is held, and until when."""
 
+    until = forms.DateField(
+        label="Until, UTC", required=False, widget=forms.DateInput(attrs={"class": "in", "type": "date"})
+    )
     reason = forms.CharField(
         max_length=2000, widget=forms.TextInput(attrs={"class": "in"}),
         error_messages={"required": "Say why it is held: the reason is kept with the hold and in the audit trail."},
     )  # fmt: skip
+
+    def clean_until(self) -> datetime | None:
+        """Take the end of the day that was given; a day that is over holds nothing."""
+        return end_of(self.cleaned_data["until"])
 
 
 class LiftForm(forms.Form):

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from recordings.models.case import Case
+
 if TYPE_CHECKING:
     from recordings.models.user import User
 
@@ -30,10 +32,13 @@ class BundleQuerySet(models.QuerySet["Bundle"]):
     """Words that narrow bundles."""
 
     def for_user(self, user: "User") -> "BundleQuerySet":
-        """Keep the bundles that hold nothing of a tenant which this person may not see."""
+        """Keep the bundles that hold nothing of a tenant which this person may not see, and are for no case that they may not
+        know of.
+        """
+        known = self.filter(models.Q(case=None) | models.Q(case__in=Case.objects.for_user(user)))
         if user.all_tenants:
-            return self
-        return self.filter(tenants__contained_by=list(user.tenants.values_list("id", flat=True)))
+            return known
+        return known.filter(tenants__contained_by=list(user.tenants.values_list("id", flat=True)))
 
     def unfinished(self) -> "BundleQuerySet":
         return self.filter(state__in=Bundle.UNFINISHED)

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from recordings.models.case import CaseRecording
+from recordings.models.case import Case, CaseRecording
 
 if TYPE_CHECKING:
     from recordings.models.recording import Recording
@@ -18,10 +18,13 @@ class HoldQuerySet(models.QuerySet["Hold"]):
     """Words that narrow holds."""
 
     def for_user(self, user: "User") -> "HoldQuerySet":
-        """Keep the holds in the tenants that this person may see, and those on cases, which belong to none."""
-        if user.all_tenants:
-            return self
-        return self.filter(Q(case__isnull=False) | Q(tenant__in=user.tenants.all()))
+        """Keep the holds in the tenants that this person may see, and those on cases, which belong to none, that they may
+        know of.
+        """
+        known = Q(case__in=Case.objects.for_user(user))
+        return self.filter(
+            known | Q(case=None) & (Q() if user.all_tenants else Q(tenant__in=user.tenants.all()))
+        )
 
     def in_force(self) -> "HoldQuerySet":
         """Keep what nobody has lifted and whose time is not up, in database time."""

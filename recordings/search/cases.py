@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.db.models.functions import Now
 
+from recordings.access import May, may
 from recordings.models import (
     AuditEntry,
     Case,
@@ -110,6 +111,17 @@ def history(case: Case, *, most: int) -> list[AuditEntry]:
     """Return what the trail tells of a case, newest first."""
     told = AuditEntry.objects.filter(object=f"case {case.name}", action__in=ON_A_CASE)
     return list(told.order_by("-id")[:most])
+
+
+def mark_known(holds: Sequence[Hold], *, user: User) -> list[Hold]:
+    """Give each hold whether a person may know what it is on and why: of a case that is kept from them, only that it holds."""
+    asked = {hold.case_id for hold in holds if hold.case_id}
+    known = (
+        set(Case.objects.for_user(user).filter(pk__in=asked).values_list("pk", flat=True)) if asked else set()
+    )
+    for hold in holds:
+        hold.known = may(user, May.CASE) and (not hold.case_id or hold.case_id in known)  # type: ignore[attr-defined]
+    return list(holds)
 
 
 def of_lookup(lookup: Lookup, *, user: User) -> RecordingQuerySet:

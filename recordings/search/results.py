@@ -9,11 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Subquery
+from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 
 from recordings.access import May, may
-from recordings.models import Presence, Recording, Transfer, User
+from recordings.models import Case, CaseRecording, Presence, Recording, Transfer, User
 from recordings.models.hold import on_hold
 from recordings.models.recording import RecordingQuerySet
 from recordings.search.counts import Count, parts
@@ -48,9 +48,23 @@ class Tab:
 def found(criteria: Criteria, user: User) -> RecordingQuerySet:
     """Return everything that a person may see of a search, in no order. What is in a case is for who may work on cases."""
     mine = Recording.objects.for_user(user)
-    if any(one.label == CASE for one in criteria.box.asked) and not may(user, May.CASE):
-        mine = mine.filter(pk__lt=0)
+    if cases := [one.value for one in criteria.box.asked if one.label == CASE]:
+        mine = mine.filter(_in_known(cases, user)) if may(user, May.CASE) else mine.filter(pk__lt=0)
     return criteria.apply(mine)
+
+
+def _in_known(names: Sequence[str], user: User) -> Q:
+    """Return what keeps the recordings of those of the named cases that a person may know of.
+
+    A case that is kept from them finds what one finds that does not exist: nothing.
+    """
+    named = Q(pk__in=[])
+    for name in names:
+        named |= Q(pk__in=Case.objects.named(name).values("pk"))
+    known = Case.objects.for_user(user).filter(named).order_by()
+    if known.count() == len({name.strip().lower() for name in names}):
+        return Q()
+    return Q(pk__in=CaseRecording.objects.filter(case__in=known.values("pk")).order_by().values("recording"))
 
 
 def order_of(criteria: Criteria) -> Order:
@@ -124,7 +138,7 @@ def _numbers(criteria: Criteria, user: User) -> list[Count]:
 
 
 def mark_states(rows: Sequence[Recording]) -> None:
-    """Give each row its one-word state (saved, saving, failed, unsaved, lost or gone), whether it is held, and how long it lasts."""
+    """Give each row its one-word state (saved, removed, saving, failed, unsaved or lost), whether it is held, and how long it lasts."""
     sql, params = _work_and_hold()
     with connection.cursor() as cursor:
         ids = [row.pk for row in rows]
@@ -151,6 +165,8 @@ def _work_and_hold() -> tuple[str, tuple[Any, ...]]:
 
 
 def _state(row: Recording, work: str | None) -> str:
+    if row.is_removed and row.saved_at:
+        return "removed"
     if row.saved_at:
         return "saved"
     if row.is_lost:

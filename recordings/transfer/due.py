@@ -46,7 +46,7 @@ ASKED_FOR = """
     JOIN recordings_transferjob_archives g ON g.transferjob_id = u.job_id
     WHERE NOT EXISTS (
         SELECT FROM recordings_copy c
-        WHERE c.recording_id = t.recording_id AND c.archive_id = g.archive_id AND c.failed_at IS NULL
+        WHERE c.recording_id = t.recording_id AND c.archive_id = g.archive_id AND c.failed_at IS NULL AND c.removed_at IS NULL
     )
 """
 TRIED = "(x.finished_at IS NULL OR x.retry_at > statement_timestamp())"

@@ -52,7 +52,7 @@ def set_retention(
     with transaction.atomic():
         policy = _locked(archive)
         if enabled and not policy.enabled:
-            policy.turned_on_by, policy.turned_on_at = by, Now()  # type: ignore[assignment]
+            policy.turned_on_by, policy.turned_on_at = by, Now()
         policy.enabled, policy.keep_days, policy.cap_per_day = enabled, keep_days, cap_per_day
         policy.waits_for, policy.waits_until = "", None
         policy.save()

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from recordings import trail
 from recordings.access import May, allow
 from recordings.forms.audit import HEX, AuditFilter
-from recordings.models import AuditEntry, Recording, Tenant, User
+from recordings.models import AuditEntry, Case, Recording, Tenant, User
 
 PAGE = 50
 ICONS = {
@@ -27,6 +27,12 @@ ICONS = {
     trail.Action.DOWNLOADED: "download", trail.Action.EXPORTED: "table", trail.Action.GONE: "minus",
     trail.Action.ALERT_ACKNOWLEDGED: "check", trail.Action.LOSS_ACKNOWLEDGED: "check", trail.Action.PARSED_AGAIN: "refresh",
 }  # fmt: skip
+OF_BUNDLES = (
+    trail.Action.BUNDLE_ASKED,
+    trail.Action.BUNDLE_SEALED,
+    trail.Action.BUNDLE_BROKEN,
+    trail.Action.BUNDLE_FETCHED,
+)
 
 
 @dataclass(frozen=True)
@@ -88,13 +94,25 @@ def entries_of(user: User) -> QuerySet[AuditEntry]:
 
     Who sees some tenants only reads what is about those tenants or their recordings, and what they did themselves.
     """
-    entries = AuditEntry.objects.all()
+    entries = _of_known_cases(AuditEntry.objects.all(), user)
     if user.all_tenants:
         return entries
     mine = Recording.objects.for_user(user).filter(pk=OuterRef("recording_id"))
     names = list(Tenant.objects.for_user(user).values_list("name", flat=True))
     return entries.filter(
         Exists(mine) | Q(recording_id=None, object__in=names) | Q(recording_id=None, actor=user.email)
+    )
+
+
+def _of_known_cases(entries: QuerySet[AuditEntry], user: User) -> QuerySet[AuditEntry]:
+    """Leave out what tells of a case that is kept from this person: its own entries, and those of bundles made from it."""
+    kept = Case.objects.exclude(pk__in=Case.objects.for_user(user).values("pk")).order_by()
+    names = [f"case {name}" for name in kept.values_list("name", flat=True)]
+    if not names:
+        return entries
+    titles = [f"C{name[1:]}" for name in names]  # as their bundles are called
+    return entries.exclude(object__in=[*names, *titles]).exclude(
+        Q(detail__from__in=names) & Q(action__in=[action.value for action in OF_BUNDLES])
     )
 
 

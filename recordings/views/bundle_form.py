@@ -29,7 +29,13 @@ def bundle_new(request: HttpRequest) -> HttpResponse:
         return redirect("recordings")
     asked = request.POST if "title" in request.POST else None
     ask = pick.recordings.filter(tenant__in=reason.asking()).exists()
-    form = BundleForm(asked, case=pick.case, ask=ask, initial={"title": pick.title, "for_case": pick.case})
+    form = BundleForm(
+        asked,
+        user=request.user,
+        case=pick.case,
+        ask=ask,
+        initial={"title": pick.title, "for_case": pick.case},
+    )
     if form.is_valid():
         try:
             return _made(request, pick, form)

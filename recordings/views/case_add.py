@@ -24,7 +24,7 @@ from recordings.views.releases import too_late
 from recordings.views.who import address_of
 
 # What the form asks itself; everything else that was posted says which recordings are meant, and is posted again with it.
-_OWN = {"csrfmiddlewaretoken", "case", "name", "hold", "reason", "go"}
+_OWN = {"csrfmiddlewaretoken", "case", "name", "hold", "reason", "until", "go"}
 
 
 @allow(May.CASE)
@@ -37,7 +37,11 @@ def case_add(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
         return redirect(_back(request))
     go = request.POST.get("go") == "yes"
-    form = CaseAddForm(request.POST if go else None, initial={"hold": request.POST.get("hold") == "on"})
+    form = CaseAddForm(
+        request.POST if go else None,
+        initial={"hold": request.POST.get("hold") == "on"},
+        user=request.user,  # type: ignore[arg-type]
+    )
     if go and form.is_valid():
         try:
             return _add(request, form.cleaned_data, recordings, query)
@@ -72,7 +76,7 @@ def _add(
     if said["hold"] and may(
         request.user, May.HOLD
     ):  # before anything is added, so that all of it is held at once
-        allowing.hold_case(case=case, reason=said["reason"], **who)
+        allowing.hold_case(case=case, reason=said["reason"], until=said["until"], **who)
         late = " The case is held."
     added = casework.add(case=case, recordings=recordings, query=query, **who)
     late += f" {too_late(allowing.Decided(added.under_way))}"

@@ -18,6 +18,7 @@ from recordings.forms.case import (
     CaseForm,
     CaseHoldForm,
     CaseNoteForm,
+    CasePeopleForm,
 )
 from recordings.models import Case, Recording, Role, User
 from recordings.oversight.words import counted
@@ -49,7 +50,8 @@ def cases(request: HttpRequest) -> HttpResponse:
     asked = CaseFilter(request.GET)
     asked.is_valid()
     text, state = asked.cleaned_data.get("q", ""), asked.cleaned_data.get("state", "")
-    mine = Case.objects.filter(state=state) if state else Case.objects.all()
+    mine = Case.objects.for_user(request.user)  # type: ignore[arg-type]
+    mine = mine.filter(state=state) if state else mine
     page = found.listing(mine, user=request.user, text=text, after=number(request.GET.get("after", "")))  # type: ignore[arg-type]
     params = {name: value for name, value in (("q", text), ("state", state)) if value}
     context = {
@@ -70,7 +72,7 @@ def number(told: str) -> int:
 @require_safe
 def case(request: HttpRequest, pk: int) -> HttpResponse:
     """Show everything about one case."""
-    return render(request, "cases/page.html", _page(request, _case(pk)))
+    return render(request, "cases/page.html", _page(request, _case(request, pk)))
 
 
 def _page(request: HttpRequest, case: Case, **forms: Any) -> dict[str, Any]:
@@ -85,6 +87,8 @@ def _page(request: HttpRequest, case: Case, **forms: Any) -> dict[str, Any]:
         "search": urlencode({"q": f'case:"{case.name}"'}),
         "held": held,
         "past_holds": list(case.holds.ended().select_related("placed_by", "lifted_by")[:MOST_PAST]),
+        "people": list(case.people.select_related("person")),
+        "people_form": CasePeopleForm(initial={"members_only": case.members_only}, people=_others(case)),
         "notes": list(case.notes.select_related("by")[:MOST_PAST]),
         "past": found.history(case, most=MOST_PAST),
         "bundles": list(case.bundles.for_user(user).order_by("-id")[:MOST_BUNDLES]),
@@ -101,8 +105,9 @@ def _page(request: HttpRequest, case: Case, **forms: Any) -> dict[str, Any]:
     }
 
 
-def _case(pk: int) -> Case:
-    return get_object_or_404(Case.objects.select_related("owner", "created_by", "closed_by"), pk=pk)
+def _case(request: HttpRequest, pk: int) -> Case:
+    known = Case.objects.for_user(request.user)  # type: ignore[arg-type]
+    return get_object_or_404(known.select_related("owner", "created_by", "closed_by"), pk=pk)
 
 
 def _who(request: HttpRequest) -> dict[str, Any]:
@@ -112,6 +117,12 @@ def _who(request: HttpRequest) -> dict[str, Any]:
 def _owners() -> Any:
     roles = [role.value for role, rights in ROLE_MAY.items() if May.CASE in rights]
     return User.objects.filter(is_active=True, groups__name__in=roles).distinct().order_by("email")
+
+
+def _others(case: Case) -> Any:
+    """Return who could become a member of a case."""
+    known = [case.owner_id, *case.people.values_list("person", flat=True)]
+    return _owners().exclude(pk__in=known)
 
 
 def _leads(request: HttpRequest, case: Case) -> bool:
@@ -133,7 +144,7 @@ def _refused(request: HttpRequest, case: Case) -> HttpResponse | None:
 @require_POST
 def case_change(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a case another title or owner."""
-    case = _case(pk)
+    case = _case(request, pk)
     if refused := _refused(request, case):
         return refused
     form = CaseChangeForm(request.POST, owners=_owners())
@@ -146,9 +157,31 @@ def case_change(request: HttpRequest, pk: int) -> HttpResponse:
 
 @allow(May.CASE)
 @require_POST
+def case_people(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add somebody to a case, take somebody away, and keep it to its people or open it."""
+    case = _case(request, pk)
+    if refused := _refused(request, case):
+        return refused
+    if gone := number(request.POST.get("remove", "")):
+        person = get_object_or_404(User, pk=gone, pk__in=case.people.values("person"))
+        casework.remove_person(case=case, person=person, **_who(request))
+        messages.success(request, f"{person} works on this case no longer.")
+        return redirect("case", pk)
+    form = CasePeopleForm(request.POST, people=_others(case))
+    if not form.is_valid():
+        return render(request, "cases/page.html", _page(request, case, people_form=form), status=422)
+    casework.set_members_only(case=case, members_only=form.cleaned_data["members_only"], **_who(request))
+    if person := form.cleaned_data["person"]:
+        casework.add_person(case=case, person=person, **_who(request))
+    messages.success(request, "Who works on this case is changed.")
+    return redirect("case", pk)
+
+
+@allow(May.CASE)
+@require_POST
 def case_note(request: HttpRequest, pk: int) -> HttpResponse:
     """Write a note on a case."""
-    case, form = _case(pk), CaseNoteForm(request.POST)
+    case, form = _case(request, pk), CaseNoteForm(request.POST)
     if not form.is_valid():
         return render(request, "cases/page.html", _page(request, case, note_form=form), status=422)
     casework.note(case=case, text=form.cleaned_data["text"], **_who(request))
@@ -159,7 +192,7 @@ def case_note(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def case_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the ticked recordings out of a case."""
-    case = _case(pk)
+    case = _case(request, pk)
     ids = [number(told) for told in request.POST.getlist("id")]
     mine = Recording.objects.for_user(request.user).filter(pk__in=ids)  # type: ignore[arg-type]
     try:
@@ -180,7 +213,7 @@ def case_remove(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def case_close(request: HttpRequest, pk: int) -> HttpResponse:
     """Close a case."""
-    case = _case(pk)
+    case = _case(request, pk)
     if refused := _refused(request, case):
         return refused
     form = CaseCloseForm(request.POST)
@@ -197,7 +230,7 @@ def case_close(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def case_reopen(request: HttpRequest, pk: int) -> HttpResponse:
     """Open a closed case again."""
-    case = _case(pk)
+    case = _case(request, pk)
     if refused := _refused(request, case):
         return refused
     if casework.reopen(case=case, **_who(request)):
@@ -211,7 +244,7 @@ def case_reopen(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def case_hold(request: HttpRequest, pk: int) -> HttpResponse:
     """Hold a case."""
-    case, form = _case(pk), CaseHoldForm(request.POST)
+    case, form = _case(request, pk), CaseHoldForm(request.POST)
     if not form.is_valid():
         return render(request, "cases/page.html", _page(request, case, hold_form=form), status=422)
     _, decided = allowing.hold_case(case=case, **form.cleaned_data, **_who(request))

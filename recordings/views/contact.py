@@ -18,6 +18,7 @@ from recordings.models import AuditEntry, Case, Hold, User
 from recordings.oversight import notes, timeline
 from recordings.sea.filename import parse
 from recordings.search import contact as contacts
+from recordings.search.cases import mark_known
 from recordings.views.notes import MOST_NOTES
 from recordings.views.patience import patient
 from recordings.views.reason import About, for_recordings
@@ -70,12 +71,12 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
         **_standing(found),
         "deadline": min((row.expires_at for row in found.recordings if row.in_sea), default=None),
         "archives": sorted(
-            {copy.archive.name for row in found.recordings for copy in row.copies.all() if not copy.failed_at}
+            {copy.archive.name for row in found.recordings for copy in row.copies.all() if copy.is_good}
         ),
         "first": found.first_to_play if may(user, May.PLAY) else None,
-        "holds": _holds(found),
+        "holds": mark_known(_holds(found), user=user),
         "may_case": may(user, May.CASE),
-        "cases": _cases(found) if may(user, May.CASE) else [],
+        "cases": _cases(found, user) if may(user, May.CASE) else [],
         "may_hold": may(user, May.HOLD),
         "may_audit": may(user, May.AUDIT),
         "may_download": may(user, May.DOWNLOAD),
@@ -110,10 +111,14 @@ def _ask(request: HttpRequest, found: contacts.Contact) -> About | None:
     return for_recordings(request, there, onward=request.get_full_path()) if asked else None
 
 
-def _cases(found: contacts.Contact) -> list[Case]:
-    """Return the open cases that any of its recordings is in."""
+def _cases(found: contacts.Contact, user: User) -> list[Case]:
+    """Return the open cases that any of its recordings is in, of those that this person may know of."""
     return list(
-        Case.objects.open().filter(recordings__in=found.recordings).distinct().order_by("name")[:MOST_CASES]
+        Case.objects.for_user(user)
+        .open()
+        .filter(recordings__in=found.recordings)
+        .distinct()
+        .order_by("name")[:MOST_CASES]
     )
 
 
@@ -123,7 +128,7 @@ def _holds(found: contacts.Contact) -> list[Hold]:
     if not held:
         return []
     holds = Hold.objects.in_force().covering_any(held)
-    return list(holds.select_related("case", "recording").order_by("id"))
+    return list(holds.select_related("case", "recording", "placed_by").order_by("id"))
 
 
 def _unknown(request: HttpRequest, contact_id: str) -> HttpResponse:

@@ -47,12 +47,12 @@ def hold_recording(request: HttpRequest, pk: int) -> HttpResponse:
     form = RecordingHoldForm(request.POST)
     if form.is_valid():
         _, decided = place_hold(
-            tenant=recording.tenant, recording=recording, reason=form.cleaned_data["reason"],
+            tenant=recording.tenant, recording=recording, reason=form.cleaned_data["reason"], until=form.cleaned_data["until"],
             by=request.user, address=address_of(request),  # type: ignore[arg-type]
         )  # fmt: skip
         messages.success(request, f"The recording is held. {too_late(decided)}".strip())
     else:
-        messages.error(request, form.errors["reason"][0])
+        messages.error(request, next(iter(form.errors.values()))[0])
     return redirect("recording", pk)
 
 

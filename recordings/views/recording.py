@@ -15,6 +15,7 @@ from recordings.delivery.waveform import drawing_of
 from recordings.models import Hold, Media, Recording, Release, User, Waveform
 from recordings.oversight import history
 from recordings.search.calls import lines_of
+from recordings.search.cases import mark_known
 from recordings.search.criteria import Criteria
 from recordings.search.results import mark_states, neighbours
 from recordings.views.notes import written
@@ -54,10 +55,10 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
     """Return what the panel shows of a recording whose state is marked."""
     user: User = request.user  # type: ignore[assignment]
     previous, following = neighbours(criteria, user=user, recording=row)
-    copies = list(row.copies.select_related("archive").order_by("id"))
+    copies = list(row.copies.select_related("archive").prefetch_related("removals").order_by("id"))
     waveform = Waveform.objects.filter(recording=row).first()
     here = f"{reverse('recording', args=[row.pk])}?{_with(request, criteria)}"
-    any_good = any(copy.failed_at is None for copy in copies)
+    any_good = any(copy.is_good for copy in copies)
     held = row.size > 0 and (row.in_sea or any_good)
     return {
         "recording": row,
@@ -67,20 +68,27 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
         "next_id": following,
         "copies": copies,
         "media": Media.objects.filter(recording=row).first(),
-        "holds": list(
-            Hold.objects.in_force().covering(row).select_related("case", "recording").order_by("id")
+        "holds": mark_known(
+            Hold.objects.in_force()
+            .covering(row)
+            .select_related("case", "recording", "placed_by")
+            .order_by("id"),
+            user=user,
         ),
         "receipts": list(row.releases.exclude(state=Release.State.PLANNED).order_by("-id")[:3]),
         "ask": for_recordings(request, [row], onward=here) if held and may(user, May.PLAY) else None,
         "may_hold": may(user, May.HOLD),
         "may_case": may(user, May.CASE),
+        "may_audit": may(user, May.AUDIT),
         "calls": lines_of(row),
         "player": player_of(row, any_good) if may(user, May.PLAY) else "",
         "waveform": waveform,
         "drawing": drawing_of(waveform),
         **written(row, user),
         "back_to": f"{reverse('recordings')}?{_with(request, criteria, open=row.pk)}",
-        "past": history.told(row, user=user, archives=[copy.archive.name for copy in copies]),
+        "past": history.told(
+            row, user=user, archives=[copy.archive.name for copy in copies if not copy.removed_at]
+        ),
         "may_download": may(user, May.DOWNLOAD) and (row.in_sea or any_good),
         "may_save": may(user, May.SAVE) and row.in_sea and not row.saved_at,
     }

@@ -12,19 +12,25 @@ from django.test import Client
 from django.urls import get_resolver, path, reverse
 from django.utils import timezone
 
+from recordings import trail
 from recordings.access import May
 from recordings.access.gate import MARK, PUBLIC
 from recordings.delivery.bundle import making
 from recordings.models import (
     Alert,
     ApiToken,
+    Bundle,
     BundleShare,
+    Case,
+    CaseMember,
+    Deletion,
     Export,
     Hold,
     Kind,
     MetadataImport,
     Presence,
     Recording,
+    Removal,
     Role,
     Run,
     SavedSearch,
@@ -158,6 +164,7 @@ WHO_MAY = {
     "case_add": SAVERS,
     "case_change": SAVERS,
     "case_note": SAVERS,
+    "case_people": SAVERS,
     "case_remove": SAVERS,
     "case_close": SAVERS,
     "case_reopen": SAVERS,
@@ -171,6 +178,12 @@ WHO_MAY = {
     "archive_layout": ADMINS,
     "archive_test": ADMINS,
     "archive_reread": ADMINS,
+    "archive_retention": ADMINS,
+    "archive_retention_off": ADMINS,
+    "removal": SAVERS,
+    "deletions": ADMINS,
+    "deletion_new": ADMINS,
+    "deletion": ADMINS,
     "reread_now": ADMINS,
     "api_docs": EVERYBODY,
     "api_openapi": EVERYBODY,
@@ -193,12 +206,21 @@ SHOWN = {
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
     "tenant_release", "releases", "release", "holds", "archive_reread",
-    "cases", "case",
+    "cases", "case", "archive_retention", "removal", "deletions", "deletion",
 }  # fmt: skip
 RUN = (
     "run", "run_live", "run_follow", "run_retry", "run_pause", "run_resume", "run_cancel", "manifest_csv", "manifest_jsonl",
 )  # fmt: skip
-CASE = ("case", "case_change", "case_note", "case_remove", "case_close", "case_reopen", "case_hold")
+CASE = (
+    "case",
+    "case_change",
+    "case_note",
+    "case_people",
+    "case_remove",
+    "case_close",
+    "case_reopen",
+    "case_hold",
+)
 METADATA = (
     "metadata_import", "metadata_columns", "metadata_live", "metadata_discard", "metadata_missing", "metadata_malformed",
 )  # fmt: skip
@@ -278,7 +300,29 @@ def house(db, tmp_path, settings):
     )
     ids |= dict.fromkeys(OWN, ask(read_text("12345678903"), user=admin))
     ids["api_token_revoke"] = ApiToken.make(user=admin, name="x", role=Role.ADMIN)[0]
-    ids |= dict.fromkeys(("archive_edit", "archive_test", "archive_reread", "reread_now"), archive)
+    ids |= dict.fromkeys(
+        (
+            "archive_edit",
+            "archive_test",
+            "archive_reread",
+            "reread_now",
+            "archive_retention",
+            "archive_retention_off",
+        ),
+        archive,
+    )
+    deletion = Deletion.objects.create(
+        by=admin, reason="Erasure request 12", tenants=[tenant.pk], recordings=1
+    )
+    ids["deletion"] = deletion
+    ids["removal"] = Removal.objects.create(
+        copy=recording.copies.get(),
+        archive=archive,
+        deletion=deletion,
+        by="x",
+        state="refused",
+        finished_at=timezone.now(),
+    )
     bundle = making.ask(user=admin, recordings=Recording.objects.filter(pk=recording.pk), title="Bundle")
     making.make(bundle_id=bundle.pk)
     ids |= dict.fromkeys(BUNDLE, bundle)
@@ -369,13 +413,45 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
     theirs = {"recording", "contact", "note_add", "note_withdraw", "tag_add", "tag_remove", "contact_note", "media", "waveform", "download", *RUN, "tenant", "tenant_live", "take_region",
               "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
-              "tenant_release", "tenant_release_off", "hold_recording", "release", "hold_lift", "share_revoke", *BUNDLE, *METADATA, *OWN, *FILES}  # fmt: skip
+              "tenant_release", "tenant_release_off", "hold_recording", "release", "removal", "deletion", "hold_lift", "share_revoke", *BUNDLE, *METADATA, *OWN, *FILES}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):
             status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code
             assert status in (404, 405), f"{method} {name}: {status}"
         assert 404 in {client.get(reverse(name, kwargs=house[name])).status_code,
                        client.post(reverse(name, kwargs=house[name])).status_code}, name  # fmt: skip
+
+
+@pytest.mark.parametrize("role", [Role.COMPLIANCE, Role.ADMIN])
+def test_a_case_for_members_only_is_not_there_for_anybody_else(role, house):
+    """Admins who see all tenants are the exception, so this one does not."""
+    Case.objects.update(members_only=True, name="Kept-114", title="Told to its members")
+    tenant = Recording.objects.get(pk=house["recording"]["pk"]).tenant
+    person = make_user(role, tenants=[tenant])
+    client = Client()
+    client.force_login(person)
+    for name in CASE:
+        for method in ("get", "post"):
+            status = getattr(client, method)(reverse(name, kwargs=house[name])).status_code
+            assert status in (404, 405), f"{method} {name}: {status}"
+    case = Case.objects.get()
+    hold = Hold.objects.create(case=case, reason="Said to nobody", placed_by=case.owner)
+    Bundle.objects.update(case=case)
+    assert client.post(reverse("hold_lift", kwargs={"pk": hold.pk})).status_code == 404
+    for name in BUNDLE:
+        assert client.get(reverse(name, kwargs=house[name])).status_code in (404, 405), name
+    trail.record(
+        trail.Entry(
+            actor=person.email, action=trail.Action.CASE_NOTED, object=f"case {case}", detail={"text": "x"}
+        )
+    )
+    for name in sorted(SHOWN - {*CASE, *BUNDLE, *OWN, *FILES}):
+        response = client.get(reverse(name, kwargs=house.get(name)))
+        told = b"".join(response.streaming_content) if response.streaming else response.content
+        for word in (case.name, case.title, hold.reason):
+            assert word.encode() not in told, f"{name} tells {word}"
+    CaseMember.objects.create(case=case, person=person, added_by=case.owner)
+    assert client.get(reverse("case", kwargs=house["case"])).status_code == 200
 
 
 def test_who_was_switched_off_loses_a_running_session(house):

@@ -48,7 +48,7 @@ def test_what_is_understood_now_is_kept_and_the_rest_stays_as_it_was(monkeypatch
     )
     entry = AuditEntry.objects.get()
     assert (entry.actor, entry.action, entry.object) == ("ann@example.com", "parsed names again", "EMEA-1")
-    assert entry.detail == {"read": 7, "understood": 6}
+    assert entry.detail == {"read": 7, "understood": 6, "held": 0}
 
 
 @pytest.mark.django_db

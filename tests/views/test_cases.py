@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from recordings.models import Case, Hold, Recording, Role
 from recordings.models.hold import on_hold
+from recordings.oversight import notes
 from recordings.search.cases import of_lookup
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
@@ -233,3 +234,111 @@ def test_every_kind_of_hold_is_told_in_lists(as_ann):
     assert csv.count("yes") == 3 and "on_hold" in csv
     allowing.place_hold(tenant=other, reason="4", by=person)
     assert Recording.objects.filter(on_hold()).count() == 4
+
+
+@pytest.fixture
+def bob():
+    return make_user(Role.COMPLIANCE, email="bob@example.com")
+
+
+def people(client, case, **said):
+    return client.post(reverse("case_people", args=[case.pk]), said, follow=True)
+
+
+def test_its_owner_adds_and_removes_people_and_keeps_the_case_to_them(as_ann, ann, bob, client):
+    case = make_case(name="2026-114", owner=ann)
+    people(as_ann, case, person=bob.pk, members_only="on")
+    case.refresh_from_db()
+    assert case.members_only and case.people.get().person == bob
+    shown = page_of(as_ann, case)
+    assert "bob@example.com became a member" in shown and "for members only" in shown
+    people(as_ann, case, remove=bob.pk)
+    assert not case.people.exists() and case.__class__.objects.get().members_only
+    people(as_ann, case)
+    case.refresh_from_db()
+    assert not case.members_only
+
+
+def test_a_supervisor_cannot_become_a_member(as_ann, ann):
+    case, supervisor = make_case(owner=ann), make_user(Role.SUPERVISOR)
+    refused = people(as_ann, case, person=supervisor.pk)
+    assert refused.status_code == 422 and "cannot work on cases" in refused.content.decode()
+    assert not case.people.exists()
+
+
+def test_a_case_for_members_only_is_known_to_its_people_and_admins_alone(as_ann, ann, bob, client):
+    tenant = make_tenant()
+    row = make_recording(tenant)
+    owner, admin = make_user(), make_user(Role.ADMIN)
+    case = make_case(name="Secret-114", owner=owner, recordings=[row])
+    casework.set_members_only(case=case, members_only=True, by=owner)
+    casework.add_person(case=case, person=bob, by=owner)
+    allowing.hold_case(case=case, by=owner, reason="Suspicion of fraud")
+    search = reverse("recordings") + '?q=case:"Secret-114"'
+    for person, known in ((ann, False), (bob, True), (owner, True), (admin, True)):
+        client.force_login(person)
+        assert (client.get(reverse("case", args=[case.pk])).status_code == 200) is known, person
+        for address in (reverse("cases"), reverse("holds")):
+            assert ("Secret-114" in client.get(address).content.decode()) is known, address
+        for address in (reverse("recording", args=[row.pk]), reverse("contact", args=[row.contact_id])):
+            page = client.get(address).content.decode()
+            assert ("Suspicion of fraud" in page) is known, address
+            assert ("On legal hold." in page) is not known, address
+        there = reverse("recording", args=[row.pk])
+        assert (there in client.get(search).content.decode()) is known
+        audit = client.get(reverse("audit")).content.decode()
+        assert ("case Secret-114" in audit) is known
+        offered = client.post(reverse("case_add"), {"id": row.pk}).content.decode()
+        assert ("Secret-114" in offered) is known
+
+
+def test_a_search_for_two_cases_finds_what_is_in_the_one_that_is_known(as_ann, ann):
+    tenant = make_tenant()
+    mine, theirs = make_recording(tenant), make_recording(tenant)
+    make_case(name="Mine", owner=ann, recordings=[mine])
+    Case.objects.filter(pk=make_case(name="Theirs", recordings=[theirs]).pk).update(members_only=True)
+    page = as_ann.get(reverse("recordings") + "?q=case:Mine case:Theirs").content.decode()
+    assert reverse("recording", args=[mine.pk]) in page and reverse("recording", args=[theirs.pk]) not in page
+
+
+def test_a_hold_says_by_whom_and_until_when(as_ann, ann):
+    row = make_recording(make_tenant())
+    said = {"reason": "Court order 9", "until": "2031-03-04"}
+    as_ann.post(reverse("hold_recording", args=[row.pk]), said)
+    hold = Hold.objects.get()
+    assert f"{hold.until:%Y-%m-%d}" == "2031-03-04"
+    for address in (reverse("recording", args=[row.pk]), reverse("contact", args=[row.contact_id])):
+        page = as_ann.get(address).content.decode()
+        assert "Court order 9" in page and "Placed by ann@example.com" in page and "4 Mar 2031" in page, (
+            address
+        )
+
+
+def test_a_day_that_is_over_holds_nothing(as_ann):
+    row = make_recording(make_tenant())
+    asked = as_ann.post(
+        reverse("hold_recording", args=[row.pk]), {"reason": "x", "until": "2020-01-01"}, follow=True
+    )
+    assert "That day is over" in said(asked) and not Hold.objects.exists()
+
+
+def test_a_selection_is_held_until_a_day(as_ann):
+    row = make_recording(make_tenant())
+    post = {"id": row.pk, "go": "yes", "name": "Court order 9", "hold": "on", "reason": "Court order 9"}
+    assert as_ann.post(reverse("case_add"), {**post, "until": "2020-01-01"}).status_code == 422
+    as_ann.post(reverse("case_add"), {**post, "until": "2031-03-04"})
+    assert f"{Hold.objects.get().until:%Y-%m-%d}" == "2031-03-04"
+
+
+def test_a_note_and_a_tag_on_what_is_held_are_refused_with_a_sentence(as_ann, ann):
+    row = make_recording(make_tenant())
+    notes.tag(recording=row, name="coaching", by=ann)
+    note = notes.note_recording(recording=row, text="At the start.", by=ann)
+    allowing.place_hold(tenant=row.tenant, recording=row, reason="Case 7", by=ann)
+    untag = as_ann.post(
+        reverse("tag_remove", args=[row.pk]), {"tag": "coaching"}, headers={"HX-Request": "true"}
+    )
+    assert "This is on legal hold" in untag.content.decode() and "coaching" in untag.content.decode()
+    gone = as_ann.post(reverse("note_withdraw", args=[note.pk]), headers={"HX-Request": "true"})
+    assert "This is on legal hold" in gone.content.decode() and "At the start." in gone.content.decode()
+    assert "This is on legal hold" in said(as_ann.post(reverse("note_withdraw", args=[note.pk]), follow=True))

@@ -33,7 +33,7 @@ FROM recordings_recording recording
 WHERE entry.bundle_id = %s AND entry.gone = '' AND entry."offset" IS NOT NULL
     AND recording.id = entry.recording_id AND recording.presence <> 'in_sea'
     AND NOT EXISTS (
-        SELECT FROM recordings_copy copy WHERE copy.recording_id = recording.id AND copy.failed_at IS NULL
+        SELECT FROM recordings_copy copy WHERE copy.recording_id = recording.id AND copy.failed_at IS NULL AND copy.removed_at IS NULL
     )
 """
 

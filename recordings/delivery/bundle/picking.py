@@ -33,7 +33,7 @@ class Pick:
             rows = Recording.objects.for_user(user).filter(contact_id=contact)
             return cls(rows, f"contact {contact}", f"Contact {contact}", back=contact)
         if number := _number(data.get("case", "")):
-            case = Case.objects.filter(pk=number).first()
+            case = Case.objects.for_user(user).filter(pk=number).first()
             if case is None:
                 raise BundleRefused(NOTHING)
             return cls(

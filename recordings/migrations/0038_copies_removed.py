@@ -44,7 +44,7 @@ DROP FUNCTION recordings_removed_has_a_receipt();
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('recordings', '0033_agents_calls'),
+        ('recordings', "0037_bundles_looked_at_again"),
     ]
 
     operations = [

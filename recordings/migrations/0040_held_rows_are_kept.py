@@ -77,7 +77,7 @@ DROP FUNCTION recordings_is_held(bigint, bigint, text);
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("recordings", "0035_case_members"),
+        ("recordings", "0039_case_members"),
     ]
 
     operations = [

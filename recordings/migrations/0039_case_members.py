@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('recordings', '0034_copies_removed'),
+        ('recordings', "0038_copies_removed"),
     ]
 
     operations = [
