@@ -18,8 +18,8 @@ from recordings.stores import bucket
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import clear_leftovers, save_waiting
 from tests.factories import make_tenant, name_of
+from tests.faults.processes import database_url
 from tests.faults.proxy import Proxy
-from tests.faults.test_killed_worker import database_url
 from tests.services import WeedS3, client, new_bucket
 
 pytestmark = pytest.mark.django_db(transaction=True)

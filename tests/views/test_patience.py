@@ -8,7 +8,7 @@ from django.db import connection
 
 from recordings.models import ApiToken, Role
 from tests.factories import make_recording, make_tenant, make_user
-from tests.faults.test_killed_worker import database_url
+from tests.faults.processes import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SAID = "The search took longer than 1 second and was ended"
