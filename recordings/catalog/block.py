@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import lt
 from typing import Self
 
 from recordings.sea.filename import split
 from recordings.stores.base import ListingBroken
-from recordings.stores.listing import Page, Row
+from recordings.stores.listing import Page, Row, ascend, order
 
 COLUMNS = "key, size, etag, arrived_at, started_at, contact_id, media_type, media_raw, item_id"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -28,10 +27,10 @@ class Block:
     def of(cls, pages: Iterable[Page], *, after: str) -> Self:
         """Read pages whose keys must ascend from `after`. Raises ListingBroken when they do not."""
         lines: list[str] = []
-        listed, last = 0, _bytes(after)
+        listed, last = 0, order(after)
         for page in pages:
-            keys = [_bytes(row[0]) for row in page.rows]
-            if keys[0] <= last or not all(map(lt, keys, keys[1:])):
+            keys = [order(row[0]) for row in page.rows]
+            if keys[0] <= last or not ascend(keys):
                 raise ListingBroken("keys came out of order")
             listed, last = listed + len(keys), keys[-1]
             lines += _lines([row for row in page.rows if storable(row[0])])
@@ -65,7 +64,3 @@ def _line(row: Row, *, escape: bool = False) -> str:
     if escape:
         key, etag, item_id = key.translate(_ESCAPES), etag.translate(_ESCAPES), item_id.translate(_ESCAPES)
     return f"{key}\t{size}\t{etag}\t{arrived_at}\t{started_at}\t{contact_id}\t{media_type}\t{media_raw}\t{item_id}\n"
-
-
-def _bytes(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")

@@ -1,10 +1,11 @@
 """Read ListObjectsV2 pages: quickly, byte-exact, and only ever believed when they are complete."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from operator import lt
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
@@ -13,7 +14,9 @@ from recordings.stores.base import ListedObject, ListingBroken
 from recordings.stores.wire import Wire
 
 PAGE = 1000  # the most that S3 gives at once
-
+EMPTY_ANSWERS = (
+    20  # in a row that promise more and list nothing: a server may have few to skip, not endlessly many
+)
 
 Row = tuple[
     str, str, str, str
@@ -75,24 +78,29 @@ class Page:
     def between(self, after: str, until: str | None) -> "Page":
         """Keep the entries with after < key <= until. The cut is made in the bytes, so that these can be compared."""
         page = self
-        if page.count and page.first <= after:
-            page = page._from(lambda key: key > after)
-        if until is not None and page.count and page.last > until:
-            page = page._before(lambda key: key > until)
+        if page.count and order(page.first) <= order(after):
+            page = page._from(order(after))
+        if until is not None and page.count and order(page.last) > order(until):
+            page = page._before(order(until))
         return page
 
-    def _from(self, wanted: Callable[[str], bool]) -> "Page":
-        place = next((place for place, key in self._places() if wanted(key)), None)
+    def _from(self, after: bytes) -> "Page":
+        place = next((place for place, key in self._places() if key > after), None)
         return replace(self, entries=b"" if place is None else self.entries[place:])
 
-    def _before(self, unwanted: Callable[[str], bool]) -> "Page":
-        place = next((place for place, key in self._places() if unwanted(key)), None)
+    def _before(self, until: bytes) -> "Page":
+        last = self.entries.rfind(_OPEN)
+        if last > 0 and order(self._key_at(self.entries.rfind(b"<Key>", 0, last), -2)) <= until:
+            return replace(self, entries=self.entries[:last])  # one more was asked for, to see what came
+        place = next((place for place, key in self._places() if key > until), None)
         return self if place is None else replace(self, entries=self.entries[:place])
 
-    def _places(self) -> Iterator[tuple[int, str]]:
-        """Yield where each entry begins, and its key."""
-        place = 0
-        for key, *_ in self.rows:
+    def _places(self) -> Iterator[tuple[int, bytes]]:
+        """Yield where each entry begins, and its key. Raises ListingBroken when a cut would drop what is out of order."""
+        keys, place = [order(row[0]) for row in self.rows], 0
+        if not ascend(keys):
+            raise ListingBroken("keys came out of order")
+        for key in keys:
             yield place, key
             place = self.entries.find(_OPEN, place + 1)
 
@@ -113,20 +121,30 @@ class Answer(NamedTuple):
 
 
 def pages(
-    wire: Wire, *, prefix: str, after: str = "", until: str | None = None, expected: int | None = None
+    wire: Wire,
+    *,
+    prefix: str,
+    after: str = "",
+    until: str | None = None,
+    expected: int | None = None,
+    paced: bool = False,
 ) -> Iterator[Page]:
     """Yield pages of the objects with after < key <= until. Ends only where the server said that the listing ends.
 
     `expected` is how many there were last time: the last request then does not ask for many more than that.
     """
     start = prefix + after if after else ""
-    for answer in _answers(wire, prefix=prefix, start_after=start, expected=expected):
+    last: bytes | None = None  # key of the page before
+    for answer in _answers(wire, prefix=prefix, start_after=start, expected=expected, paced=paced):
         if not answer.page.count:
             continue
+        if last is not None and order(answer.page.first) <= last:
+            raise ListingBroken("keys came out of order")
+        last = order(answer.page.last)
         inside = answer.page.between(after, until)
         if inside.count:
             yield inside
-        if until is not None and answer.page.last >= until:
+        if until is not None and last >= order(until):
             return
 
 
@@ -139,7 +157,13 @@ def folders(wire: Wire, *, prefix: str) -> list[str]:
 
 
 def _answers(
-    wire: Wire, *, prefix: str, start_after: str = "", delimiter: str = "", expected: int | None = None
+    wire: Wire,
+    *,
+    prefix: str,
+    start_after: str = "",
+    delimiter: str = "",
+    expected: int | None = None,
+    paced: bool = False,
 ) -> Iterator[Answer]:
     query = {"list-type": "2", "prefix": prefix, "max-keys": str(PAGE), "encoding-type": "url"}
     if start_after:
@@ -147,16 +171,19 @@ def _answers(
     if delimiter:
         query["delimiter"] = delimiter
     used: set[str] = set()
-    left = expected
+    left, empty = expected, 0
     while True:
         if left is not None:  # one more than that, to see what came
             query["max-keys"] = str(left + 1 if 0 <= left < PAGE else PAGE)
-        answer = read_answer(wire.request("GET", query=query).body(), prefix=prefix)
+        answer = read_answer(wire.request("GET", query=query, paced=paced).body(), prefix=prefix)
         yield answer
         if answer.token is None:
             return
         if answer.token in used:
             raise ListingBroken("the same page came twice")
+        empty = 0 if answer.page.count or answer.folders else empty + 1
+        if empty == EMPTY_ANSWERS:
+            raise ListingBroken("it promises more again and again, and lists nothing")
         left = None if left is None else left - answer.page.count
         used.add(answer.token)
         query["continuation-token"] = answer.token
@@ -207,6 +234,8 @@ def _read_fast(entries: bytes) -> list[Row]:
     quote = _QUOTE.search(first)
     if quote is None or any(tags.count(tag) != 1 for tag in _WANTED):
         return []
+    if not quote[1] and "<ETag>W/" in text:
+        return []
     found = _shape(_LEAF.sub(r"<\1>\0</\1>", first)).findall(text)
     place = {tag: place for place, tag in enumerate(tag for tag in tags if tag in _WANTED)}
     key, size, etag, time = (place[tag] for tag in _WANTED)
@@ -245,8 +274,25 @@ def _read_slowly(entries: bytes) -> list[Row]:
 
 def _row(node: ET.Element) -> Row:
     fields = {child.tag: child.text or "" for child in node}
-    time = _time(fields["LastModified"]).isoformat()
-    return fields["Key"], str(int(fields["Size"])), fields.get("ETag", "").strip('"'), time
+    size = int(fields["Size"])
+    if size < 0:
+        raise ValueError(f"a size of {size}")
+    return fields["Key"], str(size), bare(fields.get("ETag", "")), _time(fields["LastModified"]).isoformat()
+
+
+def bare(etag: str) -> str:
+    """Return an ETag without quotes, and without the W/ of a weak one: a server may write the same version either way."""
+    return etag.removeprefix("W/").strip('"')
+
+
+def order(key: str) -> bytes:
+    """Return what a key is sorted by: its bytes, also where they are no text."""
+    return key.encode("utf-8", "surrogateescape")
+
+
+def ascend(keys: list[bytes]) -> bool:
+    """Tell whether each key is greater than the one before."""
+    return all(map(lt, keys, keys[1:]))
 
 
 def _relative(name: str, prefix: str, encoded: bool) -> str:

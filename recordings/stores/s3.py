@@ -99,17 +99,23 @@ class S3Store(Store):
             yield page.objects
 
     def pages(
-        self, *, after: str = "", until: str | None = None, expected: int | None = None
+        self,
+        *,
+        after: str = "",
+        until: str | None = None,
+        expected: int | None = None,
+        paced: bool = False,
     ) -> Iterator[listing.Page]:
         """Yield the same pages as they came, to be compared with those of another day, or read.
 
-        `expected` is how many objects there were last time; None when that is not known.
+        `expected` is how many objects there were last time; None when that is not known. With `paced`, Throttled is raised
+        at the first refusal, for whoever keeps the pace.
 
         Raises AccessDenied for an empty folder that answers 403 or 404: SEA's empty folders cannot be accessed (facts F9).
         """
         try:
             yield from listing.pages(
-                self.wire, prefix=self.prefix, after=after, until=until, expected=expected
+                self.wire, prefix=self.prefix, after=after, until=until, expected=expected, paced=paced
             )
         except NoSuchObject as error:
             raise AccessDenied(error.detail, s3_code=error.s3_code) from error
@@ -160,7 +166,7 @@ class S3Store(Store):
                 return self._read_over_wire(key, if_match=if_match)
             raise named from error
         modified_at = meta["last_modified"]
-        etag = (meta["e_tag"] or "").strip('"')
+        etag = listing.bare(meta["e_tag"] or "")
         facts = ObjectFacts(key=key, size=meta["size"], etag=etag, modified_at=modified_at.astimezone(UTC))
         _require_version(facts, if_match)
         return ReadStream(facts=facts, source=_named_chunks(stream, key))
@@ -284,7 +290,7 @@ def _facts(key: str, reply: Reply, *, size: int) -> ObjectFacts:
         raise StoreError("the answer has no Last-Modified") from error
     if modified_at.tzinfo is None:  # "-0000" instead of GMT
         modified_at = modified_at.replace(tzinfo=UTC)
-    etag = reply.headers.get("ETag", "").strip('"')
+    etag = listing.bare(reply.headers.get("ETag", ""))
     return ObjectFacts(key=key, size=size, etag=etag, modified_at=modified_at.astimezone(UTC))
 
 

@@ -175,6 +175,7 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         once: bool = False,
         until: float | None = None,
+        paced: bool = False,
         body: bytes = b"",
         sha256: str | None = None,
     ) -> Reply:
@@ -182,6 +183,7 @@ class Wire:
 
         What may pass is tried again, unless it must be sent `once`: a delete whose answer was lost may have been done.
         What must not be sent after a moment (`until`, of the clock that runs on in a machine's sleep) raises TooLate then, signed but not sent.
+        A `paced` caller hears of throttling at once: it decides how many requests are under way, and when to go on.
         A body is signed by its SHA-256 (hexadecimal; counted here when it is not given), which servers compare.
         """
         attempt = self._attempts if once else 1
@@ -191,8 +193,8 @@ class Wire:
                     method, key=key, query=query or {}, headers=headers or {}, until=until, body=body,
                     sha256=sha256,
                 )  # fmt: skip
-            except _PASSING:
-                if attempt >= self._attempts:
+            except _PASSING as error:
+                if attempt >= self._attempts or (paced and isinstance(error, errors.Throttled)):
                     raise
                 time.sleep(random.uniform(0.1, 0.4) * 2**attempt)  # noqa: S311 - jitter, not a secret
                 attempt += 1

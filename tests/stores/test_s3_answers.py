@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from recordings.stores import base
-from recordings.stores.listing import read_answer
+from recordings.stores.listing import EMPTY_ANSWERS, read_answer
 from tests.stores.conftest import Answer, s3_error, s3_page
 
 
@@ -182,6 +182,71 @@ def test_a_page_is_cut_at_the_borders_in_its_bytes():
         assert "".join(one.key for one in inside.objects) == left
         assert inside.count == len(left)
     assert page.between("a", "d").entries == page.between("aa", "dd").entries
+
+
+def test_a_server_that_promises_more_for_ever_and_lists_nothing_is_not_believed(script):
+    script.answer = lambda method, path: s3_page([], truncated="true", token=f"t{len(script.asked)}")
+    with pytest.raises(base.ListingBroken, match="lists nothing"):
+        list(script.store().list())
+    assert len(script.asked) == EMPTY_ANSWERS
+
+
+def test_a_few_empty_answers_on_the_way_are_no_failure(script):
+    few = EMPTY_ANSWERS - 1
+    script.answer = lambda method, path: (
+        s3_page(["folder/a"])
+        if len(script.asked) > few
+        else s3_page([], truncated="true", token=f"t{len(script.asked)}")
+    )
+    assert [one.key for page in script.store().list() for one in page] == ["a"]
+
+
+def test_pages_that_do_not_go_on_after_each_other_are_not_believed(script):
+    """Each is in order, and each has a token of its own: a server that goes round would be listed for ever."""
+    script.answer = lambda method, path: s3_page(
+        ["folder/a", "folder/b"], truncated="true", token=f"t{len(script.asked)}"
+    )
+    for span in ({}, {"after": "m"}):
+        script.asked.clear()
+        with pytest.raises(base.ListingBroken, match="out of order"):
+            list(script.store().list(**span))
+        assert len(script.asked) == 2
+
+
+@pytest.mark.parametrize(("after", "until"), [("", "m"), ("b", None)])
+def test_a_page_out_of_order_is_refused_where_a_cut_would_hide_it(script, after, until):
+    script.answer = lambda method, path: s3_page([f"folder/{key}" for key in "azcyx"])
+    with pytest.raises(base.ListingBroken, match="out of order"):
+        list(script.store().list(after=after, until=until))
+
+
+def test_one_key_too_many_is_cut_off_unread():
+    page = read_answer(s3_page(["folder/a", "folder/b", "folder/c"]).body, prefix="folder/").page
+    inside = page.between("", "b")
+    assert inside.count == 2 and inside.last == "b" and "rows" not in vars(page) | vars(inside)
+
+
+def test_a_size_below_nothing_is_not_believed():
+    odd = s3_page(["folder/a"]).body.replace(b"<Size>4", b"<Size>-1")
+    with pytest.raises(base.ListingBroken):
+        _objects(odd)
+
+
+@pytest.mark.parametrize("written", [b"W/&quot;e1&quot;", b'W/"e1"', b'"e1"', b"e1"])
+def test_a_weak_etag_is_the_same_in_listing_and_head(script, written):
+    body = s3_page(["folder/a"]).body.replace(b"&quot;e1&quot;", written)
+    assert [one.etag for one in _objects(body)] == ["e1"]
+    script.answer = lambda method, path: Answer(200, b"body", {"ETag": 'W/"e1"'})
+    assert script.store().head("a").etag == "e1"
+    with script.store().read("tab\ta", if_match="e1") as stream:
+        assert b"".join(stream.chunks()) == b"body"
+
+
+def test_whoever_keeps_a_pace_hears_of_throttling_at_once(script):
+    script.answer = lambda method, path: s3_error("SlowDown", 503)
+    with pytest.raises(base.Throttled):
+        next(script.store().pages(paced=True))
+    assert len(script.asked) == 1
 
 
 def test_a_page_that_miscounts_its_keys_is_not_believed(script):
