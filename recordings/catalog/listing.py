@@ -124,11 +124,13 @@ class Listing:
     def _list(self, part: Part) -> None:
         """List one part into chunks; the last one reaches to the part's end, so that the ranges leave no gap."""
         after, run, pages, whole = part.after, list[Page](), 0, False
+        first = ""
         while not whole:
             whole = True
             for page in self._pages(replace(part, after=run[-1].last if run else after)):
                 run.append(page)
                 pages += 1
+                first = first or page.first
                 count = sum(page.count for page in run)
                 if part.digest is not None and count <= part.listed:
                     continue  # it may be unchanged still
@@ -140,7 +142,7 @@ class Listing:
                     if not self._put(self._chunk(after, page.last, run, ends_part=False)):
                         return
                     after, run = page.last, []
-                if pages >= LONG and (border := self._shared(part, page.last)):
+                if pages >= LONG and (border := self._shared(part, first, page.last)):
                     part, whole = replace(part, until=border), False
                     break
         if self._stop.is_set():
@@ -150,26 +152,27 @@ class Listing:
         else:
             self._put(self._chunk(after, part.until, run, ends_part=True))
 
-    def _shared(self, part: Part, last: str) -> str | None:
+    def _shared(self, part: Part, first: str, last: str) -> str | None:
         """Give the far half of what is left of a long part to a thread that waits, and return the border."""
         with self._turn:
             if not self._idle or self._todo:
                 return None
-            border = middle(last, part.until, self._today)
-            if border is not None:
+            border = middle(last, part.until, self._today, first=first)
+            if border is not None and storable(border):
                 self._todo.append(Part(border, part.until))
                 self.parts += 1
                 self._turn.notify()
-            return border
+                return border
+            return None
 
     def _pages(self, part: Part) -> Iterator[Page]:
         """Yield a part's pages. When the server asks to slow down, do so and go on after the last key."""
         after, expected = part.after, part.listed if part.digest else None
         while not self._stop.is_set():
-            pages = self._store.pages(after=after, until=part.until, expected=expected)
+            pages = self._store.pages(after=after, until=part.until, expected=expected, paced=True)
             try:
                 while not self._stop.is_set():
-                    with self._pace.turn():
+                    with self._pace.turn() as turn:
                         page = next(pages, None)
                     if page is None:
                         return
@@ -177,7 +180,7 @@ class Listing:
                     yield page
                     after, expected = page.last, expected and expected - page.count
             except Throttled:
-                if not self._pace.throttled(self._stop):
+                if not self._pace.throttled(self._stop, turn):
                     raise
 
     def _chunk(self, after: str, until: str | None, run: Sequence[Page], *, ends_part: bool) -> Chunk:

@@ -18,18 +18,20 @@ class Pace:
     def __init__(self, most: int) -> None:
         self.most = self.now = most
         self._under_way = 0
+        self._halved = 0  # times
         self._good = 0
         self._last_good = monotonic()
         self._gate = Condition()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a turn to send one request."""
+    def turn(self) -> Iterator[int]:
+        """Wait for a turn to send one request; yield what `throttled` wants to know about it."""
         with self._gate:
             self._gate.wait_for(lambda: self._under_way < self.now)
             self._under_way += 1
+            halved = self._halved
         try:
-            yield
+            yield halved
         finally:
             with self._gate:
                 self._under_way -= 1
@@ -45,10 +47,15 @@ class Pace:
                 self._good = 0
                 self._gate.notify()
 
-    def throttled(self, stop: Event) -> bool:
-        """Halve the pace and wait a while with jitter. False when patience has run out."""
+    def throttled(self, stop: Event, turn: int) -> bool:
+        """Halve the pace and wait a while with jitter. False when patience has run out.
+
+        Of requests that were under way together, only the first refusal counts: the server has not seen the new pace yet.
+        """
         with self._gate:
-            self.now = max(1, self.now // 2)
+            if turn == self._halved:
+                self.now = max(1, self.now // 2)
+                self._halved += 1
             self._good = 0
             patient = monotonic() - self._last_good < PATIENCE
         if patient:

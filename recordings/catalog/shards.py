@@ -9,9 +9,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from os.path import commonprefix
 
 DAYS = 45  # arrivals are at most 30 days old, and recordings mostly begin a few days before they arrive
 PAGE = 1000  # objects that one request lists
+_DIGITS = "0123456789"
+_LETTERS = _DIGITS + "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + "abcdefghijklmnopqrstuvwxyz"  # in byte order
 _STAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:-([0-9]{2})-([0-9]{2})-([0-9]{2}))?")
 
 
@@ -68,10 +71,11 @@ def cut(after: str, until: str | None, today: date) -> Iterator[Part]:
     yield Part(after, until)
 
 
-def middle(after: str, until: str | None, today: date) -> str | None:
+def middle(after: str, until: str | None, today: date, *, first: str = "") -> str | None:
     """Return a border that halves what is left of a range which turned out long; None when there is no good one.
 
-    `after` is the last key listed. A sub-folder is cut off from what follows it first; then time is halved.
+    `first` and `after` are the first and the last key listed. A sub-folder is cut off from what follows it first; then time
+    is halved, or where names have none, what their next characters can be.
     """
     folder = after[: after.rfind("/") + 1]
     if folder and (until is None or not until.startswith(folder)):
@@ -82,10 +86,36 @@ def middle(after: str, until: str | None, today: date) -> str | None:
     end = _time(until[len(folder) :]) if until and until.startswith(folder) else None
     if end is None:
         end = datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=1)
-    if begin is None or end - begin < timedelta(minutes=2):
+    if begin is None:
+        return _by_characters(folder, first, after, until)
+    if end - begin < timedelta(minutes=2):
         return None
     border = folder + f"{begin + (end - begin) / 2:%Y-%m-%d-%H-%M-%S}"
     return border if after < border and (until is None or border < until) else None
+
+
+def _by_characters(folder: str, first: str, last: str, until: str | None) -> str | None:
+    """Halve what can follow the last key: where the keys listed so far begin to differ, or where a counter's digits carry.
+
+    A guess: a border beyond all names costs one request, and is the end of the next guess.
+    """
+    differ = max(len(folder), len(commonprefix((first, last))))
+    for place in range(len(folder), min(differ + 1, len(last))):
+        now = last[place]
+        if place == differ:
+            others = [other for other in _LETTERS if other > now] or _beyond(now)
+        else:
+            others = [other for other in _DIGITS if other > now] if now in _DIGITS else []
+        borders = [last[:place] + other for other in others]
+        if inside := [border for border in borders if until is None or border < until]:
+            return inside[len(inside) // 2]
+    return None
+
+
+def _beyond(character: str) -> list[str]:
+    """Return characters further on in an alphabet that has its own place; none where that would leave valid text."""
+    code = ord(character)
+    return [chr(code + 2**step) for step in range(6)] if 0x7F < code < 0xD700 else []
 
 
 def _time(name: str) -> datetime | None:

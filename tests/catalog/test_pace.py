@@ -22,11 +22,26 @@ def stop(monkeypatch):
     return signal
 
 
+def refused(pace, stop):
+    """Send a request that is answered with SlowDown."""
+    with pace.turn() as turn:
+        pass
+    return pace.throttled(stop, turn)
+
+
+def test_refusals_of_requests_that_were_under_way_together_halve_the_pace_once(stop):
+    pace = Pace(16)
+    with pace.turn() as one, pace.turn() as two:
+        pass
+    pace.throttled(stop, one), pace.throttled(stop, two)  # fmt: skip
+    assert pace.now == 8
+
+
 def test_the_pace_is_halved_by_slowdowns_and_grows_back_one_by_one(stop):
     pace = Pace(16)
-    assert pace.throttled(stop) and pace.now == 8
+    assert refused(pace, stop) and pace.now == 8
     for _ in range(9):
-        pace.throttled(stop)
+        refused(pace, stop)
     assert pace.now == 1
     for _ in range(GOOD_ANSWERS):
         pace.good()
@@ -42,7 +57,7 @@ def test_the_pace_never_grows_beyond_what_was_set(stop):
 
 def test_no_more_requests_are_under_way_than_the_pace_allows(stop):
     pace, entered = Pace(2), []
-    pace.throttled(stop)
+    refused(pace, stop)
     with pace.turn():
         waiting = Thread(target=lambda: entered.append(pace.turn().__enter__()), daemon=True)
         waiting.start()
@@ -55,7 +70,7 @@ def test_no_more_requests_are_under_way_than_the_pace_allows(stop):
 def test_patience_ends_when_there_was_no_good_answer_for_long(stop, monkeypatch):
     pace = Pace(4)
     monkeypatch.setattr(pace_module, "PATIENCE", 0.0)
-    assert not pace.throttled(stop)
+    assert not refused(pace, stop)
 
 
 @pytest.mark.django_db(transaction=True)

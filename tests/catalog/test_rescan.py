@@ -9,6 +9,7 @@ from django.utils import timezone
 from recordings.catalog.scan import scan
 from recordings.models import Presence, Recording, Scan, ScanMiss, Shard
 from tests.factories import make_released, make_tenant, name_of
+from tests.faults.proxy import Proxy, delay
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now().replace(microsecond=0)
@@ -167,6 +168,23 @@ def test_a_long_part_is_shared_among_threads_and_nothing_is_listed_twice_or_left
     borders = list(Shard.objects.filter(tenant=tenant).order_by("after").values_list("after", "until"))
     assert borders[0][0] == "" and borders[-1][1] is None
     assert all(one[1] == two[0] for one, two in zip(borders, borders[1:], strict=False))
+
+
+@pytest.mark.parametrize("form", ["call-{:06}.mp4", "{:032x}.mp4"], ids=["a counter", "hashes"])
+def test_a_flat_folder_without_dates_is_shared_among_threads_too(rclone_s3, settings, monkeypatch, form):
+    settings.SCAN_SHARDS = 4
+    monkeypatch.setattr("recordings.stores.listing.PAGE", 5)
+    monkeypatch.setattr("recordings.catalog.listing.CHUNK", 20)
+    spread = 1 if "06" in form else 2**128 // 300
+    names = {form.format(number * spread) for number in range(300)}
+    for name in names:
+        rclone_s3.put(f"recordings/{name}", b"x", NOW - timedelta(days=1))
+    with Proxy(rclone_s3.endpoint) as proxy:
+        proxy.on(delay(0.02), query="list-type")
+        done = scan(tenant=make_tenant(s3=rclone_s3, endpoint=proxy.endpoint), actor="test")
+    assert (done.state, done.seen, done.new) == (Scan.State.COMPLETE, 300, 300)
+    assert in_sea() == names
+    assert done.shards >= 48 + 4, "the known days, all empty, and the pieces of the long part"
 
 
 def test_a_tenant_that_has_recordings_cannot_be_deleted(sea):

@@ -82,7 +82,8 @@ def test_known_parts_that_overlap_are_refused():
         ("calls/2026-11-01-00-00-00_x", "notes", "calls0"),
         ("calls/2026-11-01-00-00-00_x", "calls0", "calls/2026-11-12-12-00-00"),
         ("calls/2026-11-01-00-00-00_x", "calls/2026-11-03", "calls/2026-11-02-00-00-00"),
-        ("no date", "other", None),
+        ("no date", "other", "o"),
+        ("no date", "nz", None),
         ("2026-13-45-00-00-00_x", "2026-12", None),
         ("2026-11-23-23-59-30_x", None, None),
     ],
@@ -93,7 +94,27 @@ def test_what_is_left_of_a_long_part_is_halved(after, until, border):
     assert middle(after, until, TODAY) == border
 
 
-@given(st.text("ab/2026-1", max_size=25), st.none() | st.text("ab/2026-1", max_size=25))
-def test_a_border_lies_within_what_is_left(after, until):
-    border = middle(after, until, TODAY)
+@pytest.mark.parametrize(
+    ("first", "after", "until", "border"),
+    [
+        ("call-000000.mp4", "call-004999.mp4", None, "call-5"),  # the counter's digits carry
+        ("call-000000.mp4", "call-004999.mp4", "call-5", "call-3"),
+        ("call-000000.mp4", "call-004999.mp4", "call-1", "call-05"),
+        ("x/0000", "x/0b7c", "x0", "x/5"),
+        ("00a1", "07b2", None, "5"),
+        ("apple", "banana", None, "o"),
+        ("\u0430", "\u0431\u0431", None, "\u0439"),
+        ("tab\tone", "tab\ttwo", "tab\tu", None),
+    ],
+)
+def test_what_is_left_of_a_part_without_dates_is_halved_by_its_characters(first, after, until, border):
+    assert middle(after, until, TODAY, first=first) == border
+
+
+NAMES = st.text("ab/2026-1\u0431\U0001f4de", max_size=25)
+
+
+@given(NAMES, NAMES, st.none() | NAMES)
+def test_a_border_lies_within_what_is_left(first, after, until):
+    border = middle(after, until, TODAY, first=first)
     assert border is None or (after < border and (until is None or border < until))
