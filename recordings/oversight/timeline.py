@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from recordings.delivery.waveform import Drawing
 from recordings.oversight.words import span
-from recordings.search.contact import Axis, Clip
+from recordings.search.contact import END, Axis, Clip
 
 WIDTH, LEFT, RIGHT = 782.0, 128.0, 12.0  # px
 TOP, LANE, PITCH, BETWEEN = 28.0, 30.0, 36.0, 10.0
@@ -145,19 +145,17 @@ class _Scale:
         """Return round moments within the axis: where, how many seconds after its start, and in words."""
         step = next((one for one in STEPS if self.seconds / one <= MOST_TICKS - 1), STEPS[-1])
         first = -(-int(self.start.timestamp()) // step) * step
-        moments = [
-            datetime.fromtimestamp(first, UTC) + timedelta(seconds=step * n) for n in range(MOST_TICKS)
-        ]
+        last = min(self.start.timestamp() + self.seconds, END.timestamp())
+        marks = [first + step * n for n in range(MOST_TICKS) if first + step * n <= last]
+        moments = [datetime.fromtimestamp(mark, UTC) for mark in marks]
         shape = "%-d %b %Y" if step >= 2_592_000 else "%-d %b" if step >= 86_400 else "%H:%M"
         if step < 60:
             shape = "%H:%M:%S"
         elif step < 86_400 and self.seconds > 86_400:
             shape = "%-d %b %H:%M"
-        last = self.start + timedelta(seconds=self.seconds)
         return [
-            (self.x(moment), (moment - self.start).total_seconds(), f"{moment:{shape}}")
-            for moment in moments if moment <= last
-        ]  # fmt: skip
+            (self.x(moment), (moment - self.start).total_seconds(), f"{moment:{shape}}") for moment in moments
+        ]
 
 
 def _tops(axis: Axis) -> tuple[dict[str, float], float]:

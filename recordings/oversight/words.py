@@ -114,13 +114,13 @@ def clock(moment: datetime, now: datetime) -> str:
 
 
 def local(moment: datetime, zone: str) -> str:
-    """Return the same moment in a tenant's zone, with the zone's name; empty where that is UTC.
+    """Return the same moment in a tenant's zone, with the zone's name; empty where that is UTC, or beyond the calendar.
 
     The day is said only where it differs from the UTC day.
     """
     try:
         there = moment.astimezone(ZoneInfo(zone))
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OverflowError):  # a file name may say the year 1, or 9999
         return ""
     if zone == "UTC":
         return ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Prefetch, Q
@@ -12,6 +12,7 @@ from recordings.models import AuditEntry, Copy, Interaction, Recording, Tenant, 
 from recordings.search.calls import MOST_LINES
 from recordings.search.results import mark_states
 
+END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # of the calendar
 MOST = 500  # recordings of one contact that a page shows
 MOST_LOOKS = 60
 LOOKS = (trail.Action.PLAYED, trail.Action.DOWNLOADED)  # told of a recording
@@ -156,7 +157,7 @@ def lay_out(rows: Sequence[Recording]) -> Axis:
     for row in sorted(rows, key=lambda row: (row.sort_at, row.pk)):
         start = row.sort_at
         length = seconds_of(row)
-        end = None if length is None else start + timedelta(seconds=max(0.0, length))
+        end = None if length is None else _end(start, length)
         track = row.media_type.capitalize() + (f", {row.tenant}" if several else "")
         lanes = free.setdefault(track, [])
         if lanes and max(lanes) > start:
@@ -165,6 +166,14 @@ def lay_out(rows: Sequence[Recording]) -> Axis:
         lanes[lane : lane + 1] = [end or start + timedelta(microseconds=1)]
         clips.append(Clip(row, start, end, track, lane))
     return Axis(tuple(clips), tuple(_gaps(clips)), tuple(one for one in overlaps if one[1] > one[0]))
+
+
+def _end(start: datetime, seconds: float) -> datetime:
+    """Return when a recording ends. A file name may say that it began in the last second of all."""
+    try:
+        return start + timedelta(seconds=max(0.0, seconds))
+    except OverflowError:
+        return END
 
 
 def _gaps(clips: Sequence[Clip]) -> list[tuple[datetime, datetime]]:
