@@ -1,14 +1,17 @@
 """Settle what a complete scan no longer found. Called after complete scans only.
 
-expired   the deadline has passed, and a complete scan did not list it
+expired   the deadline has passed, a complete scan did not list it, and a HEAD says so too
 vanished  gone before its time: two complete scans in a row did not list it, and a HEAD says so too
 
-What is gone is marked, alerted and put on the trail in one transaction: none of the three without the others.
+A life-cycle rule deletes a day's worth at once, so all of it goes in lots. What is gone is marked, alerted and put on the
+trail in one transaction: none of the three without the others. A worker that dies between two leaves the rest to the one
+that goes on with its scan.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
@@ -20,33 +23,41 @@ from recordings.catalog.suspects import asked_about
 from recordings.models import Kind, Presence, Scan, Tenant
 from recordings.trail.alerts import raise_alert
 
-# The live rows that the scan did not list: remembered by its merges.
-MISSED = "(SELECT recording_id FROM recordings_scanmiss WHERE scan_id = %(scan)s)"
+LOT = 5_000  # misses counted, or overwritten versions told, in one transaction
 
-# A scan that somebody else went on with, or that was given up, settles nothing. The lock keeps that from happening meanwhile.
-HELD = "SELECT FROM recordings_scan WHERE id = %(scan)s AND state = 'running' AND epoch = %(epoch)s FOR KEY SHARE"
-# A scan counts its misses once, also when its worker dies after that and another one goes on: two scans mean two listings.
+# A scan that somebody else went on with, or that was given up, settles nothing. The lock keeps that from happening until
+# the transaction ends, which is also a sign of life.
+HELD = """
+UPDATE recordings_scan SET beat_at = statement_timestamp(), gone = gone + %(gone)s
+WHERE id = %(scan)s AND state = 'running' AND epoch = %(epoch)s
+RETURNING told_to
+"""
 SETTLE_ONCE = "UPDATE recordings_scan SET settled_at = now() WHERE id = %(scan)s AND settled_at IS NULL"
 
-COUNT_MISS = f"""
-UPDATE recordings_recording r SET missed_scans = least(r.missed_scans + 1, 1000)
-FROM {MISSED} u WHERE r.id = u.recording_id AND r.presence = 'in_sea'
-"""
-FORGIVE = f"""
+FORGIVE = """
 UPDATE recordings_recording r SET missed_scans = 0
 WHERE r.tenant_id = %(tenant)s AND r.missed_scans > 0 AND r.presence = 'in_sea'
-  AND NOT EXISTS (SELECT FROM {MISSED} u WHERE u.recording_id = r.id)
+  AND NOT EXISTS (SELECT FROM recordings_scanmiss m WHERE m.scan_id = %(scan)s AND m.recording_id = r.id)
 """
-EXPIRE = f"""
-UPDATE recordings_recording r SET presence = '{Presence.EXPIRED}', gone_at = now(), loss_id = NULL
-FROM {MISSED} u
-WHERE r.id = u.recording_id AND r.presence = 'in_sea' AND r.expires_at <= now()
-RETURNING r.id, r.key, r.saved_at IS NULL
+# The live rows that the scan did not list were remembered by its merges. A miss is counted once, and then forgotten, also
+# when another worker goes on with the scan: two misses mean two listings.
+COUNT_MISSES = """
+WITH lot AS (
+    DELETE FROM recordings_scanmiss WHERE scan_id = %(scan)s AND recording_id IN (
+        SELECT recording_id FROM recordings_scanmiss WHERE scan_id = %(scan)s ORDER BY recording_id LIMIT %(lot)s
+    ) RETURNING recording_id
+), counted AS (
+    UPDATE recordings_recording r SET missed_scans = least(r.missed_scans + 1, 1000)
+    FROM lot WHERE r.id = lot.recording_id AND r.presence = 'in_sea'
+)
+SELECT count(*) FROM lot
 """
-VANISH = f"""
-UPDATE recordings_recording r SET presence = '{Presence.VANISHED}', gone_at = now(), loss_id = NULL
-WHERE r.id = ANY(%(ids)s) AND r.presence = 'in_sea'
-RETURNING r.id, r.key, r.saved_at IS NULL
+GONE = f"""
+UPDATE recordings_recording r
+SET presence = CASE WHEN r.expires_at <= now() THEN '{Presence.EXPIRED}' ELSE '{Presence.VANISHED}' END,
+    gone_at = now(), loss_id = NULL
+WHERE r.id = ANY(%(ids)s) AND r.presence = 'in_sea' AND r.missed_scans > 0
+RETURNING r.presence, r.id, r.key, r.saved_at IS NULL
 """
 # Of what is gone, what was being released when its worker died or SEA did not answer: gone by us, after the whole gate.
 # The rows are locked first, then the receipt is written, then the presence, which the database ties to the receipt.
@@ -66,23 +77,19 @@ RELEASE = f"""
 UPDATE recordings_recording SET presence = '{Presence.RELEASED}', gone_at = statement_timestamp(), missed_scans = 0
 WHERE id = ANY(%(ids)s)
 """
-EXPIRED_BEING_RELEASED = f"""
-SELECT r.id FROM recordings_recording r JOIN {MISSED} u ON r.id = u.recording_id
-WHERE r.presence = 'in_sea' AND r.expires_at <= now()
-  AND EXISTS (SELECT FROM recordings_release x WHERE x.recording_id = r.id AND x.state IN ('deleting', 'unknown'))
-"""
 # Versions that the merge closed since the last complete scan, because the listing shows another one under their key.
 OVERWRITTEN = """
 SELECT r.id, r.key, r.saved_at IS NULL
 FROM recordings_recording r
 WHERE r.tenant_id = %(tenant)s AND r.presence = ANY(%(presences)s) AND r.gone_at > %(since)s AND r.gone_at <= now()
-  AND (r.presence = 'vanished' OR r.saved_at IS NULL)
+  AND (r.presence = 'vanished' OR r.saved_at IS NULL) AND r.id > %(told_to)s
   AND EXISTS (
       SELECT FROM recordings_recording x
       WHERE x.tenant_id = r.tenant_id AND x.key = r.key AND x.presence = 'in_sea'
   )
-ORDER BY r.id
+ORDER BY r.id LIMIT %(lot)s
 """
+TOLD_TO = "UPDATE recordings_scan SET told_to = %(told_to)s WHERE id = %(scan)s"
 NEW_UNPARSED = """
 SELECT count(*) FROM recordings_recording r
 WHERE r.tenant_id = %(tenant)s AND r.started_at IS NULL AND r.first_seen_at > %(since)s
@@ -109,12 +116,12 @@ SHOW_UNPARSED = "media=unparsed&tenant={tenant}"
 
 @dataclass(frozen=True)
 class Settled:
-    """What was found gone."""
+    """What was found gone, and what was not listed and yet is not called gone."""
 
-    expired: int
-    vanished: int
-    lost: int  # of both: never saved
-    unanswered: int = 0  # suspects that SEA gave no verdict on; the next complete scan asks again
+    expired: int = 0
+    vanished: int = 0
+    there: int = 0  # SEA has them, whatever its listing shows
+    unanswered: int = 0  # SEA gave no verdict; the next complete scan asks again
 
 
 def reconcile(*, scan: Scan) -> Settled:
@@ -122,41 +129,76 @@ def reconcile(*, scan: Scan) -> Settled:
 
     Raises Superseded when the scan is no longer this worker's.
     """
-    expired = _settle(scan)
-    vanished, lost, unanswered = 0, _lost(expired), 0
+    before = Scan.objects.filter(tenant=scan.tenant, state=Scan.State.COMPLETE).aggregate(
+        at=Max("finished_at")
+    )
+    since = before["at"] or scan.tenant.created_at
+    _begin(scan, since)
+    while _count_misses(scan) or _tell_overwritten(scan, since):
+        continue
+    expired = vanished = there = unanswered = 0
     for verdict in asked_about(scan):
+        there += verdict.there
         unanswered += verdict.unanswered
-        rows = _vanish(scan, verdict.gone)
-        vanished += len(rows)
-        lost += _lost(rows)
-    return Settled(expired=len(expired), vanished=vanished, lost=lost, unanswered=unanswered)
+        late, early = _mark_gone(scan, verdict.gone)
+        expired += late
+        vanished += early
+    return Settled(expired, vanished, there, unanswered)
 
 
-def _settle(scan: Scan) -> list[Row]:
-    """Count misses, mark what has expired, and tell what the merges found; return what expired."""
-    tenant = scan.tenant
-    before = Scan.objects.filter(tenant=tenant, state=Scan.State.COMPLETE).aggregate(at=Max("finished_at"))[
-        "at"
-    ]
-    named = {"tenant": tenant.pk, "scan": scan.pk, "since": before or tenant.created_at}
+def _begin(scan: Scan, since: datetime) -> None:
+    """Forgive what was listed again, and tell of names that nobody understands; once for each scan."""
+    named = {"tenant": scan.tenant_id, "scan": scan.pk, "since": since}
     with transaction.atomic(), connection.cursor() as cursor:
         _hold(cursor, scan)
         cursor.execute(SETTLE_ONCE, named)
-        if not cursor.rowcount:
-            return []
-        overwritten = _overwritten(cursor, named)
-        cursor.execute(COUNT_MISS, named)
-        cursor.execute(FORGIVE, named)
-        cursor.execute(EXPIRED_BEING_RELEASED, named)
-        released = _release(cursor, [row[0] for row in cursor.fetchall()])
-        cursor.execute(EXPIRE, named)
-        expired: list[Row] = cursor.fetchall()
-        cursor.execute(NEW_UNPARSED, named)
-        _tell_unparsed(tenant, cursor.fetchone()[0])
-        _tell(tenant, overwritten, "overwritten")
-        _tell(tenant, expired, "expired")
-        _record(tenant, [(overwritten, "overwritten"), (expired, "expired")], released)
-    return expired
+        if cursor.rowcount:
+            cursor.execute(FORGIVE, named)
+            cursor.execute(NEW_UNPARSED, named)
+            _tell_unparsed(scan.tenant, cursor.fetchone()[0])
+
+
+def _count_misses(scan: Scan) -> bool:
+    """Count one lot of misses on their recordings; tell whether there were any."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        _hold(cursor, scan)
+        cursor.execute(COUNT_MISSES, {"scan": scan.pk, "lot": LOT})
+        return bool(cursor.fetchone()[0])
+
+
+def _tell_overwritten(scan: Scan, since: datetime) -> bool:
+    """Alert one lot of what the merges closed since the last complete scan; tell whether there was any."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        told_to = _hold(cursor, scan)
+        named = {"tenant": scan.tenant_id, "since": since, "told_to": told_to, "lot": LOT}
+        found: list[Row] = []
+        for presence in (Presence.VANISHED, Presence.EXPIRED):  # each through an index of its own
+            cursor.execute(OVERWRITTEN, {**named, "presences": [presence.value]})
+            found += cursor.fetchall()
+        rows = sorted(found)[:LOT]
+        if rows:
+            cursor.execute(TOLD_TO, {"scan": scan.pk, "told_to": rows[-1][0]})
+            _tell(scan.tenant, rows, "overwritten")
+            _record(scan.tenant, [(rows, "overwritten")], [])
+        return bool(rows)
+
+
+def _mark_gone(scan: Scan, ids: Sequence[int]) -> tuple[int, int]:
+    """Mark what SEA does not have, unless it changed since it was asked about; return how many expired, how many vanished."""
+    if not ids:
+        return 0, 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        _hold(cursor, scan)
+        released = _release(cursor, ids)
+        cursor.execute(GONE, {"ids": list(ids)})
+        gone = [(presence, (pk, key, unsaved)) for presence, pk, key, unsaved in cursor.fetchall()]
+        expired: list[Row] = [row for presence, row in gone if presence == Presence.EXPIRED]
+        vanished: list[Row] = [row for presence, row in gone if presence == Presence.VANISHED]
+        _hold(cursor, scan, gone=len(gone))
+        _tell(scan.tenant, expired, "expired")
+        _tell(scan.tenant, vanished, "vanished")
+        _record(scan.tenant, [(expired, "expired"), (vanished, "vanished")], released)
+    return len(expired), len(vanished)
 
 
 def _release(cursor: CursorWrapper, ids: Sequence[int]) -> list[trail.Entry]:
@@ -180,33 +222,13 @@ def _release(cursor: CursorWrapper, ids: Sequence[int]) -> list[trail.Entry]:
     ]  # fmt: skip
 
 
-def _hold(cursor: CursorWrapper, scan: Scan) -> None:
-    cursor.execute(HELD, {"scan": scan.pk, "epoch": scan.epoch})
-    if not cursor.rowcount:
+def _hold(cursor: CursorWrapper, scan: Scan, *, gone: int = 0) -> int:
+    """Keep the scan until the transaction ends; return up to which closed version was told. Raises Superseded."""
+    cursor.execute(HELD, {"scan": scan.pk, "epoch": scan.epoch, "gone": gone})
+    held = cursor.fetchone()
+    if held is None:
         raise Superseded
-
-
-def _overwritten(cursor: CursorWrapper, named: dict[str, object]) -> list[Row]:
-    """Return what the merges closed since the last complete scan; each presence is read through an index of its own."""
-    found: list[Row] = []
-    for presences in ([Presence.VANISHED.value], [Presence.EXPIRED.value]):
-        cursor.execute(OVERWRITTEN, {**named, "presences": presences})
-        found += cursor.fetchall()
-    return found
-
-
-def _vanish(scan: Scan, ids: Sequence[int]) -> list[Row]:
-    """Mark what neither two scans nor a HEAD found, unless it has changed since it was asked about."""
-    if not ids:
-        return []
-    with transaction.atomic(), connection.cursor() as cursor:
-        _hold(cursor, scan)
-        released = _release(cursor, ids)
-        cursor.execute(VANISH, {"ids": list(ids)})
-        rows: list[Row] = cursor.fetchall()
-        _tell(scan.tenant, rows, "vanished")
-        _record(scan.tenant, [(rows, "vanished")], released)
-    return rows
+    return int(held[0])
 
 
 def _lost(rows: Sequence[Row]) -> int:

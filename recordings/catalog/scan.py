@@ -15,7 +15,7 @@ from django.utils import timezone
 from recordings import trail
 from recordings.catalog.listing import Chunk, Listing
 from recordings.catalog.merge import Superseded, Tally, confirm, has_its_rows, hold
-from recordings.catalog.reconcile import Settled, reconcile
+from recordings.catalog.reconcile import reconcile
 from recordings.catalog.shards import Part, plan
 from recordings.catalog.standing import sentence
 from recordings.catalog.writers import Writers
@@ -34,6 +34,12 @@ TWO_READINGS = (
     "been moved to SEA yet, or all of it expired; or the key belongs to another folder: compare the File Location with "
     "the one in CXone. Nothing was marked as gone."
 )
+UNREADABLE = "{} with a name that is no valid text cannot be kept here. Save such files by other means."
+LEFT_OUT = (
+    "The listing left out {} that SEA still has, and perhaps others. Nothing was marked as gone for that; if it stays, "
+    "something between here and SEA changes its answers."
+)
+UNANSWERED = "SEA has not answered yet about {} that its listing did not show. The next scan asks again; nothing of that is marked as gone."
 
 KNOWN = """
 SELECT after, until, listed, digest, scan_id = %(scan)s, unreadable FROM recordings_shard WHERE tenant_id = %(tenant)s ORDER BY after
@@ -54,7 +60,6 @@ class Outcome:
     state: Scan.State
     problem: str = ""  # one sentence
     code: str = ""  # of what failed; standing.py says what it means
-    settled: Settled | None = None
     region: str = ""  # the one that the server named when it refused another
 
 
@@ -83,6 +88,8 @@ def scan(*, tenant: Tenant, actor: str) -> Scan:
     except AccessDenied as error:
         outcome = _nothing(tenant, error.code)
     except StoreError as error:
+        if type(error) is StoreError:
+            log.exception("The scan of %s met an answer that nobody knows", tenant)
         outcome = Outcome(
             Scan.State.FAILED, sentence(error), error.code, region=getattr(error, "region", None) or ""
         )
@@ -96,20 +103,23 @@ def scan(*, tenant: Tenant, actor: str) -> Scan:
 
 
 def _begin(tenant: Tenant) -> Scan:
-    """Take the tenant's one running scan: a new one, or one whose worker died not long ago."""
+    """Take the tenant's one running scan: a new one, or one whose worker died not long ago.
+
+    How long ago is for the database to say: the clock of the machine that asks may be wrong.
+    """
     with transaction.atomic():
         Tenant.objects.select_for_update().get(pk=tenant.pk)  # two at once would both find none
         running = Scan.objects.select_for_update().filter(tenant=tenant, state=Scan.State.RUNNING).first()
-        if running and running.beat_at > timezone.now() - STALE:
+        mine = Scan.objects.filter(pk=running.pk) if running else Scan.objects.none()
+        if mine.filter(beat_at__gt=Now() - STALE).exists():
             raise AlreadyScanning
-        if running and running.started_at > timezone.now() - RESUMABLE:
-            Scan.objects.filter(pk=running.pk).update(epoch=F("epoch") + 1, beat_at=Now())
+        if running and mine.filter(started_at__gt=Now() - RESUMABLE).exists():
+            mine.update(epoch=F("epoch") + 1, beat_at=Now())
             running.refresh_from_db()
             return running
         if running:
-            Scan.objects.filter(pk=running.pk).update(
-                state=Scan.State.FAILED, finished_at=Now(), problem="The worker that ran it stopped."
-            )
+            mine.update(state=Scan.State.FAILED, finished_at=Now(), problem="The worker that ran it stopped.")
+            ScanMiss.objects.filter(scan=running).delete()
         return Scan.objects.create(tenant=tenant)
 
 
@@ -167,19 +177,29 @@ def _settle(record: Scan, tally: Tally) -> Outcome:
             raise AssertionError("The shards of this scan leave a gap.")
     if tally.seen == 0:
         return _nothing(record.tenant, "empty")
-    problem = ""
-    if tally.unreadable:
-        problem = f"{tally.unreadable:,} files have names that are no valid text; they cannot be kept here. Save them by other means."
-    return Outcome(Scan.State.COMPLETE, problem, settled=reconcile(scan=record))
+    settled = reconcile(scan=record)
+    told = (
+        (tally.unreadable, UNREADABLE),
+        (settled.there, LEFT_OUT),
+        (settled.unanswered, UNANSWERED),
+    )
+    return Outcome(
+        Scan.State.COMPLETE, " ".join(text.format(_files(number)) for number, text in told if number)
+    )
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number:,} files"
 
 
 def _nothing(tenant: Tenant, code: str) -> Outcome:
     """Tell an empty folder from one in which files should be: SEA gives both the same answer (facts F9).
 
-    Files that are being released should not: when the last ones go, nobody is told whether they have gone.
+    What is past its deadline is not expected there any more. Files that are being released should not be there either: when
+    the last ones go, nobody is told whether they have gone.
     """
     going = Release.objects.filter(state__in=[Release.State.DELETING, Release.State.UNKNOWN])
-    should_be = Recording.objects.filter(tenant=tenant).in_sea()
+    should_be = Recording.objects.filter(tenant=tenant).in_sea().filter(expires_at__gt=Now())
     if should_be.exclude(pk__in=going.values("recording")).exists():
         return Outcome(Scan.State.FAILED, TWO_READINGS, code)
     return Outcome(Scan.State.EMPTY, TWO_READINGS)
@@ -187,19 +207,18 @@ def _nothing(tenant: Tenant, code: str) -> Outcome:
 
 def _finish(record: Scan, tally: Tally, outcome: Outcome, *, actor: str) -> None:
     """Write the outcome on the scan, the tenant and the trail."""
-    settled, failed = outcome.settled, outcome.state == Scan.State.FAILED
-    gone = settled.expired + settled.vanished if settled else 0
-    tenant = record.tenant
+    failed, tenant = outcome.state == Scan.State.FAILED, record.tenant
     with transaction.atomic():
         ours = Scan.objects.filter(pk=record.pk, state=Scan.State.RUNNING, epoch=record.epoch).update(
             state=outcome.state, finished_at=Now(), beat_at=Now(), problem=outcome.problem, seen=tally.seen, new=tally.new,
-            changed=tally.changed, gone=gone, shards=tally.shards, shards_done=tally.shards_done,
+            changed=tally.changed, shards=tally.shards, shards_done=tally.shards_done,
             shards_unchanged=tally.shards_unchanged,
         )  # fmt: skip
         if not ours:
             record.refresh_from_db()
             return
         ScanMiss.objects.filter(scan=record).delete()
+        record.refresh_from_db(fields=["gone"])  # counted with each lot that was marked
         if failed:
             Tenant.objects.filter(pk=tenant.pk).update(
                 problem=outcome.problem, problem_code=outcome.code, suggested_region=outcome.region,
@@ -214,7 +233,7 @@ def _finish(record: Scan, tally: Tally, outcome: Outcome, *, actor: str) -> None
                 actor=actor, object=tenant.name,
                 action=trail.Action.SCAN_FAILED if failed else trail.Action.SCANNED,
                 detail={
-                    "seen": tally.seen, "new": tally.new, "changed": tally.changed, "gone": gone, "problem": outcome.problem,
+                    "seen": tally.seen, "new": tally.new, "changed": tally.changed, "gone": record.gone, "problem": outcome.problem,
                 },
             )
         )  # fmt: skip

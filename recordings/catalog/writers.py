@@ -34,6 +34,9 @@ class Writers:
         for _ in range(CONNECTIONS):
             self._pool.submit(_close, everyone)
         self._pool.shutdown()
+        for merged in self._under_way:  # written, though the scan failed: its figures say so
+            if not merged.exception():
+                self._tally.add(merged.result())
 
     def write(self, chunk: Chunk) -> None:
         """Have a chunk merged; wait for an earlier one when all connections are busy. Raises what a merge raised."""

@@ -1,6 +1,7 @@
 """One listing pass over a tenant."""
 
 from django.db import models
+from django.db.models.functions import Now
 
 
 class Scan(models.Model):
@@ -14,12 +15,17 @@ class Scan(models.Model):
 
     tenant = models.ForeignKey("recordings.Tenant", on_delete=models.PROTECT, related_name="scans")
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
-    started_at = models.DateTimeField(auto_now_add=True)
-    beat_at = models.DateTimeField(auto_now_add=True)  # last sign of life
+    # In database time, like all that is compared with them: a worker's clock may be wrong.
+    started_at = models.DateTimeField(db_default=Now())
+    beat_at = models.DateTimeField(db_default=Now())  # last sign of life
     finished_at = models.DateTimeField(null=True, blank=True)
     # Rises when another worker goes on with a scan whose worker died; whoever holds an older one writes nothing more.
     epoch = models.PositiveIntegerField(default=1)
-    settled_at = models.DateTimeField(null=True, blank=True)  # its misses were counted
+    # It was complete, and what it missed and closed is being settled, a lot at a time.
+    settled_at = models.DateTimeField(null=True, blank=True)
+    told_to = models.PositiveBigIntegerField(
+        default=0
+    )  # of the versions that it closed, the highest id that was alerted and put on the trail
     shards = models.PositiveIntegerField(default=0)
     shards_done = models.PositiveIntegerField(default=0)
     shards_unchanged = models.PositiveIntegerField(
@@ -55,6 +61,11 @@ class Scan(models.Model):
     def seconds(self) -> float:
         """Return how long the scan has taken, in seconds."""
         return ((self.finished_at or self.beat_at) - self.started_at).total_seconds()
+
+    @property
+    def missed(self) -> int:
+        """Return how many live recordings the scan has not come across where they should be."""
+        return self.misses.count()
 
     @property
     def objects_per_second(self) -> float:

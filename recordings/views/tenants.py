@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from recordings import trail
 from recordings.access import May, allow
+from recordings.catalog.scan import STALE
 from recordings.models import Scan, Tenant
 from recordings.models.release import policy_of
 from recordings.models.tenant import TenantQuerySet
@@ -65,9 +67,10 @@ def scan(request: HttpRequest, pk: int) -> HttpResponse:
 @allow(May.SET_UP)
 @require_POST
 def scan_now(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask the workers for a scan, unless one is under way."""
+    """Ask the workers for a scan, unless one is under way; one whose worker died is taken up by whoever comes next."""
     tenant = my_tenant(request, pk)
-    if Scan.objects.filter(tenant=tenant, state=Scan.State.RUNNING).exists():
+    running = Scan.objects.filter(tenant=tenant, state=Scan.State.RUNNING)
+    if running.filter(beat_at__gt=Now() - STALE).exists():
         messages.info(request, f"A scan of {tenant} is under way already.")
     else:
         ask_for_scan(tenant.pk, actor_of(request), request)

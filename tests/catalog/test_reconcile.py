@@ -1,11 +1,14 @@
 """What is gone is marked, alerted and put on the trail together; who gives no verdict condemns nothing."""
 
+import time
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from recordings import trail
+from recordings.catalog import reconcile as reconcile_module
 from recordings.catalog import suspects
 from recordings.catalog.merge import Superseded
 from recordings.catalog.reconcile import reconcile
@@ -122,7 +125,7 @@ def test_marking_and_alert_stand_or_fall_together(sea, monkeypatch):
 
 
 def test_every_suspect_gets_its_turn(sea, monkeypatch):
-    monkeypatch.setattr(suspects, "AT_A_TIME", 7)
+    monkeypatch.setattr(suspects, "LOT", 7)
     tenant = make_tenant(s3=sea)
     names = [add(sea, name_of()) for _ in range(40)]
     scanned(tenant)
@@ -155,7 +158,7 @@ def test_a_suspect_whose_head_fails_keeps_its_row_and_stands_in_nobodys_way(sea,
 
 def test_a_server_that_asks_to_slow_down_is_asked_no_more_this_time(sea, monkeypatch, settings):
     settings.SCAN_SHARDS = 2
-    monkeypatch.setattr(suspects, "AT_A_TIME", 10)
+    monkeypatch.setattr(suspects, "LOT", 10)
     tenant = make_tenant(s3=sea)
     rows = [make_recording(tenant, missed_scans=2) for _ in range(30)]
     asked = []
@@ -166,9 +169,109 @@ def test_a_server_that_asks_to_slow_down_is_asked_no_more_this_time(sea, monkeyp
 
     monkeypatch.setattr(S3Store, "head", busy)
     told = list(suspects.asked_about(Scan.objects.create(tenant=tenant)))
-    [one] = told  # the first lot, which begins at a suspect drawn by lot, is the last
-    assert not one.gone and one.unanswered
-    assert len(asked) <= settings.SCAN_SHARDS and Recording.objects.in_sea().count() == len(rows)
+    assert not any(one.gone for one in told) and sum(one.unanswered for one in told) == len(rows)
+    assert len(asked) <= suspects.AT_ONCE * settings.SCAN_SHARDS
+    assert Recording.objects.in_sea().count() == len(rows)
+
+
+def test_what_cannot_be_asked_in_time_waits_for_the_next_scan_and_is_told(sea, monkeypatch, settings):
+    settings.SCAN_SHARDS = 1
+    monkeypatch.setattr(suspects, "LOT", 4)
+    tenant = make_tenant(s3=sea)
+    names = [add(sea, name_of(), age=31) for _ in range(12)]
+    scanned(tenant)
+    for name in names:
+        sea.delete(f"recordings/{name}")
+    head = S3Store.head
+
+    def slow(self, key):
+        time.sleep(0.2)
+        return head(self, key)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(suspects, "_time_for", lambda tenant: 0.5)
+        patched.setattr(S3Store, "head", slow)
+        done = scanned(tenant)
+    assert 0 < done.gone < 12
+    assert f"SEA has not answered yet about {12 - done.gone} file" in done.problem
+    assert Recording.objects.filter(expires_at__lte=timezone.now()).in_sea().count() == 12 - done.gone
+    again = scanned(tenant)
+    assert (again.gone, again.problem) == (12 - done.gone, "")
+    assert alerts() == {("lost", "expired"): 12}
+
+
+def test_a_days_worth_may_take_a_good_part_of_the_time_until_the_next_scan(sea):
+    given = {every: suspects._time_for(make_tenant(scan_every_minutes=every)) for every in (5, 30, 1440)}
+    assert given == {5: 120, 30: 600, 1440: 1800}
+
+
+def test_a_scan_that_asks_for_long_says_that_it_is_alive(sea, monkeypatch, settings):
+    settings.SCAN_SHARDS = 1
+    monkeypatch.setattr(suspects, "BEAT", 0.1)
+    tenant = make_tenant(s3=sea)
+    for _ in range(6):
+        make_recording(tenant, missed_scans=2)
+    running, beats = Scan.objects.create(tenant=tenant), set()
+    head = S3Store.head
+
+    def slow(self, key):
+        time.sleep(0.3)
+        beats.add(Scan.objects.get(pk=running.pk).beat_at)
+        connection.close()
+        return head(self, key)
+
+    monkeypatch.setattr(S3Store, "head", slow)
+    list(suspects.asked_about(running))
+    assert len(beats) > 2
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_an_etag_in_another_spelling_is_the_same_version(sea, missing):
+    """As when HEAD and the listing of one server do not agree, about a file that a page left out."""
+    tenant = make_tenant(s3=sea)
+    name = add(sea, name_of(), age=31)
+    scanned(tenant)
+    row = Recording.objects.filter(key=name)
+    row.update(etag=f"{row.get().etag}-1", missed_scans=3)
+    if missing:
+        sea.delete(f"recordings/{name}")
+    [told] = suspects.asked_about(Scan.objects.create(tenant=tenant))
+    assert (list(told.gone), told.there) == (([row.get().pk], 0) if missing else ([], 1))
+
+
+@pytest.mark.parametrize("other", [{"size": 7}, {"arrived_at": timezone.now() - timedelta(days=40)}])
+def test_another_version_under_the_key_is_gone(sea, other):
+    tenant = make_tenant(s3=sea)
+    name = add(sea, name_of(), age=31)
+    scanned(tenant)
+    Recording.objects.filter(key=name).update(etag="another", missed_scans=3, **other)
+    [told] = suspects.asked_about(Scan.objects.create(tenant=tenant))
+    assert list(told.gone) == [Recording.objects.get(key=name).pk]
+
+
+def test_lots_are_settled_one_after_the_other_each_with_its_alert_and_its_trail(sea, monkeypatch):
+    for module in (suspects, reconcile_module):
+        monkeypatch.setattr(module, "LOT", 5)
+    tenant = make_tenant(s3=sea)
+    gone = [add(sea, name_of(), age=31) for _ in range(12)]
+    replaced = [add(sea, name_of()) for _ in range(13)]
+    scanned(tenant)
+    for name in gone:
+        sea.delete(f"recordings/{name}")
+    for name in replaced:
+        add(sea, name, body=b"other", age=1)
+    entries = []
+    record = trail.record_many
+    monkeypatch.setattr(trail, "record_many", lambda told: entries.append(list(told)) or record(entries[-1]))
+    done = scanned(tenant)
+    assert (done.gone, done.changed) == (12, 13)
+    assert alerts() == {("lost", "expired"): 12, ("lost", "overwritten"): 13}
+    assert AuditEntry.objects.filter(action="found gone from SEA").count() == 25
+    lots = [len(one) for one in entries]
+    assert sum(lots) == 25 and max(lots) == 5 and trail.verify().intact
+    assert not ScanMiss.objects.exists()
+    scanned(tenant, 2)
+    assert alerts() == {("lost", "expired"): 12, ("lost", "overwritten"): 13}, "told once"
 
 
 def test_a_row_that_changed_while_it_was_asked_about_is_not_marked(sea, monkeypatch):

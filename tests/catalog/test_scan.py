@@ -13,9 +13,11 @@ from django.db import connection
 from django.utils import timezone
 
 from recordings.catalog.scan import AlreadyScanning, scan
-from recordings.models import AuditEntry, Presence, Recording, Scan
+from recordings.catalog.standing import State, state_of
+from recordings.models import AuditEntry, Presence, Recording, Scan, ScanMiss
 from recordings.stores.s3 import S3Store
-from tests.factories import make_tenant, name_of
+from tests.factories import make_recording, make_tenant, name_of
+from tests.faults.proxy import Proxy, answer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VENDOR = "2021-10-09-07-49-13_12345678903_VOICE_12f9305g-876-4b3a-098f-5dab64752554.mp4"
@@ -146,6 +148,25 @@ def test_an_empty_answer_never_reads_as_everything_deleted(sea):
     assert tenant.problem and tenant.problem_since
 
 
+@pytest.mark.parametrize("left", [31, 5])
+def test_a_folder_that_runs_empty_as_its_files_expire_is_empty_and_no_incident(sea, left):
+    """Five days old, the last file should be there still; past its deadline nobody expects it."""
+    tenant = make_tenant(s3=sea)
+    scan(tenant=tenant, actor="test")
+    for key in list(sea.keys()):  # noqa: SIM118
+        sea.delete(key)
+    age = timezone.now() - timedelta(days=31)
+    Recording.objects.update(arrived_at=age)
+    Recording.objects.filter(key=VENDOR).update(arrived_at=timezone.now() - timedelta(days=left))
+    done = scan(tenant=tenant, actor="test")
+    tenant.refresh_from_db()
+    state = state_of(tenant, done, now=timezone.now())
+    assert (done.state, state) == (
+        (Scan.State.EMPTY, State.EMPTY) if left == 31 else (Scan.State.FAILED, State.INCIDENT)
+    )
+    assert Recording.objects.in_sea().count() == 8 and bool(tenant.problem) == (left == 5)
+
+
 def test_an_empty_folder_of_a_new_tenant_is_no_failure(rclone_s3):
     rclone_s3.put("elsewhere/x.mp4", b"x", timezone.now())
     done = scan(tenant=make_tenant(s3=rclone_s3), actor="test")
@@ -181,10 +202,22 @@ def test_a_scan_whose_worker_died_long_ago_is_begun_anew(sea):
     dead = Scan.objects.create(tenant=tenant)
     long_ago = timezone.now() - timedelta(hours=2)
     Scan.objects.filter(pk=dead.pk).update(started_at=long_ago, beat_at=long_ago)
+    scan_row = make_recording(tenant)
+    ScanMiss.objects.create(scan=dead, recording=scan_row)
     done = scan(tenant=tenant, actor="test")
     assert (done.state, done.seen) == (Scan.State.COMPLETE, 8) and done != dead
     dead.refresh_from_db()
-    assert dead.state == Scan.State.FAILED
+    assert dead.state == Scan.State.FAILED and not ScanMiss.objects.exists()
+
+
+def test_an_answer_that_nobody_knows_is_kept_in_the_log(sea, caplog):
+    tenant = make_tenant(s3=sea)
+    with Proxy(sea.endpoint) as proxy:
+        tenant.endpoint = proxy.endpoint
+        tenant.save()
+        proxy.on(answer(418, "SomethingNew"), query="list-type")
+        assert scan(tenant=tenant, actor="test").state == Scan.State.FAILED
+    assert "SomethingNew" in caplog.text and "Traceback" in caplog.text
 
 
 def test_a_scan_that_was_given_up_writes_nothing_when_it_wakes(sea):

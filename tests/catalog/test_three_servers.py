@@ -1,6 +1,8 @@
 """The same folder gives the same rows from three S3 servers that have little in common."""
 
 import unicodedata
+from datetime import UTC, datetime, timedelta
+from hashlib import md5
 
 import pytest
 from django.utils import timezone
@@ -8,6 +10,7 @@ from django.utils import timezone
 from recordings.catalog.scan import scan
 from recordings.models import Recording, Scan
 from tests.factories import make_tenant
+from tests.faults.proxy import Proxy, leave_out
 from tests.services import WeedS3, client, moto, new_bucket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,6 +29,19 @@ KEYS = [  # but no backslash: SeaweedFS stores it as a slash
     "\u0437\u0430\u043f\u0438\u0441\u044c \U0001f4de.mp4",
     "long/" + "/".join(["x" * 100] * 8) + ".mp4",
 ]
+
+
+# The parts of the names that follow the pattern: start, contact ID, media type as meant and as written, item ID.
+PARSED = {
+    KEYS[0]: (
+        datetime(2021, 10, 9, 7, 49, 13, tzinfo=UTC), "12345678903", "VOICE", "VOICE",
+        "12f9305g-876-4b3a-098f-5dab64752554",
+    ),
+    KEYS[1]: (datetime(2026, 11, 3, 7, 49, 13, tzinfo=UTC), "00000000042", "SCREEN", "SCREEN", "i1"),
+    KEYS[2]: (datetime(2026, 11, 3, 7, 49, 13, tzinfo=UTC), "00000000042", "STATEMENT", "statement", "i2"),
+    KEYS[3]: (datetime(2026, 11, 3, 7, 49, 13, tzinfo=UTC), "00000000043", "VOICE", "VOICE", "i3"),
+}  # fmt: skip
+UNPARSED = (None, "", "", "", "")
 
 
 @pytest.fixture(scope="session")
@@ -64,18 +80,39 @@ def test_the_same_folder_gives_the_same_rows(server, at_once, monkeypatch):
             done.problem
         )
     assert done.shards_unchanged == done.shards
-    rows = {row.key: row for row in Recording.objects.in_sea()}
-    assert set(rows) == set(KEYS)
-    assert [rows[key].size for key in KEYS] == list(range(len(KEYS)))
-    assert [rows[key].contact_id for key in KEYS[:4]] == [
-        "12345678903",
-        "00000000042",
-        "00000000042",
-        "00000000043",
+    columns = (
+        "key", "size", "etag", "started_at", "contact_id", "media_type", "media_raw", "item_id", "presence",
+        "missed_scans",
+    )  # fmt: skip
+    told = [
+        (key, size, md5(b"x" * size).hexdigest(), *PARSED.get(key, UNPARSED), "in_sea", 0)  # noqa: S324
+        for size, key in enumerate(KEYS)
     ]
-    assert [rows[key].media_type for key in KEYS[:4]] == ["VOICE", "SCREEN", "STATEMENT", "VOICE"]
-    assert not any(rows[key].parsed for key in KEYS[4:])
-    assert all(row.etag and '"' not in row.etag for row in rows.values())
+    assert sorted(Recording.objects.values_list(*columns)) == sorted(told)
+    store = tenant.store()
+    for row in Recording.objects.all():
+        facts = store.head(row.key)  # which is how suspects are asked about
+        assert (facts.size, facts.etag) == (row.size, row.etag), row.key
+        assert abs(facts.modified_at - row.arrived_at) < timedelta(seconds=1), row.key
+
+
+def test_pages_that_are_left_out_of_a_listing_mark_nothing_gone_on_each(server, monkeypatch):
+    monkeypatch.setattr("recordings.stores.listing.PAGE", 3)
+    fill(server)
+    with Proxy(server.endpoint) as proxy:
+        tenant = make_tenant(s3=server, endpoint=proxy.endpoint)
+        scan(tenant=tenant, actor="test")
+        proxy.on(leave_out(), query="continuation-token|start-after")
+        for _ in range(3):
+            done = scan(tenant=tenant, actor="test")
+            assert (done.state, done.gone) == (Scan.State.COMPLETE, 0) and done.seen < len(KEYS)
+            assert Recording.objects.in_sea().count() == len(KEYS)
+        assert sum(method == "HEAD" for method, _ in proxy.asked) >= len(KEYS) - done.seen
+        assert "The listing left out" in done.problem
+        proxy.heal()
+        done = scan(tenant=tenant, actor="test")
+    assert (done.seen, done.new, done.changed, done.problem) == (len(KEYS), 0, 0, "")
+    assert not Recording.objects.filter(missed_scans__gt=0).exists()
 
 
 def test_what_is_overwritten_and_deleted_is_noticed_on_each(server):

@@ -8,15 +8,17 @@ The client signs for the proxy's address and the server sees that very Host, so 
 
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass
@@ -71,6 +73,42 @@ def edit(change: Callable[[bytes], bytes]) -> Action:
     def act(exchange: Exchange) -> None:
         status, headers, body = exchange.forward()
         exchange.reply(status, headers, change(body))
+
+    return act
+
+
+def leave_out() -> Action:
+    """Answer a listing request with its page empty, and nothing else about it wrong."""
+
+    def act(exchange: Exchange) -> None:
+        status, headers, body = exchange.forward()
+        body = re.sub(rb"<Contents>.*</Contents>", b"", body, flags=re.S)
+        exchange.reply(status, headers, re.sub(rb"<KeyCount>\d+", b"<KeyCount>0", body))
+
+    return act
+
+
+def promise() -> Action:
+    """Answer a listing request with nothing but the promise of more, under an ever new token."""
+    numbers = count(1)
+
+    def act(exchange: Exchange) -> None:
+        told = f"<NextContinuationToken>more-{next(numbers)}</NextContinuationToken>"
+        body = f"<ListBucketResult><IsTruncated>true</IsTruncated><KeyCount>0</KeyCount>{told}</ListBucketResult>"
+        exchange.reply(200, [("Content-Type", "application/xml")], body.encode())
+
+    return act
+
+
+def repeat() -> Action:
+    """Answer that the next page is the one that was asked for."""
+
+    def act(exchange: Exchange) -> None:
+        status, headers, body = exchange.forward()
+        token = parse_qs(urlsplit(exchange.path).query).get("continuation-token", [""])[0].encode()
+        again = b"<NextContinuationToken>" + token + b"</NextContinuationToken>"
+        body = re.sub(rb"<NextContinuationToken>[^<]*</NextContinuationToken>", lambda _: again, body)
+        exchange.reply(status, headers, body)
 
     return act
 
@@ -133,6 +171,7 @@ class Proxy:
     """The proxy: a context, at an address of its own."""
 
     target: str
+    tls: ssl.SSLContext | None = None  # to speak TLS with the client
     asked: list[tuple[str, str]] = field(default_factory=list)  # method and path of every request
     _rules: list[_Rule] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -140,6 +179,8 @@ class Proxy:
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
         self._server.daemon_threads = True
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
@@ -151,7 +192,7 @@ class Proxy:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
 
     def on(
         self,

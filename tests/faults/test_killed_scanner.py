@@ -13,8 +13,9 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from recordings import trail
 from recordings.catalog.scan import AlreadyScanning, scan
-from recordings.models import Recording, Scan, Shard
+from recordings.models import Alert, AuditEntry, Recording, Scan, Shard
 from tests.factories import make_tenant, name_of
 from tests.faults.processes import database_url
 from tests.faults.proxy import Proxy, delay
@@ -82,3 +83,55 @@ def test_a_killed_scan_is_gone_on_with_and_lists_only_the_rest(rclone_s3):
     assert starts and not again, "what was listed before was listed again"
     again = scan(tenant=tenant, actor="test")
     assert (again.seen, again.new, again.changed, again.gone) == (FILES, 0, 0, 0)
+
+
+SMALL_LOTS = """
+import os, sys
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
+django.setup()
+from recordings.catalog import reconcile, scan, suspects
+from recordings.models import Tenant
+reconcile.LOT = suspects.LOT = 10
+scan.scan(tenant=Tenant.objects.get(name=sys.argv[1]), actor="t")
+"""
+
+
+def test_what_a_scan_killed_while_it_settles_has_marked_is_told_once_and_the_rest_is_settled(rclone_s3):
+    """A day's worth is gone at once; each lot is marked, alerted and put on the trail together, or not at all."""
+    now, gone = timezone.now().replace(microsecond=0), 100
+    for number in range(gone + 5):
+        key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}')}"
+        rclone_s3.put(key, b"", now - timedelta(days=31))
+    with Proxy(rclone_s3.endpoint) as proxy:
+        tenant = make_tenant(s3=rclone_s3, endpoint=proxy.endpoint)
+        scan(tenant=tenant, actor="test")
+        for row in Recording.objects.order_by("key")[:gone]:
+            rclone_s3.delete(f"recordings/{row.key}")
+        proxy.on(delay(0.3), method="HEAD")
+        expired = Recording.objects.filter(presence="expired")
+        scanner = subprocess.Popen(
+            [sys.executable, "-c", SMALL_LOTS, tenant.name],
+            env={**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_SCAN_SHARDS": "2"},
+            cwd=Path(__file__).parents[2],
+        )
+        wait_for(lambda: expired.count() > 20)
+        scanner.send_signal(signal.SIGKILL)
+        assert scanner.wait() == -signal.SIGKILL
+        time.sleep(0.5)  # its last statement may be under way
+        marked = expired.count()
+        assert 20 < marked < gone
+
+        def told():
+            on_trail = AuditEntry.objects.filter(action="found gone from SEA")
+            assert on_trail.count() == on_trail.values("recording_id").distinct().count()
+            return Alert.objects.get(subject="expired").count, on_trail.count()
+
+        assert told() == (marked, marked)
+        Scan.objects.update(beat_at=F("beat_at") - timedelta(minutes=4))
+        proxy.heal()
+        done = scan(tenant=tenant, actor="test")
+    assert (done.state, done.epoch, done.gone) == (Scan.State.COMPLETE, 2, gone)
+    assert told() == (gone, gone) == (expired.count(), gone)
+    assert not Recording.objects.filter(missed_scans__gt=1).exists(), "a miss is counted once"
+    assert trail.verify().intact

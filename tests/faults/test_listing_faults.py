@@ -2,22 +2,39 @@
 
 import functools
 import re
+import ssl
+import time
 from datetime import timedelta
-from threading import Event
-from urllib.parse import parse_qs, urlsplit
+from ipaddress import ip_address
+from threading import Event, Lock
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
 
 from recordings.catalog.scan import scan
-from recordings.models import Recording, Scan, ScanMiss
+from recordings.models import Alert, Recording, Scan, ScanMiss
 from recordings.stores.s3 import S3Store
 from tests.factories import make_tenant, name_of
-from tests.faults.proxy import Proxy, answer, cut, drop, edit, pass_on, stall
+from tests.faults.proxy import (
+    Proxy,
+    answer,
+    cut,
+    drop,
+    edit,
+    leave_out,
+    pass_on,
+    promise,
+    repeat,
+    stall,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FILES = 30
+AGES = [*range(1, 21), *range(31, 41)]  # days; what is past 30 may go at any moment, and is there still
 NEXT_PAGE = "(continuation-token|start-after)"  # a scan that was told to slow down goes on after its last key
 EMPTY_LISTING = b"<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
 
@@ -34,7 +51,7 @@ def sea(rclone_s3, monkeypatch):
     for number in range(FILES):
         started = now - timedelta(days=2 + number % 3)
         key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}', started=started)}"
-        rclone_s3.put(key, b"x" * number, now - timedelta(days=1 + number % 20))
+        rclone_s3.put(key, b"x" * number, now - timedelta(days=AGES[number]))
     return rclone_s3
 
 
@@ -69,15 +86,6 @@ def doubled(body):
     return re.sub(rb"<KeyCount>(\d+)", lambda count: b"<KeyCount>%d" % (int(count[1]) + 1), more)
 
 
-def asked_for_again(exchange):
-    """Answer that the next page is the one that was asked for."""
-    status, headers, body = exchange.forward()
-    token = parse_qs(urlsplit(exchange.path).query).get("continuation-token", [""])[0].encode()
-    again = b"<NextContinuationToken>" + token + b"</NextContinuationToken>"
-    body = re.sub(rb"<NextContinuationToken>[^<]*</NextContinuationToken>", lambda _: again, body)
-    exchange.reply(status, headers, body)
-
-
 FAULTS = {
     "SlowDown": (answer(503, "SlowDown"), "throttled"),
     "an internal error": (answer(500, "InternalError"), "throttled"),
@@ -85,13 +93,15 @@ FAULTS = {
     "a reset": (drop(), "unreachable"),
     "a body that breaks off": (cut(200), "unreachable"),
     "no token, though there is more": (without(rb"<NextContinuationToken>[^<]*</NextContinuationToken>"), "listing_broken"),
-    "the same token again": (asked_for_again, "listing_broken"),
+    "the same token again": (repeat(), "listing_broken"),
+    "promises of more, and never a key": (promise(), "listing_broken"),
     "not saying whether there is more": (without(rb"<IsTruncated>[^<]*</IsTruncated>"), "listing_broken"),
     "a wrong count of keys": (without(rb"<KeyCount>\d+", rb"<KeyCount>77"), "listing_broken"),
     "keys out of order": (edit(mixed_up), "listing_broken"),
     "a key twice": (edit(doubled), "listing_broken"),
     "keys of another folder": (without(rb"<Key>recordings", rb"<Key>elsewhere"), "listing_broken"),
     "an entry without a size": (without(rb"<Size>\d+</Size>"), "listing_broken"),
+    "a size below nothing": (without(rb"<Size>\d+", rb"<Size>-1"), "listing_broken"),
     "an entry of no day": (without(rb"<LastModified>\d+", rb"<LastModified>2026-13"), "listing_broken"),
     "a page of HTML": (edit(lambda body: b"<html>Sign in to the network</html>"), "listing_broken"),
     "half of a page": (edit(lambda body: body[: len(body) // 2]), "listing_broken"),
@@ -182,22 +192,92 @@ def test_a_page_that_is_left_out_is_caught_by_the_second_scan_and_the_head(sea, 
     """No single listing can show that it lacks a page which it does not mention."""
     tenant = tenant_behind(proxy, sea)
     settles(tenant)
-    lacking = []
-
-    def leave_out(exchange):
-        status, headers, body = exchange.forward()
-        lacking.append(body.count(b"<Contents>"))
-        body = re.sub(rb"<Contents>.*</Contents>", b"", body, flags=re.S)
-        exchange.reply(status, headers, re.sub(rb"<KeyCount>\d+", b"<KeyCount>0", body))
-
     for _ in range(4):
-        proxy.on(leave_out, query=NEXT_PAGE, times=1)
+        proxy.on(leave_out(), query=NEXT_PAGE, times=1)
         done = scan(tenant=tenant, actor="test")
         assert done.state == Scan.State.COMPLETE and done.seen < FILES
         assert Recording.objects.in_sea().count() == FILES
         proxy.heal()
-    assert all(lacking) and any(method == "HEAD" for method, _ in proxy.asked)
+    assert any(method == "HEAD" for method, _ in proxy.asked)
     settles(tenant)
+
+
+def heads(proxy):
+    return [path for method, path in proxy.asked if method == "HEAD"]
+
+
+def test_files_past_their_deadline_on_pages_that_are_left_out_are_asked_about_at_once(sea, proxy):
+    """They may go at any moment: one miss is no proof that they did."""
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    proxy.on(leave_out(), query=NEXT_PAGE)
+    done = scan(tenant=tenant, actor="test")
+    missed = Recording.objects.filter(missed_scans=1)
+    overdue = missed.filter(expires_at__lte=timezone.now())
+    assert (done.state, done.gone) == (Scan.State.COMPLETE, 0) and done.seen < FILES
+    assert Recording.objects.in_sea().count() == FILES and not Alert.objects.exists()
+    assert len(heads(proxy)) == overdue.count() > 0 and missed.count() > overdue.count()
+    assert f"The listing left out {overdue.count()} files that SEA still has" in done.problem
+    proxy.heal()
+    settles(tenant)
+
+
+HEAD_FAULTS = {
+    "SlowDown": answer(503),
+    "an internal error": answer(500),
+    "a reset": drop(),
+    "no access": answer(403),
+    "an answer of no sense": answer(400),
+    "another region": answer(301, headers={"x-amz-bucket-region": "eu-west-1"}),
+    "no time": answer(200, headers={"ETag": '"e"'}),
+}
+
+
+@pytest.mark.parametrize("fault", HEAD_FAULTS)
+def test_a_head_that_fails_condemns_nothing_and_the_next_scan_asks_again(sea, proxy, fault):
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    late = list(Recording.objects.filter(expires_at__lte=timezone.now())[:3])
+    early = list(Recording.objects.filter(expires_at__gt=timezone.now())[:3])
+    for row in (*late, *early):
+        sea.delete(f"recordings/{row.key}")
+    proxy.on(HEAD_FAULTS[fault], method="HEAD")
+    for unanswered in (3, 6):  # those past their deadline at once, the others after a second scan
+        done = scan(tenant=tenant, actor="test")
+        assert (done.state, done.gone) == (Scan.State.COMPLETE, 0), done.problem
+        assert Recording.objects.in_sea().count() == FILES and not Alert.objects.exists()
+        assert f"SEA has not answered yet about {unanswered} files" in done.problem
+    assert heads(proxy)
+    proxy.heal()
+    done = scan(tenant=tenant, actor="test")
+    assert (done.gone, done.problem) == (6, "")
+    told = {row.pk: row.presence for row in Recording.objects.exclude(presence="in_sea")}
+    assert told == {row.pk: "expired" for row in late} | {row.pk: "vanished" for row in early}
+    assert {one.subject: one.count for one in Alert.objects.open()} == {"expired": 3, "vanished": 3}
+
+
+def test_after_a_slowdown_fewer_requests_are_under_way(sea, proxy, settings, monkeypatch):
+    settings.SCAN_SHARDS = 8
+    monkeypatch.setattr("recordings.catalog.pace.PATIENCE", 60)
+    lock, under_way, most = Lock(), [0], {"before": 0, "after": 0}
+
+    def counted(when, action, seconds):
+        def act(exchange):
+            with lock:
+                under_way[0] += 1
+                most[when] = max(most[when], under_way[0])
+            time.sleep(seconds)
+            with lock:
+                under_way[0] -= 1
+            action(exchange)
+
+        return act
+
+    proxy.on(counted("before", answer(503, "SlowDown"), 0.3), query="list-type", times=8)
+    proxy.on(counted("after", pass_on, 0.1), query="list-type")
+    done = scan(tenant=tenant_behind(proxy, sea), actor="test")
+    assert (done.state, done.seen) == (Scan.State.COMPLETE, FILES)
+    assert most["before"] == 8 and 1 < most["after"] <= 5, most  # halved, and perhaps one more since
 
 
 def test_a_revoked_key_stops_the_scan_in_its_middle_and_a_new_one_goes_on(sea, proxy):
@@ -254,3 +334,57 @@ def test_a_server_that_speaks_no_tls_is_sent_nothing(sea, proxy):
     tenant.refresh_from_db()
     assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "tls_failed")
     assert nothing_is_gone(FILES)
+
+
+@pytest.fixture(scope="module")
+def untrusted(tmp_path_factory):
+    """A certificate for the proxy's address that nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sea")])
+    day = timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(timezone.now() - day)
+        .not_valid_after(timezone.now() + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+def test_a_server_whose_certificate_nobody_vouches_for_is_sent_nothing(sea, proxy, untrusted):
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    with Proxy(sea.endpoint, tls=untrusted) as other:
+        tenant.endpoint = other.endpoint
+        tenant.save()
+        done = scan(tenant=tenant, actor="test")
+        tenant.refresh_from_db()
+        assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "tls_failed")
+        assert nothing_is_gone(FILES) and not other.asked
+        tenant.verify_tls = False  # and all else about it is right
+        tenant.save()
+        settles(tenant)
+
+
+def test_a_name_that_dns_does_not_know_marks_nothing_gone(sea, proxy):
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    good, tenant.endpoint = tenant.endpoint, "http://sea.invalid:9000"
+    tenant.save()
+    done = scan(tenant=tenant, actor="test")
+    tenant.refresh_from_db()
+    assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "name_unknown")
+    assert nothing_is_gone(FILES)
+    tenant.endpoint = good
+    tenant.save()
+    settles(tenant)

@@ -15,7 +15,17 @@ from django.utils import timezone
 
 from recordings import trail
 from recordings.catalog.scan import scan
-from recordings.models import Copy, Pause, Recording, Release, ReleaseDay, ReleasePolicy, Transfer
+from recordings.models import (
+    Alert,
+    Copy,
+    Pause,
+    Recording,
+    Release,
+    ReleaseDay,
+    ReleasePolicy,
+    Scan,
+    Transfer,
+)
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import archive_of, make_archive, make_tenant, name_of
@@ -69,6 +79,20 @@ from recordings.transfer import queue
 from recordings.transfer.saving import save_waiting
 save_waiting(owner=queue.me())
 print(time.time())
+"""
+SCAN = """
+import json, os, time
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
+django.setup()
+from recordings.catalog.scan import AlreadyScanning, scan
+from recordings.models import Tenant
+try:
+    done = scan(tenant=Tenant.objects.get(), actor="t")
+    told = [done.state, done.epoch]
+except AlreadyScanning:
+    told = ["already scanning", 0]
+print(json.dumps({"told": told, "time": time.time()}))
 """
 
 
@@ -226,3 +250,42 @@ def test_a_releaser_with_a_wrong_clock_goes_by_the_databases_time(rclone_s3, tmp
     sea.release()
     assert set(sea.there) == {"anchor.mp4"} and Release.objects.filter(state="released").count() == 3
     sea.assert_nothing_lost()
+
+
+@pytest.mark.parametrize("wrong", ["+1h", "-1h", "+40d", "-40d"])
+def test_a_scan_by_a_worker_with_a_wrong_clock_does_no_harm(rclone_s3, wrong):
+    now = timezone.now()
+    ages = [3, 29.5, 31, 35]  # days; the last two are past their deadline, and there still
+    for number, age in enumerate(ages):
+        key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}')}"
+        rclone_s3.put(key, b"x" * 10, now - timedelta(days=age))
+    tenant = make_tenant(s3=rclone_s3)
+    scan(tenant=tenant, actor="test")
+    (rclone_s3.root / "recordings" / Recording.objects.earliest("arrived_at").key).unlink()
+    (rclone_s3.root / "recordings" / Recording.objects.latest("arrived_at").key).unlink()
+
+    def by_wrong_clock():
+        done = in_process(SCAN, LD_PRELOAD=fake_time(), FAKETIME=wrong, FAKETIME_DONT_FAKE_MONOTONIC="1")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout.splitlines()[-1])
+        assert abs(told["time"] - timezone.now().timestamp()) > 3000, "its clock was right"
+        return told["told"]
+
+    alive = Scan.objects.create(tenant=tenant)
+    assert by_wrong_clock()[0] == "already scanning", "whose worker is alive"
+    Scan.objects.filter(pk=alive.pk).update(beat_at=now - timedelta(minutes=4))
+    state, epoch = by_wrong_clock()
+    assert epoch == 2, "it is gone on with, and neither left for ever nor begun anew"
+    assert state in ("complete", "failed"), "a server may refuse the clock"
+    alive.refresh_from_db()
+    told = Scan.objects.filter(finished_at__isnull=False).values_list("started_at", "beat_at", "finished_at")
+    assert all(abs(timezone.now() - at) < timedelta(minutes=5) for times in told for at in times)
+    gone = Recording.objects.exclude(presence="in_sea")
+    assert {row.presence for row in gone} <= {"expired"} and gone.count() == (state == "complete")
+    for _ in range(2):
+        done = scan(tenant=tenant, actor="test")
+        assert (done.state, done.seen) == (Scan.State.COMPLETE, 2)
+    assert sorted(Recording.objects.values_list("presence", flat=True)) == [
+        "expired", "in_sea", "in_sea", "vanished"]  # fmt: skip
+    assert {one.subject: one.count for one in Alert.objects.open()} == {"expired": 1, "vanished": 1}
+    assert trail.verify().intact

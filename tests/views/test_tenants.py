@@ -12,7 +12,7 @@ from redis import Redis
 
 from recordings.catalog.scan import scan
 from recordings.forms.tenant import TenantForm
-from recordings.models import Archive, AuditEntry, Recording, Role, Scan, Tenant
+from recordings.models import Archive, AuditEntry, Recording, Role, Scan, ScanMiss, Tenant
 from recordings.stores.s3 import regional
 from recordings.trail import Action
 from seaportal.celery import app
@@ -234,12 +234,25 @@ def test_scan_now_without_a_broker_is_a_sentence(client, admin, broker_is_down):
 
 def test_a_running_scan_shows_its_progress_and_is_asked_for_again(client, admin):
     tenant = make_tenant()
-    Scan.objects.create(tenant=tenant, shards=16, shards_done=5, seen=1234, new=56)
+    running = Scan.objects.create(tenant=tenant, shards=16, shards_done=5, seen=1234, new=56)
+    for _ in range(3):
+        ScanMiss.objects.create(scan=running, recording=make_recording(tenant))
     said = page(client.get(reverse("tenant_scan", args=[tenant.pk])))
-    assert "5 of 16 parts" in said and "1,234 seen, 1,234 per second; 56 new, 0 changed" in said
+    assert (
+        "5 of 16 parts" in said
+        and "1,234 seen, 1,234 per second; 56 new, 0 changed, 3 not found so far" in said
+    )
     assert 'hx-trigger="every 2s"' in said and "<html" not in said
     again = client.post(reverse("scan_now", args=[tenant.pk]), follow=True)
     assert "under way already" in page(again)
+
+
+def test_scan_now_is_not_refused_for_a_scan_whose_worker_died(client, admin, told_to_workers):
+    tenant = make_tenant()
+    dead = Scan.objects.create(tenant=tenant)
+    Scan.objects.filter(pk=dead.pk).update(beat_at=timezone.now() - timedelta(minutes=4))
+    said = page(client.post(reverse("scan_now", args=[tenant.pk]), follow=True))
+    assert "under way already" not in said and len(told_to_workers("scan")) == 1
 
 
 def test_a_scan_that_ended_is_not_asked_for_again(client, admin, sea):
