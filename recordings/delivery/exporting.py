@@ -58,11 +58,14 @@ def ask(
     title: str = "",
     schedule: ExportSchedule | None = None,
 ) -> Export:
-    """Keep that a person wants all matches of a search as a file, by themselves or by a schedule."""
+    """Keep that a person wants all matches of a search as a file, by themselves or by a schedule.
+
+    The search of a schedule is kept as it was saved: what of it cannot be read any more is then told, and not left out.
+    """
     with transaction.atomic():
         export = Export.objects.create(
             by=user,
-            query=criteria.querystring(),
+            query=schedule.search.query if schedule else criteria.querystring(),
             columns=list(choice.columns),
             bom=choice.bom,
             title=title,
@@ -114,6 +117,8 @@ def _make(export: Export) -> None:
     if not may(export.by, May.EXPORT):
         raise ExportFailed("Whoever asked for it may not export any more.")
     criteria = Criteria.parse(export.query)
+    if criteria.ignored:
+        raise ExportFailed(" ".join([*criteria.ignored, "Change the search, then export again."]))
     tenants = None if export.by.all_tenants else list(export.by.tenants.values_list("id", flat=True))
     recordings = found(criteria, export.by)
     _mine(export).update(expected=count(recordings).number, tenants=tenants)

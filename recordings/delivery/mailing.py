@@ -71,7 +71,8 @@ def _why_not(mail: ExportMail) -> str:
 def _deliver(mail: ExportMail) -> None:
     export, days = mail.export, settings.EXPORT_DAYS
     ready = export.state == Export.State.READY
-    told = {"export": export, "to": mail.to, "days": days, "link": settings.ADDRESS + reverse("exports")}
+    where = reverse("export_file", args=[export.pk]) if ready else reverse("exports")
+    told = {"export": export, "to": mail.to, "days": days, "link": settings.ADDRESS + where}
     send_mail(
         subject=" ".join(
             f"{export.title}: {'export ready' if ready else 'export could not be made'}".split()

@@ -161,13 +161,13 @@ def lines_of(recording: Recording) -> list[Interaction]:
     return list(rows.select_related("agent", "team", "skill", "dnis", "disposition")[:MOST_LINES])
 
 
-def cells() -> _OfRecording:
+def cells(*, neutral: bool = True) -> _OfRecording:
     """Return, for a CSV, an array with a cell for each of WORDS, in their order; several texts are joined."""
     terms = {word: f"{word}_term" for word in WORDS if word != "ani"}
     joins = " ".join(
         f"LEFT JOIN recordings_term {short} ON {short}.id = i.{word}_id" for word, short in terms.items()
     )
     texts = [f"{terms[word]}.text" if word in terms else "nullif(i.ani, '')" for word in WORDS]
-    template: Any = Plain.template
+    template: Any = Plain.template if neutral else "%(expressions)s"
     array = ", ".join(template % {"expressions": f"string_agg(DISTINCT {text}, '; ')"} for text in texts)
     return _OfRecording(f"(SELECT ARRAY[{array}] FROM {_LINES} {joins} WHERE {_TELLS})", [], TextField())

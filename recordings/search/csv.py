@@ -3,7 +3,7 @@
 Cells that a spreadsheet would run as a formula are neutralised in the query itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Case, CharField, F, OuterRef, QuerySet, Subquery, Value, When
@@ -42,15 +42,17 @@ COLUMNS = {
 }
 
 
-def _expressions() -> dict[str, Any]:
+def _expressions(*, neutral: bool) -> dict[str, Any]:
+    """Return what makes each column; neutral: nothing in it that a spreadsheet would take for a formula."""
+    plain: Callable[[Any], Any] = Plain if neutral else lambda told: told
     copy = Copy.objects.filter(recording=OuterRef("pk")).order_by("id")
     there = copy.filter(removed_at=None)  # the checksum of one that was removed stays known
     return {
         "recording_id": Cast("id", CharField()),
-        "tenant": Plain(F("tenant__name")),
-        "contact_id": Plain(F("contact_id")),
-        "media_type": Plain(F("media_type")),
-        "item_id": Plain(F("item_id")),
+        "tenant": plain(F("tenant__name")),
+        "contact_id": plain(F("contact_id")),
+        "media_type": plain(F("media_type")),
+        "item_id": plain(F("item_id")),
         "started_utc": Iso("started_at"),
         "arrived_utc": Iso("arrived_at"),
         "expires_utc": Iso("expires_at"),
@@ -59,12 +61,12 @@ def _expressions() -> dict[str, Any]:
         "gone_utc": Iso("gone_at"),
         "saved_utc": Iso("saved_at"),
         "on_hold": Case(When(on_hold(), then=Value("yes")), default=Value("no")),
-        "archive": Plain(Subquery(there.values("archive__name")[:1])),
-        "archive_path": Plain(Subquery(there.values("path")[:1])),
+        "archive": plain(Subquery(there.values("archive__name")[:1])),
+        "archive_path": plain(Subquery(there.values("path")[:1])),
         "sha256": Subquery(copy.values("sha256")[:1]),
-        CALL: cells(),
-        "file_name": Plain(F("key")),
-        "source_etag": Plain(F("etag")),
+        CALL: cells(neutral=neutral),
+        "file_name": plain(F("key")),
+        "source_etag": plain(F("etag")),
     }
 
 
@@ -79,10 +81,11 @@ def select(
     sort: str = "newest",
     columns: Sequence[str] = (),
     more: Mapping[str, Any] | None = None,
+    neutral: bool = True,
 ) -> tuple[str, tuple[Any, ...], list[str]]:
     """Return the one statement that makes the rows, its parameters, and the headings."""
     headings = chosen(columns)
-    known = _expressions()
+    known = _expressions(neutral=neutral)
     # A field of the table may be called like a heading, which Django forbids: inside, each has a name of its own.
     inner = {heading: CALL if heading in WORDS else f"c_{heading}" for heading in headings}
     wanted = {inner[name]: known[CALL if name in WORDS else name] for name in headings} | dict(more or {})
@@ -104,13 +107,15 @@ def stream(
     columns: Sequence[str] = (),
     bom: bool = True,
     more: Mapping[str, Any] | None = None,
+    neutral: bool = True,
     tally: Tally | None = None,
 ) -> Iterator[bytes]:
     """Yield the CSV of these recordings in the order of a sort, as it is made. The query ends when the reader leaves.
 
     The headings come before PostgreSQL is asked, so nobody waits for the first byte. `more` are columns to add, as
-    expressions under their headings; text that anybody wrote goes through Plain. `tally` counts the rows.
+    expressions under their headings; text that anybody wrote goes through Plain. Not neutral is for cells that are text already.
+    `tally` counts the rows.
     """
-    statement, params, headings = select(recordings, sort=sort, columns=columns, more=more)
+    statement, params, headings = select(recordings, sort=sort, columns=columns, more=more, neutral=neutral)
     yield (BOM if bom else b"") + (",".join(headings) + "\n").encode()
     yield from copied(statement, params, tally=tally)

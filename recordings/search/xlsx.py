@@ -2,7 +2,7 @@
 
 import codecs
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from recordings.models.cells import Tally
@@ -29,17 +29,21 @@ def write(
     sort: str = "newest",
     columns: Sequence[str] = (),
     tally: Tally | None = None,
+    through: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,
 ) -> None:
-    """Write a workbook of these recordings. Raises TooManyForXlsx before anything is written."""
+    """Write a workbook of these recordings. Raises TooManyForXlsx before anything is written.
+
+    `through` may watch the rows as they are made, and end them.
+    """
     import xlsxwriter  # only workbooks need it
 
     if recordings.order_by().values("pk")[: MOST + 1].count() > MOST:
         raise TooManyForXlsx
     book = xlsxwriter.Workbook(file, {"constant_memory": True, **_PLAIN})
     sheet = book.add_worksheet("Recordings")
-    # The same rows as the CSV, from the same statement.
-    blocks = stream(recordings, sort=sort, columns=columns, bom=False, tally=tally)
-    lines = csv.reader(_lines(blocks))
+    # The same rows as the CSV, but as they are: in a cell that is text nothing has to be neutralised.
+    blocks = stream(recordings, sort=sort, columns=columns, bom=False, neutral=False, tally=tally)
+    lines = csv.reader(_lines(through(blocks)))
     headings = next(lines)
     bold = book.add_format({"bold": True})
     for column, heading in enumerate(headings):

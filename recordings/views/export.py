@@ -1,18 +1,15 @@
 """A search or a selection as a CSV file or a workbook, streamed while PostgreSQL makes it."""
 
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.db import DatabaseError
-from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from recordings import trail
@@ -24,10 +21,9 @@ from recordings.search import csv, xlsx
 from recordings.search.criteria import Criteria
 from recordings.search.results import found
 from recordings.search.selection import NothingSelected, Selection
-from recordings.views.leaving import until_left
-from recordings.views.who import actor_of, address_of
+from recordings.views.leaving import ClientLeft, until_left
+from recordings.views.sending import ended, named, record, send_csv
 
-log = logging.getLogger(__name__)
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -43,30 +39,16 @@ class _Asked:
 
 @allow(May.EXPORT)
 @require_GET
-def export_csv(request: HttpRequest) -> StreamingHttpResponse:
+def export_csv(request: HttpRequest) -> HttpResponseBase:
     """Stream every match of the search in the address."""
-    return _send(request, _search(request))
+    return _of_search(request, _send)
 
 
 @allow(May.EXPORT)
 @require_GET
 def export_xlsx(request: HttpRequest) -> HttpResponseBase:
     """Send every match of the search in the address as a workbook, of up to 100,000 rows."""
-    asked = _search(request)
-    _record(request, trail.Action.EXPORTED, asked.told, _form(asked, "xlsx"))
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
-    tally = Tally()
-    try:
-        with _ended(request, asked, tally):
-            xlsx.write(file, asked.recordings, sort=asked.sort, columns=asked.choice.columns, tally=tally)
-    except xlsx.TooManyForXlsx as error:
-        file.close()
-        messages.error(request, str(error))
-        return redirect(f"{reverse('export_new')}?{Criteria.parse(request.GET).querystring()}")
-    file.seek(0)
-    response = FileResponse(file, as_attachment=True, filename=_name("xlsx"), content_type=XLSX)
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return _of_search(request, _send_workbook)
 
 
 @allow(May.EXPORT)
@@ -83,61 +65,57 @@ def export_selected(request: HttpRequest) -> HttpResponseBase:
     return _send(request, _Asked(selection.recordings, sort, told, Choice.of(request.user, request.GET)))
 
 
-def _search(request: HttpRequest) -> _Asked:
+def _of_search(
+    request: HttpRequest, send: Callable[[HttpRequest, _Asked], HttpResponseBase]
+) -> HttpResponseBase:
+    """Send what the search in the address finds. Where part of it cannot be read, its form says so: nothing is left out unseen."""
     criteria = Criteria.parse(request.GET)
+    if criteria.ignored:
+        return redirect(f"{reverse('export_new')}?{request.GET.urlencode()}")
     told = criteria.querystring() or "every recording"
-    return _Asked(found(criteria, request.user), criteria.sort, told, Choice.of(request.user, request.GET))
+    choice = Choice.of(request.user, request.GET)  # type: ignore[arg-type]
+    return send(request, _Asked(found(criteria, request.user), criteria.sort, told, choice))  # type: ignore[arg-type]
 
 
 def _send(request: HttpRequest, asked: _Asked) -> StreamingHttpResponse:
-    """Keep who asked for what, and begin to send."""
-    _record(request, trail.Action.EXPORTED, asked.told, _form(asked, "csv"))
-    response = StreamingHttpResponse(_told(request, asked), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{_name("csv")}"'
-    response["Cache-Control"] = "private, no-store"
-    response["X-Accel-Buffering"] = "no"  # a proxy passes the first byte on at once
-    return response
-
-
-def _told(request: HttpRequest, asked: _Asked) -> Iterator[bytes]:
-    """Yield the CSV, and keep how many rows of it were sent, also when it breaks off."""
-    tally = Tally()
-    blocks = csv.stream(
-        asked.recordings, sort=asked.sort, columns=asked.choice.columns, bom=asked.choice.bom, tally=tally
+    rows = partial(_rows, asked)
+    return send_csv(
+        request, rows, told=asked.told, name=named("recordings", "csv"), detail=_form(asked, "csv")
     )
-    with _ended(request, asked, tally):
-        yield from until_left(request, blocks)
+
+
+def _rows(asked: _Asked, tally: Tally) -> Any:
+    choice = asked.choice
+    return csv.stream(asked.recordings, sort=asked.sort, columns=choice.columns, bom=choice.bom, tally=tally)
+
+
+def _send_workbook(request: HttpRequest, asked: _Asked) -> HttpResponseBase:
+    """Send a workbook, which is whole before its first byte. Who leaves meanwhile ends its query too."""
+    record(request, trail.Action.EXPORTED, asked.told, _form(asked, "xlsx"))
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
+    tally = Tally()
+    try:
+        with ended(request, asked.told, tally):
+            xlsx.write(
+                file, asked.recordings, sort=asked.sort, columns=asked.choice.columns, tally=tally,
+                through=partial(until_left, request),
+            )  # fmt: skip
+    except xlsx.TooManyForXlsx as error:
+        file.close()
+        messages.error(request, str(error))
+        return redirect(f"{reverse('export_new')}?{Criteria.parse(request.GET).querystring()}")
+    except ClientLeft:
+        file.close()
+        return HttpResponse(status=204)  # which nobody reads
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    response = FileResponse(file, as_attachment=True, filename=named("recordings", "xlsx"), content_type=XLSX)
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 def _form(asked: _Asked, form: str) -> dict[str, Any]:
     columns = list(asked.choice.columns)
     return {"form": form} if len(columns) == len(csv.COLUMNS) else {"form": form, "columns": columns}
-
-
-@contextmanager
-def _ended(request: HttpRequest, asked: _Asked, tally: Tally) -> Iterator[None]:
-    """Keep in the trail how many rows were made, and whether that was all of them."""
-    whole = False
-    try:
-        yield
-        whole = True
-    finally:
-        action = trail.Action.EXPORT_SENT if whole else trail.Action.EXPORT_BROKEN
-        try:
-            _record(request, action, asked.told, {"rows": tally.rows})
-        except DatabaseError:  # the database is away, which is also why it broke off
-            log.exception(
-                "The end of an export of %s by %s could not be recorded", asked.told, actor_of(request)
-            )
-
-
-def _record(request: HttpRequest, action: trail.Action, told: str, detail: dict[str, Any]) -> None:
-    trail.record(
-        trail.Entry(
-            actor=actor_of(request), address=address_of(request), action=action, object=told, detail=detail
-        )
-    )
-
-
-def _name(ending: str) -> str:
-    return f"recordings-{timezone.now():%Y-%m-%d-%H%M}.{ending}"

@@ -1,9 +1,10 @@
 """Look-up: paste or upload a list of contact IDs or file names, and see what of it is found, missing or lost."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -13,10 +14,12 @@ from recordings import trail
 from recordings.access import May, allow, may
 from recordings.forms.lookup import ListRefused, LookupForm
 from recordings.models import Lookup, LookupRow
+from recordings.models.cells import Tally
 from recordings.search.contact import other_ids
 from recordings.search.criteria import Criteria
 from recordings.search.lookup import answering
 from recordings.search.lookup.states import ANSWERS, BY_STATE, MEANINGS, REFUSED
+from recordings.views.sending import send_csv
 from recordings.views.who import actor_of, address_of
 
 LONGEST_SEARCH = 2500  # characters of a search in an address
@@ -151,13 +154,9 @@ def look_up_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     asked = request.GET.get("list", "")
     states = [asked] if asked in LookupRow.State.values else list(LookupRow.State.values)
     name = asked if asked in LookupRow.State.values else "all"
-    trail.record(
-        trail.Entry(
-            actor=actor_of(request), address=address_of(request), action=trail.Action.EXPORTED,
-            object=f"{name} of look-up {lookup.pk}: {lookup}",
-        )
-    )  # fmt: skip
-    response = StreamingHttpResponse(answering.stream(lookup, states), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="look-up-{lookup.pk}-{name}.csv"'
-    response["Cache-Control"] = "private, no-store"
-    return response
+
+    def rows(tally: Tally) -> Iterator[bytes]:
+        return answering.stream(lookup, states, tally=tally)
+
+    told = f"{name} of look-up {lookup.pk}: {lookup}"
+    return send_csv(request, rows, told=told, name=f"look-up-{lookup.pk}-{name}.csv")

@@ -1,25 +1,27 @@
 """What was lost: gone from SEA and never saved. Why, and who knows of it."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from recordings import trail
 from recordings.access import May, allow, may
 from recordings.forms.lost import LossNoteForm, LostFilter
 from recordings.models import Recording
+from recordings.models.cells import Tally
 from recordings.oversight import losses
 from recordings.oversight.words import counted
 from recordings.search import csv
 from recordings.search.counts import count
+from recordings.views.sending import named, send_csv
 from recordings.views.shell import forget_figures
-from recordings.views.who import actor_of, address_of
+from recordings.views.who import address_of
 
 
 @allow(May.SEE)
@@ -91,14 +93,8 @@ def lost_csv(request: HttpRequest) -> HttpResponseBase:
     if asked.errors:
         return redirect(f"{reverse('lost')}?{urlencode(asked.params())}")
     told = f"losses: {urlencode(asked.params()) or 'all'}"
-    trail.record(
-        trail.Entry(
-            actor=actor_of(request), address=address_of(request), action=trail.Action.EXPORTED, object=told
-        )
-    )
-    response = StreamingHttpResponse(
-        csv.stream(found, sort="gone", more=losses.csv_columns()), content_type="text/csv; charset=utf-8"
-    )
-    response["Content-Disposition"] = f'attachment; filename="lost-{timezone.now():%Y-%m-%d-%H%M}.csv"'
-    response["Cache-Control"] = "private, no-store"
-    return response
+
+    def rows(tally: Tally) -> Iterator[bytes]:
+        return csv.stream(found, sort="gone", more=losses.csv_columns(), tally=tally)
+
+    return send_csv(request, rows, told=told, name=named("lost", "csv"))

@@ -9,8 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from recordings.models import Recording
-from tests.factories import make_archive, make_job, make_recording, make_tenant, name_of
+from recordings.models import AuditEntry, Recording
+from tests.factories import make_archive, make_case, make_job, make_recording, make_tenant, name_of
 from tests.transfer.sea import saved_sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,6 +81,19 @@ def test_export_csv_writes_a_new_file_and_never_over_an_old_one(tmp_path):
 def test_export_csv_refuses_a_query_that_it_does_not_understand():
     with pytest.raises(CommandError, match="not a date"):
         run("export_csv", "--query", "from=yesterday")
+
+
+def test_export_csv_finds_what_is_in_a_case_and_tells_how_many_rows_it_wrote(tmp_path):
+    recording, _ = make_recording(make_tenant()), make_recording(make_tenant())
+    make_case(name="2026-114", recordings=[recording])
+    target = tmp_path / "case.csv"
+    told = run("export_csv", "--query", "q=case:2026-114", "--output", str(target), "--json")
+    assert len(target.read_bytes().splitlines()) == 2
+    assert json.loads(told.splitlines()[-1])["rows"] == 1
+    entries = AuditEntry.objects.filter(actor="manage export_csv").order_by("id")
+    assert [(entry.action, entry.detail) for entry in entries] == [
+        ("exported CSV", {}), ("sent an export", {"rows": 1}),
+    ]  # fmt: skip
 
 
 def test_audit_verify_says_that_the_chain_is_intact():

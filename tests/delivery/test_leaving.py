@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from recordings.models import AuditEntry, Role
+from recordings.models import AuditEntry, Lookup, Role
 from tests.delivery.gunicorn import serving
 from tests.factories import make_recording, make_tenant, make_user
 
@@ -26,10 +26,10 @@ BUSY = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 
 
 @pytest.fixture
-def cookie():
+def client_and_cookie():
     client = Client()
     client.force_login(make_user(Role.SUPERVISOR))
-    return f"sessionid={client.cookies['sessionid'].value}"
+    return client, f"sessionid={client.cookies['sessionid'].value}"
 
 
 @pytest.fixture
@@ -42,9 +42,14 @@ def million():
         cursor.execute("DROP TABLE recordings_million")
 
 
-def ask(port, cookie):
+@pytest.fixture
+def cookie(client_and_cookie):
+    return client_and_cookie[1]
+
+
+def ask(port, cookie, path="/recordings/export.csv"):
     wire = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    wire.request("GET", "/recordings/export.csv", headers={"Cookie": cookie})
+    wire.request("GET", path, headers={"Cookie": cookie})
     return wire, wire.getresponse()
 
 
@@ -92,6 +97,40 @@ def test_who_leaves_before_the_first_row_frees_the_query_too(cookie):
             assert time.monotonic() - begun < 2, "the headings wait for nobody"
             until(busy)
             answer.close()
+            wire.close()
+            until(lambda: not busy())
+        until(broken)
+        assert broken().detail == {"rows": 0}
+
+
+@pytest.mark.parametrize("path", ["/lost/lost.csv", "/look-up/{lookup}/list.csv"])
+def test_losses_and_lists_that_somebody_leaves_end_too(client_and_cookie, path):
+    client, cookie = client_and_cookie
+    make_recording(make_tenant())
+    client.post("/look-up/", {"ids": "10000000001"})
+    with serving() as port:
+        with transaction.atomic(), connection.cursor() as cursor:
+            table = "recordings_copy" if "lost" in path else "recordings_lookuprow"
+            cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            wire, answer = ask(port, cookie, path.format(lookup=Lookup.objects.get().pk))
+            assert answer.read(10)
+            until(busy)
+            answer.close()
+            wire.close()
+            until(lambda: not busy())
+        until(broken)
+        assert broken().detail == {"rows": 0}
+
+
+def test_who_leaves_while_a_workbook_is_made_frees_its_query(cookie):
+    pytest.importorskip("xlsxwriter")
+    make_recording(make_tenant())
+    with serving() as port:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE recordings_copy IN ACCESS EXCLUSIVE MODE")
+            wire = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            wire.request("GET", "/recordings/export.xlsx", headers={"Cookie": cookie})
+            until(busy)
             wire.close()
             until(lambda: not busy())
         until(broken)

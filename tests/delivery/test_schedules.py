@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recordings.delivery import exporting, mailing, schedules
-from recordings.models import Alert, AuditEntry, Export, ExportMail, ExportSchedule, Role
+from recordings.models import Alert, AuditEntry, Export, ExportMail, ExportSchedule, Role, SavedSearch
 from recordings.search import saved
 from recordings.search.criteria import Criteria
 from recordings.tasks import export_work
@@ -75,7 +75,8 @@ def test_its_people_get_a_link_and_nothing_of_a_recording(post):
     for _, mail in post.mails:
         text = mail.get_content()
         assert mail["Subject"] == "Not saved yet: export ready"
-        assert "1 row" in text and "https://recordings.example.com/exports/" in text
+        assert "1 row" in text
+        assert f"https://recordings.example.com/exports/{export.pk}/file" in text.splitlines()
         assert recording.contact_id not in text and not mail.is_multipart()
     client = Client()
     client.force_login(reader)
@@ -159,6 +160,16 @@ def test_an_export_that_fails_is_told_to_its_owner_alone(post):
     export_work(export_id)
     [(to, mail)] = post.mails
     assert to == [owner.email] and mail["Subject"] == "Not saved yet: export could not be made"
+
+
+def test_a_search_that_cannot_be_read_any_more_exports_nothing_and_its_owner_is_told_why(post):
+    make_recording(make_tenant())
+    plan = due(scheduled(make_user()))
+    SavedSearch.objects.update(query="saved=maybe")
+    export = run(plan)
+    assert export.state == "failed" and "“maybe” is no value of saved" in export.problem
+    [(_, mail)] = post.mails
+    assert "“maybe” is no value of saved" in mail.get_content()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from recordings.models import AuditEntry, ExportChoice, Role
+from recordings.models import AuditEntry, Export, ExportChoice, Role
 from recordings.search import xlsx
 from recordings.search.csv import COLUMNS
 from tests.factories import make_recording, make_tenant, make_user
@@ -68,7 +68,7 @@ def test_a_workbook_has_the_same_rows_and_no_formula(client, sign_in):
     )
     sheet = openpyxl.load_workbook(io.BytesIO(body(answer))).active
     assert [cell.value for cell in sheet[1]] == ["recording_id", "tenant", "size_bytes", "file_name"]
-    assert [cell.value for cell in sheet[2]] == [recording.pk, "'+49", 7, f"'{key}"]
+    assert [cell.value for cell in sheet[2]] == [recording.pk, "+49", 7, key], "text needs no apostrophe"
     assert [cell.data_type for cell in sheet[2]] == ["n", "s", "n", "s"]
     assert AuditEntry.objects.get(action="sent an export").detail == {"rows": 1}
 
@@ -83,3 +83,41 @@ def test_more_rows_than_a_workbook_holds_are_a_sentence(client, sign_in, monkeyp
     assert answer.redirect_chain == [(f"{PAGE}?saved=no", 302)]
     assert "a workbook holds no more" in answer.content.decode()
     assert AuditEntry.objects.get(action="export broken off").detail == {"rows": 0}
+
+
+UNREADABLE = {
+    "saved=maybe": "“maybe” is no value of saved",
+    "presence=nowhere&saved=no": "“nowhere” is no value of presence",
+    "from=soon": "“soon” is not a date",
+    "tenant=x": "“x” is not a number",
+    "size=huge": "“huge” is no size",
+}
+
+
+@pytest.mark.parametrize("query", UNREADABLE)
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_a_filter_that_cannot_be_read_is_told_and_nothing_is_exported(client, sign_in, kind, query):
+    make_recording(make_tenant())
+    sign_in(Role.SUPERVISOR)
+    told = client.get(f"/recordings/export.{kind}?{query}", follow=True)
+    assert told.redirect_chain == [(f"{PAGE}?{query}", 302)]
+    assert UNREADABLE[query] in told.content.decode()
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx", "job"])
+def test_the_form_begins_nothing_before_its_reader_was_told(client, sign_in, form):
+    sign_in(Role.SUPERVISOR)
+    asked = {"form": form, "columns": ["tenant"]}
+    told = client.post(f"{PAGE}?saved=maybe&media=VOICE", asked)
+    page = told.content.decode()
+    assert told.status_code == 422 and "“maybe” is no value of saved" in page
+    assert not Export.objects.exists()
+    assert f'action="{PAGE}?media=VOICE"' in page, "what it would export then is what the page counts"
+
+
+def test_a_word_of_the_box_that_is_not_understood_finds_nothing_and_so_exports_nothing(client, sign_in):
+    make_recording(make_tenant())
+    sign_in()
+    text = body(client.get("/recordings/export.csv?q=saved:maybe&column=tenant&bom=no"))
+    assert text == b"tenant\n"

@@ -144,6 +144,8 @@ def test_each_list_is_exported_and_that_is_kept(client, sign_in, some):
     assert "found.csv" in response["Content-Disposition"]
     assert len(b"".join(client.get(f"{where}list.csv").streaming_content).splitlines()) == 7
     assert AuditEntry.objects.filter(action="exported CSV", object__contains="of look-up").count() == 2
+    sent = AuditEntry.objects.filter(action="sent an export", object__contains="of look-up").order_by("id")
+    assert [entry.detail["rows"] for entry in sent] == [3, 6]
 
 
 def test_the_number_of_queries_does_not_grow_with_the_list(client, sign_in, some):

@@ -111,7 +111,9 @@ def test_the_csv_holds_what_matches_with_its_reason_and_is_on_the_trail(client, 
     sign_in(Role.SUPERVISOR)
     body = b"".join(client.get("/lost/lost.csv", {"tenant": tenant.pk}).streaming_content).decode()
     assert body.count("\n") == 4 and body.count("There was no archive to save it to.") == 3
-    assert AuditEntry.objects.get().object == f"losses: tenant={tenant.pk}"
+    asked, sent = AuditEntry.objects.order_by("id")
+    assert asked.object == sent.object == f"losses: tenant={tenant.pk}"
+    assert (asked.action, sent.action, sent.detail) == ("exported CSV", "sent an export", {"rows": 3})
 
 
 def test_a_filter_that_cannot_be_read_exports_nothing_and_is_told(client, sign_in, losses):

@@ -8,10 +8,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from recordings import trail
-from recordings.models import User
+from recordings.models import Role, User
+from recordings.models.cells import Tally
 from recordings.search import csv
 from recordings.search.criteria import Criteria
 from recordings.search.results import found
+
+ACTOR = "manage export_csv"
 
 
 class Command(BaseCommand):
@@ -32,31 +35,33 @@ class Command(BaseCommand):
         criteria = Criteria.parse(query.lstrip("?"))
         if criteria.problems:
             raise CommandError(" ".join(criteria.problems))
-        everybody = User(email="manage export_csv", all_tenants=True)
-        trail.record(
-            trail.Entry(
-                actor="manage export_csv",
-                action=trail.Action.EXPORTED,
-                object=criteria.querystring() or "every recording",
-            )
-        )
-        size = 0
+        everybody = User(email=ACTOR, all_tenants=True)
+        everybody.act_as(Role.ADMIN)
+        told, tally, size, whole = criteria.querystring() or "every recording", Tally(), 0, False
         try:
             target = sys.stdout.buffer if output == "-" else open(output, "xb")  # noqa: SIM115
         except OSError as error:
             raise CommandError(
                 f"Cannot write {output}: {error.strerror}. Name a file that does not exist yet."
             ) from error
+        _record(trail.Action.EXPORTED, told)
         try:
-            for block in csv.stream(found(criteria, everybody), sort=criteria.sort):
+            for block in csv.stream(found(criteria, everybody), sort=criteria.sort, tally=tally):
                 target.write(block)
                 size += len(block)
             target.flush()
+            whole = True
         finally:
             if output != "-":
                 target.close()
+            _record(trail.Action.EXPORT_SENT if whole else trail.Action.EXPORT_BROKEN, told, rows=tally.rows)
         if json:
-            (self.stderr if output == "-" else self.stdout).write(_line({"output": output, "bytes": size}))
+            line = _line({"output": output, "rows": tally.rows, "bytes": size})
+            (self.stderr if output == "-" else self.stdout).write(line)
+
+
+def _record(action: trail.Action, told: str, **detail: Any) -> None:
+    trail.record(trail.Entry(actor=ACTOR, action=action, object=told, detail=detail))
 
 
 def _line(told: dict[str, Any]) -> str:

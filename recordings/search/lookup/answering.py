@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from recordings.models import Lookup, LookupRow, Tenant, User
 from recordings.models.cells import BOM, Iso, Plain, copied
+from recordings.models.cells import Tally as Sent
 from recordings.models.lookup import KEPT
 from recordings.sea.policy import AT_RISK
 from recordings.search.lookup.entries import understand_all
@@ -147,7 +148,7 @@ def page(lookup: Lookup, state: str, *, after: int = 0) -> Page:
     return Page(rows, rows[-1].pk if more else None, not after)
 
 
-def stream(lookup: Lookup, states: Sequence[str]) -> Iterator[bytes]:
+def stream(lookup: Lookup, states: Sequence[str], *, tally: Sent | None = None) -> Iterator[bytes]:
     """Yield the entries with these answers as CSV, made by PostgreSQL; what a spreadsheet would run is neutralised."""
     columns: dict[str, Any] = {
         "list_line": F("line"),
@@ -170,7 +171,7 @@ def stream(lookup: Lookup, states: Sequence[str]) -> Iterator[bytes]:
     )
     yield BOM
     yield (",".join(columns) + "\n").encode()
-    yield from copied(*rows.query.sql_with_params())
+    yield from copied(*rows.query.sql_with_params(), tally=tally)
 
 
 def forget(lookup: Lookup) -> None:
