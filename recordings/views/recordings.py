@@ -95,10 +95,10 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         "saved_as": saved.same(criteria, user),
         "said": criteria.said(),
         "kept": _kept(criteria),
-        "media": [(*word, word[0] in criteria.media) for word in _media_words(criteria, rows.rows)],
+        "media_types": [(*word, word[0] in criteria.media) for word in _media_words(criteria, rows.rows)],
         "presence": [(value, label, value in criteria.presence) for value, label in Presence.choices],
         "expires": [(days, label, criteria.querystring(expires=days)) for days, label in EXPIRES],
-        "calls": [
+        "call_words": [
             (word, label, next((value for name, value in criteria.calls if name == word), ""))
             for word, label in WORDS.items()
         ],

@@ -10,9 +10,9 @@ from django.utils.html import escape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recordings.models import Presence, Role
+from recordings.models import Media, Presence, Role
 from recordings.search.criteria import Criteria
-from tests.factories import make_recording, make_tenant, name_of
+from tests.factories import make_metadata, make_recording, make_tenant, name_of
 from tests.search.test_words import TEXTS
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +129,15 @@ def test_every_query_string_is_answered(client, sign_in, some, params):
     assert page.status_code == 200
     problems = Criteria.parse(params).problems
     assert all(escape(problem) in page.content.decode() for problem in problems)
+
+
+def test_the_filters_stay_while_a_recording_is_open(client, sign_in, some, tenant):
+    sign_in()
+    make_metadata(tenant)
+    Media.objects.create(recording=some["risk"], duration=7, read_at=timezone.now())
+    page = text(client, f"{HERE}?open={some['risk'].pk}")
+    assert "Ann Miller" in page and 'name="media" value="SCREEN"' in page
+    assert 'id="call-agent" type="search" name="agent"' in page
 
 
 def test_what_was_understood_in_the_box_is_shown_with_a_way_to_take_it_out(client, sign_in, some):
