@@ -97,7 +97,7 @@ def job_switch(request: HttpRequest, pk: int) -> HttpResponse:
         jobs.plan_next(one)
         record(request, trail.Action.JOB_CHANGED, one, is_on=one.is_on)
     messages.success(request, f"{one} is {'on' if one.is_on else 'off'}.")
-    return redirect("job", one.pk)
+    return redirect("transfers") if request.POST.get("back") == "transfers" else redirect("job", one.pk)
 
 
 @allow(May.SET_UP)

@@ -320,6 +320,18 @@ def test_a_job_is_changed_copied_switched_off_and_removed(client, archive):
     assert not TransferJob.objects.exists()
 
 
+def test_a_job_is_switched_in_the_list_by_who_may_set_up(client, archive):
+    job = make_job(archive, name="Nightly", query="media=SCREEN", every="day")
+    client.force_login(make_user(Role.ADMIN))
+    assert 'aria-checked="true" aria-label="Schedule of Nightly"' in page(client.get(reverse("transfers")))
+    told = client.post(reverse("job_switch", args=[job.pk]), {"back": "transfers"}, follow=True)
+    assert told.redirect_chain == [(reverse("transfers"), 302)]
+    assert "Nightly is off." in page(told) and 'aria-checked="false"' in page(told)
+    client.force_login(make_user(Role.COMPLIANCE))
+    said = page(client.get(reverse("transfers")))
+    assert ">Off</td>" in said and 'role="switch"' not in said
+
+
 def test_a_job_with_runs_stays(client, archive):
     client.force_login(make_user(Role.ADMIN))
     job = make_job(archive, query="saved=no")
