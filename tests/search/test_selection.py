@@ -7,7 +7,7 @@ from django.http import QueryDict
 from recordings.models import Recording
 from recordings.search.selection import Selection, until
 from tests.factories import make_recording, make_tenant, make_user
-from tests.faults.test_killed_worker import database_url
+from tests.faults.processes import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 INSERT = """
