@@ -15,6 +15,7 @@ from recordings.stores.base import (
     AlreadyThere,
     BadPath,
     Changed,
+    Locked,
     NoSuchObject,
     NotWritable,
     ShortRead,
@@ -335,3 +336,17 @@ def test_keeping_is_asked_of_the_server(moto_endpoint):
     assert len(versions["Versions"]) == 1 and len(versions["DeleteMarkers"]) == 1
     write(store, body=b"another", token="1-2")
     assert store.digest(PATH)[0] == 7
+
+
+def test_what_the_bucket_keeps_locked_is_not_removed_and_that_is_told(moto_endpoint):
+    name = f"kept{os.getpid()}"
+    server = WeedS3(moto_endpoint, name)
+    theirs = client(server)
+    theirs.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    store = open_bucket(server, keeping=Keeping(lock_mode="COMPLIANCE", lock_days=30))
+    write(store)
+    with pytest.raises(Locked, match="keeps this copy locked"):
+        store.remove(PATH)
+    assert store.head(PATH) is not None
+    told = theirs.list_object_versions(Bucket=name)
+    assert len(told["Versions"]) == 1 and "DeleteMarkers" not in told

@@ -32,7 +32,7 @@ from recordings.search.lookup.reading import read_text
 from recordings.search.results import mark_states
 from recordings.transfer import auditing, outdated, removal_gate, removed, removing, sidecar
 from recordings.transfer.damage import save_again
-from tests.factories import make_archive, make_case, make_tenant, make_user
+from tests.factories import make_archive, make_bucket, make_case, make_copy, make_tenant, make_user
 from tests.transfer.sea import Sea
 from tests.transfer.vault import rule, vault
 
@@ -410,3 +410,17 @@ def test_what_is_listed_in_sea_again_after_its_copies_were_removed_has_to_be_sav
     sea.save()
     row.refresh_from_db()
     assert row.saved_at and row.copies.good().exists()
+
+
+def test_a_copy_in_a_bucket_is_removed_with_its_json_file(kept, weed_s3):
+    row, young = kept.put(), kept.put(days=10)
+    bucket = make_bucket(weed_s3, name="Bucket")
+    for one in (row, young):
+        weed_s3.put(f"calls/{one.key}", kept.file(one).read_bytes())
+        make_copy(one, bucket, sha256=one.copies.get().sha256)
+    sidecar.write_missing(archive=bucket, token="t-1")
+    RetentionPolicy.objects.update(enabled=False)
+    rule(bucket)
+    assert kept.remove().removed == 1
+    assert set(weed_s3.keys()) == {f"calls/{young.key}", f"calls/{young.key}.json"}
+    assert row.copies.get(archive=bucket).removed_by_rule == "kept 60 days" and kept.file(row).exists()

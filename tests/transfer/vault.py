@@ -19,6 +19,7 @@ from recordings.models import (
     Tenant,
 )
 from recordings.transfer import outdated, removing
+from recordings.transfer.receipts import SETTLE
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user, name_of
 
 
@@ -62,11 +63,11 @@ class Vault:
 
     def resolve(self) -> removing.Batch:
         """Ask what became of open removals, after their leases and the time in which one may be under way."""
-        Copy.objects.update(verified_at=timezone.now() - timedelta(minutes=20))  # a permit is younger
+        Copy.objects.update(verified_at=timezone.now() - 2 * SETTLE)  # a permit is younger
         open_ones = Removal.objects.filter(state__in=["removing", "unknown"])
         open_ones.update(
             lease_until=timezone.now() - timedelta(seconds=1),
-            permitted_at=timezone.now() - timedelta(minutes=10),
+            permitted_at=timezone.now() - SETTLE - timedelta(minutes=1),
         )
         return removing.resolve_unknown(owner="test:2")
 
