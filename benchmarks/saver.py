@@ -1,12 +1,20 @@
 """A process that saves when it is told to, as one of the workers does."""
 
-import os
 import resource
-from time import perf_counter
+from time import perf_counter, sleep
 
+from benchmarks.less import left_out
 from benchmarks.orders import Answer, follow
 
 TABLES = "recordings_transfer, recordings_lane, recordings_pause, recordings_run, recordings_copy"
+
+
+def _scan() -> Answer:
+    """List the tenant's folder into the catalog."""
+    from recordings.catalog.scan import scan
+    from recordings.models import Tenant
+
+    return {"seen": scan(tenant=Tenant.objects.get(name="Bench"), actor="Bench").seen}
 
 
 def _start(*, place: Answer) -> Answer:
@@ -28,32 +36,44 @@ def _start(*, place: Answer) -> Answer:
 
 def _save(*, without: list[str]) -> Answer:
     """Save until nothing waits. What is left out is left out of this process alone, to see what it costs."""
-    from recordings.transfer import copying, queue
+    from recordings.transfer import queue
     from recordings.transfer.saving import save_waiting
 
-    readback, fsync = copying.read_back, os.fsync
-    if "read-back" in without:
-        copying.read_back = lambda *where, **expected: None  # type: ignore[assignment]
-    if "fsync" in without:
-        os.fsync = lambda file: None
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    verified = 0
-    try:
+    before, verified = resource.getrusage(resource.RUSAGE_SELF), 0
+    with left_out(without):
         while (batch := save_waiting(owner=queue.me())).claimed:
             verified += batch.verified
-    finally:
-        copying.read_back, os.fsync = readback, fsync
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"verified": verified, "cpu": cpu, "rss": after.ru_maxrss / 1024}
 
 
-def _claims() -> Answer:
-    """Return how many files were ever claimed more than once: each claim raises the epoch."""
-    from recordings.models import Transfer
+def _workers() -> Answer:
+    """Return how many Celery workers answer at the broker."""
+    from seaportal.celery import app
 
-    return {"twice": Transfer.objects.filter(epoch__gt=1).count()}
+    return {"workers": len(app.control.ping(timeout=1.0) or [])}
+
+
+def _wake() -> Answer:
+    """Send the one message that there is work, and return how it was shared once nothing waits any more."""
+    from django.db.models import Count
+
+    from recordings.models import Copy, Transfer
+    from recordings.tasks import transfer_work
+
+    began = perf_counter()
+    transfer_work.delay()
+    while Transfer.objects.filter(state__in=Transfer.OPEN).exists():
+        sleep(0.1)
+    seconds = perf_counter() - began
+    shares = Transfer.objects.filter(state="verified").values("owner").annotate(files=Count("pk"))
+    return {
+        "seconds": seconds, "shares": sorted(one["files"] for one in shares), "copies": Copy.objects.count(),
+        # Each claim raises the epoch: who moves a file a second time claims it a second time.
+        "twice": Transfer.objects.filter(epoch__gt=1).count(),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
-    follow({"start": _start, "save": _save, "claims": _claims})
+    follow({"scan": _scan, "start": _start, "save": _save, "workers": _workers, "wake": _wake})

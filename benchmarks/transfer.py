@@ -4,6 +4,10 @@ Ours claims from the database, streams with SHA-256 and CRC-32, writes, fsyncs, 
 rows and the trail; two processes do it, as the portal's workers are. The peers are whole processes with as many files in
 flight. All take turns in one run against one server, without and with added latency, into fresh folders, and into fresh
 buckets of another server. s5cmd and the AWS tools speak to one server at a time: to another one they go by way of a folder.
+
+A peer starts and lists before it copies; our workers run already, and a scan has listed. So both are compared in both ways:
+ours against a peer's time without its start and listing, which is measured apart; and ours from a cold start, with new
+processes and a first scan, against the whole of a peer. Then parts of ours are left out one after the other: where the rest goes.
 """
 
 import argparse
@@ -11,7 +15,6 @@ import os
 import random
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,40 +27,16 @@ from pathlib import Path
 
 import obstore
 
-from benchmarks import delay, weed
+from benchmarks import delay, less, medium, peers, weed
 from benchmarks.orders import Process
+from benchmarks.peers import Target, Used
+from benchmarks.sharing import SHARED, share
 
 WORKERS = 2
-FLIGHT = 64  # files in flight of the peers
 VOICE = 477_000  # bytes: a voice call of four minutes
 LARGE = (50_000_000, 200_000_000)
-SHARED = "shared/"  # the folder of the files that workers share
-ROOM = 10_000_000_000  # bytes that a folder in memory must have free
-
-Used = tuple[float, float, float]  # seconds, CPU seconds, RSS in MB
-Command = tuple[list[str], dict[str, str]]  # its words, and what it finds in its environment
-
-
-@dataclass(frozen=True)
-class Target:
-    """An empty place for copies: a folder, or a bucket of another server with a folder for what is on its way there."""
-
-    folder: Path
-    bucket: weed.Server | None = None
-
-    @property
-    def place(self) -> dict[str, str]:
-        """Return the fields of our archive there."""
-        if self.bucket is None:
-            return {"kind": "folder", "folder": str(self.folder), "bucket": ""}
-        names = ("endpoint", "bucket", "prefix", "access_key", "secret_key")
-        return {"kind": "s3", "folder": "", **{name: getattr(self.bucket, name) for name in names}}
-
-    def count(self) -> int:
-        """Return how many copies lie there."""
-        if self.bucket is not None:
-            return weed.count(self.bucket)
-        return sum(len(files) for _, _, files in os.walk(self.folder))
+NEAR, FAR = 1.5, 1.25  # times the fastest peer's time that ours may take, without and with added latency
+OURS, COLD = "ours", "ours, from a cold start"
 
 
 @dataclass
@@ -68,6 +47,15 @@ class Series:
     cpu: list[float] = field(default_factory=list)
     rss: float = 0.0  # MB, the most of all rounds
 
+    def add(self, used: Used) -> None:
+        self.seconds.append(used[0])
+        self.cpu.append(used[1])
+        self.rss = max(self.rss, used[2])
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
 
 def main(options: list[str]) -> int:
     """Measure and print; exit 0 when every program copied every file."""
@@ -76,6 +64,9 @@ def main(options: list[str]) -> int:
     parser.add_argument("--large", type=int, default=20, help="files of 50 to 200 MB")
     parser.add_argument("--latency", type=int, default=30, help="milliseconds added to each request")
     parser.add_argument("--rounds", type=int, default=3, help="the median is printed")
+    parser.add_argument(
+        "--target", default="", help="the folder for copies; without, a real disk is looked for"
+    )
     parser.add_argument(
         "--share",
         type=int,
@@ -86,35 +77,36 @@ def main(options: list[str]) -> int:
         "--quick", action="store_true", help="leave out aws s3 sync and what parts of ours cost"
     )
     wanted = parser.parse_args(options)
+    place = medium.real_disk(wanted.target)
     with tempfile.TemporaryDirectory(prefix="seaportal-bench-") as folder, ExitStack() as stack:
         server = stack.enter_context(weed.running(Path(folder)))
         # In a process of its own: what it holds would count as the peers' memory.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
             total = apart.submit(_fill, server, files=wanted.files, large=wanted.large).result()
         scanner = stack.enter_context(Process("benchmarks.scanner"))
-        savers = [
-            stack.enter_context(Process("benchmarks.saver", SEAPORTAL_ARCHIVE_ROOTS="/"))
-            for _ in range(WORKERS)
-        ]
+        savers = [stack.enter_context(_saver()) for _ in range(WORKERS)]
         scanner.ask("migrate")
-        where = "/dev/shm" if _roomy("/dev/shm") else None
-        with tempfile.TemporaryDirectory(prefix="seaportal-bench-", dir=where) as target:
-            print(f"Copies go to {'memory (tmpfs)' if where else 'the disk'}; {total / 1e9:.2f} GB a round.")
+        with tempfile.TemporaryDirectory(prefix="seaportal-bench-", dir=place) as target:
+            print(f"Copies go to {medium.in_words(Path(target))}; {total / 1e9:.2f} GB a round.")
             bench = Bench(scanner, savers, Path(target), wanted)
             far = stack.enter_context(delay.behind(server.endpoint, milliseconds=wanted.latency))
             ends = {
-                "SeaweedFS": server,
-                f"SeaweedFS, {wanted.latency} ms added to each request": weed.Server(far),
+                "SeaweedFS": (server, NEAR),
+                f"SeaweedFS, {wanted.latency} ms added to each request": (weed.Server(far), FAR),
             }
             if wanted.files or wanted.large:
-                for title, end in ends.items():
-                    bench.compare(end, f"{title}, to a folder")
+                for title, (end, limit) in ends.items():
+                    bench.compare(end, f"{title}, to a folder", limit)
                 with weed.running(_made(Path(folder) / "other")) as bench.other:
-                    for title, end in ends.items():
-                        bench.compare(end, f"{title}, to another SeaweedFS")
+                    for title, (end, limit) in ends.items():
+                        bench.compare(end, f"{title}, to another SeaweedFS", limit)
                 bench.other = None
             if wanted.share:
-                bench.share(server, weed.Server(far, prefix=SHARED))
+                weed.fill(weed.Server(server.endpoint, prefix=SHARED), objects=wanted.share)
+                bench.connect(weed.Server(far, prefix=SHARED))
+                scanner.ask("scan")
+                print(f"\n{wanted.share:,} small files, {wanted.latency} ms added to each request\n")
+                share(savers[0], files=wanted.share, folder=Path(target))
     return 0
 
 
@@ -128,74 +120,80 @@ class Bench:
     wanted: argparse.Namespace
     other: weed.Server | None = None  # where copies go when not to a folder
 
-    def compare(self, server: weed.Server, title: str) -> None:
+    @property
+    def files(self) -> int:
+        total: int = self.wanted.files + self.wanted.large
+        return total
+
+    def compare(self, server: weed.Server, title: str, limit: float) -> None:
         """Let each program copy everything, round by round, and print the medians."""
-        self._connect(server)
+        self.connect(server)
+        self.scanner.ask("scan")
+        listings = peers.listing(server)
+        copies = [name for name in listings if not (self.wanted.quick and name.startswith("aws"))]
         programs: dict[str, Callable[[Target], Used]] = {
-            "ours": lambda target: self._ours(target, []),
-            "s5cmd cp": lambda target: _peer(*_s5cmd(server, target)),
-            "rclone copy": lambda target: _peer(_rclone(server, target)),
+            COLD: lambda target: self._cold(server, target),  # first: the others find what it has listed
+            OURS: lambda target: self._ours(self.savers, target, []),
         }
+        for name in copies:
+            programs[name] = lambda target, name=name: peers.run(*peers.copying(server, target)[name])  # type: ignore[misc]
         if not self.wanted.quick:
-            programs |= {
-                "ours, no read-back": lambda target: self._ours(target, ["read-back"]),
-                "aws s3 sync": lambda target: _peer(*_aws(server, target)),
-            }
-        if not self.wanted.quick and self.other is None:
-            programs["ours, no read-back, no fsync"] = lambda target: self._ours(
-                target, ["read-back", "fsync"]
-            )
-        told = {name: Series() for name in programs}
+            for number in range(1, len(self._parts) + 1):
+                without = self._parts[:number]
+                programs[_less(without)] = lambda target, without=without: self._ours(  # type: ignore[misc]
+                    self.savers, target, without
+                )
+        told, listed = {name: Series() for name in programs}, {name: Series() for name in copies}
         for _ in range(self.wanted.rounds):
             for name, run in programs.items():
                 with self._empty() as target:
-                    seconds, cpu, rss = run(target)
-                    _require(target, self.wanted.files + self.wanted.large, name)
-                told[name].seconds.append(seconds)
-                told[name].cpu.append(cpu)
-                told[name].rss = max(told[name].rss, rss)
-        self._print(told, title)
+                    used = run(target)
+                    _require(target, self.files, name)
+                told[name].add(used)
+            for name in copies:
+                listed[name].add(peers.run(listings[name]))
+        self._print(told, listed, title)
+        self._judge(told, listed, limit)
+        if not self.wanted.quick:
+            self._print_rest(told)
 
-    def share(self, near: weed.Server, far: weed.Server) -> None:
-        """Let one worker, then two, save many small files from far away; print the rates and whether a file was moved twice."""
-        weed.fill(weed.Server(near.endpoint, prefix=SHARED), objects=self.wanted.share)
-        self._connect(far)
-        print(f"\n{self.wanted.share:,} small files, {self.wanted.latency} ms added to each request\n")
-        rates = []
-        for workers in (1, 2):
-            with self._empty() as target:
-                self.savers[0].ask("start", place=target.place)
-                clock = time.perf_counter()
-                with ThreadPoolExecutor(workers) as pool:
-                    done = list(pool.map(lambda one: one.ask("save", without=[]), self.savers[:workers]))
-                rates.append(self.wanted.share / (time.perf_counter() - clock))
-                _require(target, self.wanted.share, "ours")
-            claimed = self.savers[0].ask("claims")
-            each = ", ".join(f"{one['verified']:,}" for one in done)
-            print(f"{workers} worker(s): {rates[-1]:,.0f} files/s, {rates[-1] / rates[0]:.2f}×; {each} each; "
-                  f"{claimed['twice']} claimed twice", flush=True)  # fmt: skip
+    def connect(self, server: weed.Server) -> None:
+        """Point our tenant at a server, and forget what was listed."""
+        names = ("endpoint", "bucket", "prefix", "access_key", "secret_key")
+        self.scanner.ask("connect", **{name: getattr(server, name) for name in names})
 
-    def _connect(self, server: weed.Server) -> None:
-        place = {
-            name: getattr(server, name)
-            for name in ("endpoint", "bucket", "prefix", "access_key", "secret_key")
-        }
-        self.scanner.ask("connect", **place)
-        self.scanner.ask("scan")
+    @property
+    def _parts(self) -> list[str]:
+        """Return what can be left out: a bucket's server waits for its medium, we do not."""
+        return [part for part in less.PARTS if not (self.other and part == "fsync")]
 
-    def _ours(self, target: Target, without: list[str]) -> Used:
-        began = self.savers[0].ask("start", place=target.place)["seconds"]
+    def _cold(self, server: weed.Server, target: Target) -> Used:
+        """Begin with nothing: start the workers, list the folder for the first time, then save."""
+        self.connect(server)
         clock = time.perf_counter()
-        with ThreadPoolExecutor(len(self.savers)) as pool:
-            done = list(pool.map(lambda one: one.ask("save", without=without), self.savers))
+        with ExitStack() as stack:
+            savers = [stack.enter_context(_saver()) for _ in range(WORKERS)]
+            savers[0].ask("scan")
+            listed = time.perf_counter() - clock
+            seconds, cpu, rss = self._ours(savers, target, [])
+        return listed + seconds, cpu, rss
+
+    def _ours(self, savers: list[Process], target: Target, without: list[str]) -> Used:
+        began = savers[0].ask("start", place=target.place)["seconds"]
+        clock = time.perf_counter()
+        with ThreadPoolExecutor(len(savers)) as pool:
+            done = list(pool.map(lambda one: one.ask("save", without=without), savers))
         seconds = began + time.perf_counter() - clock
-        if sum(one["verified"] for one in done) != self.wanted.files + self.wanted.large:
-            raise SystemExit(f"Ours saved {done} and not everything.")
+        if sum(one["verified"] for one in done) != self.files:
+            left_out = f" without {', '.join(without)}" if without else ""
+            raise SystemExit(f"Ours{left_out} saved {done} and not everything.")
         return seconds, sum(one["cpu"] for one in done), sum(one["rss"] for one in done)
 
     @contextmanager
     def _empty(self) -> Iterator[Target]:
+        """Give an empty place, and a medium that has written what the program before left to it."""
         folder = _made(self.target / "copies")
+        os.sync()
         try:
             if self.other is None:
                 yield Target(folder)
@@ -205,21 +203,61 @@ class Bench:
         finally:
             shutil.rmtree(folder)
 
-    def _print(self, told: dict[str, Series], title: str) -> None:
-        files = self.wanted.files + self.wanted.large
-        peers = {
-            name: statistics.median(one.seconds) for name, one in told.items() if not name.startswith("ours")
-        }
-        fastest = min(peers, key=lambda name: peers[name])
-        print(f"\n{files:,} files, {title}; median of {self.wanted.rounds}; the fastest peer is {fastest}\n")
-        print(f"{'':30}{'seconds':>9}{'files/s':>9}{'CPU s':>8}{'RSS MB':>8}{'× its time':>12}")
+    def _print(self, told: dict[str, Series], listed: dict[str, Series], title: str) -> None:
+        fastest = min(listed, key=lambda name: told[name].median)
+        print(
+            f"\n{self.files:,} files, {title}; median of {self.wanted.rounds}; the fastest peer is {fastest}\n"
+        )
+        print(
+            f"{'':30}{'seconds':>9}{'of it start, listing':>22}{'files/s':>9}{'CPU s':>8}{'RSS MB':>8}{'× its time':>12}"
+        )
         for name, series in told.items():
-            seconds = statistics.median(series.seconds)
-            ratio = f"{seconds / peers[fastest]:.2f}×"
+            before = f"{listed[name].median:22.2f}" if name in listed else f"{'':22}"
+            ratio = f"{series.median / told[fastest].median:.2f}×"
             print(
-                f"{name:30}{seconds:9.2f}{files / seconds:9,.0f}{statistics.median(series.cpu):8.2f}{series.rss:8.0f}{ratio:>12}",
+                f"{name:30}{series.median:9.2f}{before}{self.files / series.median:9,.0f}"
+                f"{statistics.median(series.cpu):8.2f}{series.rss:8.0f}{ratio:>12}",
                 flush=True,
             )
+
+    def _judge(self, told: dict[str, Series], listed: dict[str, Series], limit: float) -> None:
+        """Hold ours against the limit: as it is, and in both ways of comparing like with like."""
+        whole = {name: told[name].median for name in listed}
+        alone = {name: max(0.001, told[name].median - listed[name].median) for name in listed}
+        print()
+        for name, peer, what in (
+            (OURS, whole, "the whole of it, though ours runs and has listed already"),
+            (OURS, alone, "its copying alone, without its start and listing"),
+            (COLD, whole, "the whole of it"),
+        ):
+            fastest = min(peer, key=lambda one: peer[one])
+            ratio = told[name].median / peer[fastest]
+            verdict = "holds" if ratio <= limit else "MISSES"
+            print(
+                f"{verdict:7}{ratio:5.2f}× of at most {limit}×: {name} against {fastest}: {what}", flush=True
+            )
+
+    def _print_rest(self, told: dict[str, Series]) -> None:
+        """Say what each part of ours costs, left out one after the other, and what is left then."""
+        print("\nWhere the rest goes: ours, with each part left out together with those before it\n")
+        before = whole = told[OURS].median
+        for number, part in enumerate(self._parts, start=1):
+            after = told[_less(self._parts[:number])].median
+            print(f"{less.IN_WORDS[part]:40}{before - after:8.2f} s{100 * (before - after) / whole:7.0f} %")
+            before = after
+        print(
+            f"{'what is left: claims, requests, bytes':40}{before:8.2f} s{100 * before / whole:7.0f} %",
+            flush=True,
+        )
+
+
+def _less(parts: list[str]) -> str:
+    """Name a series of ours by the part that was left out last."""
+    return f"ours, no {parts[-1]}" if len(parts) == 1 else f"  … and no {parts[-1]}"
+
+
+def _saver() -> Process:
+    return Process("benchmarks.saver", SEAPORTAL_ARCHIVE_ROOTS="/")
 
 
 def _fill(server: weed.Server, *, files: int, large: int) -> int:
@@ -243,10 +281,6 @@ def _fill(server: weed.Server, *, files: int, large: int) -> int:
     return sum(sizes)
 
 
-def _roomy(folder: str) -> bool:
-    return os.path.isdir(folder) and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM
-
-
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
@@ -256,77 +290,3 @@ def _require(target: Target, expected: int, name: str) -> None:
     found = target.count()
     if found != expected:
         raise SystemExit(f"{name} left {found} files of {expected}.")
-
-
-def _peer(*commands: Command) -> Used:
-    """Run programs one after the other; return their seconds, CPU seconds and the most RSS in MB."""
-    clock, cpu, rss = time.perf_counter(), 0.0, 0.0
-    for words, environment in commands:
-        process = subprocess.Popen(words, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        if status:
-            raise SystemExit(f"{words[0]} failed with status {status}.")
-        cpu, rss = cpu + used.ru_utime + used.ru_stime, max(rss, used.ru_maxrss / 1024)
-    return time.perf_counter() - clock, cpu, rss
-
-
-def _keys(server: weed.Server) -> dict[str, str]:
-    return {
-        "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key, "AWS_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }  # fmt: skip
-
-
-def _s5cmd(server: weed.Server, target: Target) -> list[Command]:
-    def copy(at: weed.Server, source: str, to: str) -> Command:
-        words = [
-            weed.program("s5cmd"),
-            "--endpoint-url",
-            at.endpoint,
-            "--numworkers",
-            str(FLIGHT),
-            "cp",
-            source,
-            to,
-        ]
-        return words, _keys(at)
-
-    ways = [copy(server, f"s3://{server.bucket}/{server.prefix}*", f"{target.folder}/")]
-    if target.bucket is not None:
-        ways.append(copy(target.bucket, f"{target.folder}/", f"s3://{target.bucket.bucket}/"))
-    return ways
-
-
-def _rclone(server: weed.Server, target: Target) -> Command:
-    words = [
-        weed.program("rclone"), "copy", _remote(server), _remote(target.bucket) if target.bucket else str(target.folder),
-        "--config", os.devnull, "--transfers", str(FLIGHT), "--checkers", str(FLIGHT), "--use-server-modtime",
-    ]  # fmt: skip
-    return words, {}
-
-
-def _remote(server: weed.Server) -> str:
-    return (
-        f":s3,provider=Other,list_version=2,no_check_bucket,no_head,access_key_id={server.access_key},"
-        f"secret_access_key={server.secret_key},endpoint='{server.endpoint}':{server.bucket}/{server.prefix}"
-    )
-
-
-def _aws(server: weed.Server, target: Target) -> list[Command]:
-    def sync(at: weed.Server, source: str, to: str) -> Command:
-        words = [
-            weed.program("aws"),
-            "--endpoint-url",
-            at.endpoint,
-            "s3",
-            "sync",
-            "--only-show-errors",
-            source,
-            to,
-        ]
-        return words, _keys(at)
-
-    ways = [sync(server, f"s3://{server.bucket}/{server.prefix}", str(target.folder))]
-    if target.bucket is not None:
-        ways.append(sync(target.bucket, str(target.folder), f"s3://{target.bucket.bucket}/"))
-    return ways
