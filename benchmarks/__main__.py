@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("catalog", "transfer", "queue", "export", "search", "bundle")
+NAMES = ("catalog", "transfer", "queue", "export", "search", "bundle", "player")
 
 
 def main() -> int:

@@ -18,7 +18,6 @@ from recordings.delivery.bundle.layout import Piece
 from recordings.delivery.bundle.naming import LONGEST, Names, path_of, safe
 
 AT = datetime(2026, 11, 3, 7, 49, 13, tzinfo=UTC)
-GIB = 1 << 30
 
 
 class Listed:
@@ -108,41 +107,6 @@ def test_every_reader_takes_more_files_than_a_plain_zip_can_count(tmp_path):
             file.write(b"x" if isinstance(part, Piece) else part)
     assert target.stat().st_size == plan.totals.size
     check(target, 70_000)
-
-
-def test_a_file_and_a_bundle_above_4_gib_are_read_as_they_are(tmp_path):
-    """The large file is a hole on the disk, and no reader but the last file's is asked to read it."""
-    tail = b"behind all of it"
-    plan = Listed(
-        [
-            ("large.mp4", 4 * GIB + 5, 0, AT),
-            ("more.mp4", GIB, 0, AT),
-            ("tail.mp4", len(tail), crc32(tail), AT),
-        ]
-    )
-    target = tmp_path / "large.zip"
-    with target.open("wb") as file:
-        for part in layout.cut(plan, 0, plan.totals.size - 1):
-            if not isinstance(part, Piece):
-                file.write(part)
-            elif part.item.name == "tail.mp4":
-                file.write(tail[part.first : part.last + 1])
-            else:
-                file.seek(part.last + 1 - part.first, io.SEEK_CUR)
-    assert target.stat().st_size == plan.totals.size > 5 * GIB
-    with zipfile.ZipFile(target) as file:
-        assert [one.file_size for one in file.infolist()] == [4 * GIB + 5, GIB, len(tail)]
-        assert file.read("tail.mp4") == tail
-    for name, command in {
-        "unzip": ["unzip", "-tqq", str(target), "tail.mp4"],
-        "7z": ["7z", "t", str(target), "tail.mp4"],
-        "7zz": ["7zz", "t", str(target), "tail.mp4"],
-        "bsdtar": ["bsdtar", "-tf", str(target)],
-        "jar": ["jar", "--list", "--file", str(target)],
-    }.items():
-        if shutil.which(name):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-            assert done.returncode == 0, f"{name}: {done.stdout[-300:]}{done.stderr[-300:]}"
 
 
 def test_zipstream_says_the_same_of_sizes_names_and_checksums():

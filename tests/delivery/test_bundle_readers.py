@@ -1,0 +1,132 @@
+"""Bundles beyond what a plain ZIP can count are read in full, checksums and all, by readers that nobody here wrote.
+
+The large files are holes in sparse files: real zeros with their real CRC-32, which take no room on the disk.
+"""
+
+import io
+import shutil
+import subprocess
+import zipfile
+from datetime import UTC, datetime
+
+import pytest
+from isal.isal_zlib import crc32
+
+from recordings.delivery.bundle import layout
+from recordings.delivery.bundle.layout import Piece
+from tests.delivery.test_bundle_layout import Listed
+
+AT = datetime(2026, 11, 3, 7, 49, 13, tzinfo=UTC)
+GIB = 1 << 30
+TAIL = "behind all of it, Иванов 🙂".encode()
+LARGE = {
+    "a file above 4 GiB": {"Звонки/большой 🎧.mp4": 4 * GIB + 5, "more.mp4": 1000},
+    "a bundle above 4 GiB": {f"Звонки/часть {n}.mp4": GIB + 7 for n in range(4)} | {"more.mp4": 1000},
+}
+JAVA = """
+import java.io.*; import java.util.*; import java.util.zip.*;
+public class Reader {
+    static final byte[] room = new byte[1 << 20];
+    static long files, bytes;
+    static void read(ZipEntry entry, InputStream from) throws IOException {
+        CRC32 seen = new CRC32(); long size = 0;
+        for (int count; (count = from.read(room)) > 0; size += count) seen.update(room, 0, count);
+        if (size != entry.getSize() || seen.getValue() != entry.getCrc()) throw new IOException(entry.getName());
+        files++; bytes += size;
+    }
+    public static void main(String[] told) throws IOException {
+        if (told[0].equals("file")) try (ZipFile zip = new ZipFile(told[1])) {
+            for (ZipEntry one : Collections.list(zip.entries())) read(one, zip.getInputStream(one));
+        } else try (ZipInputStream zip = new ZipInputStream(System.in)) {
+            for (ZipEntry one; (one = zip.getNextEntry()) != null; ) read(one, zip);
+        }
+        System.out.println(files + " " + bytes);
+    }
+}
+"""
+
+
+def crc_of_zeros(size):
+    room, seen = bytes(1 << 24), 0
+    for _ in range(size >> 24):
+        seen = crc32(room, seen)
+    return crc32(room[: size & ((1 << 24) - 1)], seen)
+
+
+@pytest.fixture(scope="module", params=LARGE)
+def large(request, tmp_path_factory):
+    """A bundle as a sparse file, with the sizes of what is in it."""
+    sizes = LARGE[request.param] | {"tail.txt": len(TAIL)}
+    known = {size: crc_of_zeros(size) for size in set(sizes.values())}
+    plan = Listed(
+        (name, size, crc32(TAIL) if name == "tail.txt" else known[size], AT) for name, size in sizes.items()
+    )
+    path = tmp_path_factory.mktemp("large") / "bundle.zip"
+    with path.open("wb") as file:
+        for part in layout.cut(plan, 0, plan.totals.size - 1):
+            if not isinstance(part, Piece):
+                file.write(part)
+            elif part.item.name == "tail.txt":
+                file.write(TAIL)
+            else:
+                file.seek(part.item.size, io.SEEK_CUR)
+    assert path.stat().st_size == plan.totals.size > 4 * GIB
+    assert path.stat().st_blocks * 512 < 1 << 20
+    yield path, sizes
+    path.unlink()
+
+
+def run(command, **more):
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False, **more)
+    assert done.returncode == 0, f"{command}: {done.stdout[-500:]}{done.stderr[-500:]}"
+    return done.stdout
+
+
+def program(*names):
+    """Return the first of these programs that is installed, or skip the test with a word."""
+    found = next((path for path in map(shutil.which, names) if path), None)
+    return found or pytest.skip(f"{names[0]} is not installed; bundles were not read with it")
+
+
+@pytest.mark.parametrize(
+    ("names", "options"), [(["unzip"], ["-tqq"]), (["7zz", "7z"], ["t"])], ids=["unzip", "7-Zip"]
+)
+def test_programs_test_all_of_a_large_bundle(large, names, options):
+    run([program(*names), *options, large[0]])
+
+
+def test_bsdtar_unpacks_all_of_a_large_bundle_from_a_pipe(large):
+    path, sizes = large
+    with path.open("rb") as file:
+        reader = subprocess.Popen([program("bsdtar"), "-xOf", "-"], stdin=file, stdout=subprocess.PIPE)
+        seen, last = 0, b""
+        while chunk := reader.stdout.read(1 << 22):
+            seen, last = seen + len(chunk), chunk
+    assert reader.wait(60) == 0
+    assert seen == sum(sizes.values()) and last.endswith(TAIL)
+
+
+def test_python_reads_all_of_a_large_bundle(large):
+    path, sizes = large
+    with zipfile.ZipFile(path) as file:
+        assert {one.filename: one.file_size for one in file.infolist()} == sizes
+        assert file.testzip() is None
+        assert file.read("tail.txt") == TAIL
+
+
+@pytest.fixture(scope="module")
+def java(tmp_path_factory):
+    """A program of Java's own two readers of ZIPs, which are stricter than most."""
+    folder = tmp_path_factory.mktemp("java")
+    (folder / "Reader.java").write_text(JAVA)
+    program("java")
+    run([program("javac"), "-d", folder, folder / "Reader.java"])
+    return ["java", "-Xmx256m", "-cp", str(folder), "Reader"]
+
+
+@pytest.mark.parametrize("way", ["file", "stream"])
+def test_java_reads_all_of_a_large_bundle(large, java, way):
+    path, sizes = large
+    with path.open("rb") as file:
+        told = run([*java, way, path], stdin=file)
+    assert told.split() == [str(len(sizes)).encode(), str(sum(sizes.values())).encode()]
