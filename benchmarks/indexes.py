@@ -4,6 +4,7 @@ REASONS = {
     "recordings_recording_pkey": "a recording by its number: links, pages, selections",
     "one_live_version_per_key": "a key is in SEA once; scans, look-ups of names, paths",
     "recording_newest": "lists by start, the deep page, day filters and facets",
+    "recording_tenant_newest": "the same of one tenant, for who sees few of them",
     "recording_contact": "a contact: search, page, look-ups, holds, call metadata",
     "recording_item": "the beginning of an item ID",
     "recording_arrived": "lists by arrival, and by expiry of what is gone too",

@@ -26,7 +26,7 @@ SELECT %(tenant)s, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD-HH24-MI-SS') || '_
 FROM (
     SELECT n, statement_timestamp() - age AS at, age, (31000000000 + (n / 3) * 977::bigint)::text AS contact,
         CASE WHEN n %% 3 = 2 THEN 'SCREEN' ELSE 'VOICE' END AS media, md5('item' || n)::uuid::text AS item
-    FROM (SELECT n, n * interval '1 day' / %(per_day)s AS age FROM generate_series(%(first)s, %(last)s) n) numbered
+    FROM (SELECT n, %(ended)s + n * interval '1 day' / %(per_day)s AS age FROM generate_series(%(first)s, %(last)s) n) numbered
 ) told
 """
 TERMS = "INSERT INTO recordings_term (tenant_id, kind, text) SELECT %s, 'agent', 'Agent ' || g FROM generate_series(1, %s) g"
@@ -42,6 +42,9 @@ WHERE oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'recordings_recor
 OR relname IN ('recordings_knowncontact', 'known_contact_pieces') ORDER BY 2 DESC
 """
 PERSON = "bench@example.com"
+# Two tenants that ended before all other rows began, and who may see nothing else: their rows lie at the index's far end.
+ENDED = {"Ended": 100_000, "Ended early": 5_000}
+SEES = {"sees one ended tenant": ["Ended"], "sees two ended tenants": list(ENDED)}
 MONTH = timedelta(days=30)
 
 
@@ -67,6 +70,14 @@ def _fill(*, rows: int) -> Answer:
     tenant, _ = Tenant.objects.update_or_create(
         name="Bench", defaults={"location": "bench", "bucket": "bench"}
     )
+    ended = {
+        name: Tenant.objects.update_or_create(name=name, defaults={"location": name, "bucket": name})[0]
+        for name in ENDED
+    }
+    for who, names in SEES.items():
+        one, _ = User.objects.update_or_create(email=_address(who), defaults={"all_tenants": False})
+        one.groups.set([Group.objects.get(name=Role.COMPLIANCE.value)])
+        one.tenants.set([ended[name] for name in names])
     began = perf_counter()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -77,7 +88,9 @@ def _fill(*, rows: int) -> Answer:
                 editor.remove_index(Recording, index)
         for first in range(1, rows + 1, 500_000):
             last = min(rows, first + 499_999)
-            cursor.execute(FILL, {"tenant": tenant.pk, "per_day": PER_DAY, "first": first, "last": last})
+            cursor.execute(FILL, _numbers(tenant.pk, first, last))
+        for name, many in ENDED.items():
+            cursor.execute(FILL, _numbers(ended[name].pk, 1, many, ended=timedelta(days=rows / PER_DAY + 30)))
         cursor.execute("SET maintenance_work_mem = '1GB'")
         with connection.schema_editor() as editor:
             for index in Recording._meta.indexes:
@@ -92,6 +105,14 @@ def _fill(*, rows: int) -> Answer:
     return {"seconds": perf_counter() - began}
 
 
+def _numbers(tenant: int, first: int, last: int, *, ended: timedelta = timedelta(0)) -> dict[str, Any]:
+    return {"tenant": tenant, "per_day": PER_DAY, "first": first, "last": last, "ended": ended}
+
+
+def _address(who: str) -> str:
+    return f"{who.replace(' ', '-')}@example.com"
+
+
 def _sizes() -> Answer:
     """Say how large the table is, and each of its indexes."""
     from django.db import connection
@@ -102,8 +123,8 @@ def _sizes() -> Answer:
     return {"table": rows[0][2], "indexes": [(name, size) for name, size, _ in rows]}
 
 
-def _measure(*, name: str, requests: int) -> Answer:
-    """Ask for one kind of page so many times; return milliseconds of the whole response, and of its SQL alone."""
+def _measure(*, name: str, requests: int, who: str = "") -> Answer:
+    """Ask for one kind of page so many times, as somebody who sees all tenants or as one of SEES; return milliseconds of the whole response, and of its SQL alone."""
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
@@ -111,7 +132,7 @@ def _measure(*, name: str, requests: int) -> Answer:
     from recordings.models import User
 
     client = Client(SERVER_NAME="localhost")
-    client.force_login(User.objects.get(email=PERSON))
+    client.force_login(User.objects.get(email=_address(who) if who else PERSON))
     chance = random.Random(name)
     ask = ASKED[name]
     for _ in range(3):
@@ -146,29 +167,33 @@ def _recordings(**params: Any) -> Ask:
     return lambda client, chance: _page(client, "/recordings/", **params)
 
 
-def _somewhere(chance: random.Random) -> Any:
-    """Return a recording from anywhere in the catalog."""
-    from recordings.models import Recording
+def _somewhere(chance: random.Random, client: "Client | None" = None) -> Any:
+    """Return a recording from anywhere in the catalog, or from anywhere that who asks may see."""
+    from django.db.models import Max, Min
 
-    first = Recording.objects.order_by("pk").values_list("pk", flat=True)[0]
-    last = Recording.objects.order_by("-pk").values_list("pk", flat=True)[0]
-    return Recording.objects.get(pk=chance.randint(first, last))
+    from recordings.models import Recording, User
+
+    mine = Recording.objects.all()
+    if client:
+        mine = mine.for_user(User.objects.get(pk=client.session["_auth_user_id"]))
+    ends = mine.aggregate(first=Min("pk"), last=Max("pk"))
+    return mine.filter(pk__gte=chance.randint(ends["first"], ends["last"])).order_by("pk")[0]
 
 
 def _contact(begin: int, end: int) -> Ask:
     def ask(client: "Client", chance: random.Random) -> Callable[[], None]:
-        return _page(client, "/recordings/", q=_somewhere(chance).contact_id[begin:end])
+        return _page(client, "/recordings/", q=_somewhere(chance, client).contact_id[begin:end])
 
     return ask
 
 
 def _day(client: "Client", chance: random.Random, **more: Any) -> Callable[[], None]:
-    day = _somewhere(chance).started_at.date()
+    day = _somewhere(chance, client).started_at.date()
     return _page(client, "/recordings/", **{"from": day, "to": day, **more})
 
 
 def _facets_of_a_day(client: "Client", chance: random.Random) -> Callable[[], None]:
-    day = _somewhere(chance).started_at.date()
+    day = _somewhere(chance, client).started_at.date()
     return _page(client, "/recordings/breakdown/", **{"from": day, "to": day})
 
 
@@ -209,6 +234,7 @@ ASKED: dict[str, Ask] = {
     "500-ID look-up": _look_up,
     "at risk": _recordings(saved="no", expires=7, sort="expiry"),
     "largest first": _recordings(sort="largest"),
+    "last to arrive": _recordings(sort="arrived"),
     "facets of a day": _facets_of_a_day,
     "facets of everything": lambda client, chance: _page(client, "/recordings/breakdown/"),
     "overview": lambda client, chance: _page(client, "/"),

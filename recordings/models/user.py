@@ -56,6 +56,15 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     @property
+    def tenant_ids(self) -> list[int]:
+        """Return the tenants that are listed, asked for once: numbers, not a question, tell PostgreSQL how much lies in them."""
+        models.prefetch_related_objects(
+            [self],
+            models.Prefetch("tenants", self._meta.get_field("tenants").related_model.objects.only("pk")),
+        )
+        return [tenant.pk for tenant in self.tenants.all()]
+
+    @property
     def initials(self) -> str:
         """Return up to two letters for the round badge."""
         words = (self.name or self.email.split("@")[0].replace(".", " ")).split()

@@ -22,6 +22,7 @@ from recordings.search.order import ORDERS, Order, Place, read_cursor, write_cur
 from recordings.search.words import CASE
 
 PAGE_SIZE = 50
+MOST_APART = 50  # tenants whose rows are looked for one tenant after the other
 _IDS = "the ids"  # stands in for them while the SQL is put together
 
 
@@ -82,7 +83,8 @@ def page(criteria: Criteria, *, user: User, after: str = "", before: str = "", s
     backwards = bool(before) and read_cursor(before, order) is not None
     start = read_cursor(before if backwards else after, order)
     recordings = found(criteria, user).select_related("tenant", "media_facts")
-    rows = _past(order, recordings, start, size=size + 1, backwards=backwards)
+    where = tenants_of(criteria, user)
+    rows = _past(order, recordings, start, size=size + 1, backwards=backwards, tenants=where)
     more, rows = len(rows) > size, rows[:size]
     if backwards:
         rows.reverse()
@@ -99,21 +101,46 @@ def page(criteria: Criteria, *, user: User, after: str = "", before: str = "", s
 def neighbours(criteria: Criteria, *, user: User, recording: Recording) -> tuple[int | None, int | None]:
     """Return the ids before and after a recording in a search's order."""
     order, ids = order_of(criteria), found(criteria, user).only("pk")
-    here = order.place(recording)
-    before, after = (_past(order, ids, here, size=1, backwards=way) for way in (True, False))
+    here, where = order.place(recording), tenants_of(criteria, user)
+    before, after = (_past(order, ids, here, size=1, backwards=way, tenants=where) for way in (True, False))
     return before[0].pk if before else None, after[0].pk if after else None
 
 
+def tenants_of(criteria: Criteria, user: User) -> list[int]:
+    """Return the tenants that a search is narrowed to, by who asks or by what is asked; empty: to none."""
+    if user.all_tenants:
+        return list(criteria.tenant)
+    return [pk for pk in user.tenant_ids if pk in criteria.tenant or not criteria.tenant]
+
+
 def _past(
-    order: Order, recordings: RecordingQuerySet, start: Place | None, *, size: int, backwards: bool
+    order: Order,
+    recordings: RecordingQuerySet,
+    start: Place | None,
+    *,
+    size: int,
+    backwards: bool,
+    tenants: Sequence[int],
 ) -> list[Recording]:
     """Return so many rows past a place, nearest first."""
     rows = list[Recording]()
     for some in order.walk(recordings, start, backwards=backwards):
+        if 1 < len(tenants) <= MOST_APART and order.column == "sort_at":
+            some = nearest_of_each(some, tenants, size)
         rows += some[: size - len(rows)]
         if len(rows) >= size:
             break
     return rows
+
+
+def nearest_of_each(rows: RecordingQuerySet, tenants: Sequence[int], size: int) -> RecordingQuerySet:
+    """Take the nearest rows of each tenant from its own part of the index, and those that are nearest among them.
+
+    Asked for several tenants at once, PostgreSQL walks the rows of all tenants until enough of these are found: all of a
+    catalog, when they ended years ago.
+    """
+    first, *others = [rows.filter(tenant=pk).values("pk")[:size] for pk in tenants]
+    return rows.filter(pk__in=first.union(*others, all=True))
 
 
 def tabs(criteria: Criteria, user: User) -> list[Tab]:

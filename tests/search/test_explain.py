@@ -13,7 +13,7 @@ from recordings.models import ContactMark, Hold, KnownContact, Recording, Role
 from recordings.search import counts, results
 from recordings.search.criteria import Criteria
 from recordings.search.order import ORDERS, write_cursor
-from tests.factories import make_tenant, make_user
+from tests.factories import make_recording, make_tenant, make_user
 
 ROWS = 200_000
 # Sixty days, three recordings a contact; what is older than 30 days is gone. One name in 4,000 follows no pattern.
@@ -134,6 +134,25 @@ def test_a_deep_page_is_read_from_its_index(large, sort, backwards):
     cursor = write_cursor(order.place(large.row))
     page = results.page(criteria, user=large.user, **{"before" if backwards else "after": cursor})
     assert len(page.rows) == 50
+
+
+@pytest.mark.parametrize("many", [1, 2])
+@pytest.mark.parametrize("query", ["", "sort=oldest", "from=2020-01-01&to=2020-12-31&media=VOICE"])
+def test_who_sees_only_tenants_that_ended_long_ago_walks_none_of_the_rows_of_others(large, query, many):
+    ended = [make_tenant(name=f"Ended {number}") for number in range(many)]
+    for tenant in ended:
+        make_recording(tenant, started_at=datetime(2020, 5, 1, tzinfo=UTC), media_type="VOICE")
+    person = make_user(Role.COMPLIANCE, tenants=ended)
+    criteria = Criteria.parse(query)
+    with CaptureQueriesContext(connection) as told:
+        rows = results.page(criteria, user=person).rows
+    assert {row.tenant for row in rows} == set(ended)
+    [asked] = [one["sql"] for one in told if "LIMIT 51" in one["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {asked}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "recording_tenant_newest" in plan and "Seq Scan on recordings_recording" not in plan, plan
+    assert "using recording_newest" not in plan, plan
 
 
 def test_what_marks_the_rows_of_a_page_looks_each_of_them_up(large):
