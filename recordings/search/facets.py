@@ -17,7 +17,7 @@ from recordings.search.results import found
 
 MEDIA = {"VOICE": "Voice", "SCREEN": "Screen", "STATEMENT": "Statement", UNPARSED: "Unparsed name"}
 MOST_DAYS = 31
-LOOKED_AT = 1_000  # of the newest recordings, for media types that are not among the usual
+LOOKED_AT = 50  # of the newest recordings, for media types that are not among the usual: as many as a page reads by its index
 
 
 @dataclass(frozen=True)

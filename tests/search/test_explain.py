@@ -1,6 +1,7 @@
 """Each named question stays on its index: 200,000 rows, and no plan that reads all of them."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -9,11 +10,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from recordings.catalog import contacts
-from recordings.models import ContactMark, Hold, KnownContact, Recording, Role
+from recordings.models import ContactMark, Hold, KnownContact, MetadataImport, Recording, Role
+from recordings.oversight import notes
 from recordings.search import counts, results
 from recordings.search.criteria import Criteria
 from recordings.search.order import ORDERS, write_cursor
-from tests.factories import make_recording, make_tenant, make_user
+from tests.factories import make_case, make_recording, make_tenant, make_user
 
 ROWS = 200_000
 # Sixty days, three recordings a contact; what is older than 30 days is gone. One name in 4,000 follows no pattern.
@@ -34,6 +36,13 @@ MEDIA = """
 INSERT INTO recordings_media (recording_id, duration, audio_codec, video_codec, problem, read_at)
 SELECT id, id % 4000, 'aac', '', '', now() FROM recordings_recording WHERE saved_at IS NOT NULL
 """
+AGENTS = 200
+TERMS = "INSERT INTO recordings_term (tenant_id, kind, text) SELECT %s, 'agent', 'Agent ' || g FROM generate_series(1, %s) g"
+LINES = """
+INSERT INTO recordings_interaction (tenant_id, contact_id, master_id, item_id, line, started_at, ani, agent_id, source_id)
+SELECT tenant_id, contact_id, '', '', 0, min(started_at), '', (SELECT min(id) FROM recordings_term) + min(id) %% %s, %s
+FROM recordings_recording WHERE contact_id <> '' GROUP BY tenant_id, contact_id
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +58,26 @@ def large(django_db_setup, django_db_blocker):
         with connection.schema_editor() as editor:
             for index in Recording._meta.indexes:
                 editor.add_index(Recording, index)
+        source = MetadataImport.objects.create(tenant=tenant, file_name="calls.csv", by=user.email)
         with connection.cursor() as cursor:
             cursor.execute(MEDIA)
-            cursor.execute("ANALYZE recordings_recording, recordings_media")
+            cursor.execute(TERMS, [tenant.pk, AGENTS])
+            cursor.execute(LINES, [AGENTS, source.pk])
+        middle = Recording.objects.exclude(contact_id="").filter(saved_at__isnull=False)[1000]
+        make_case(name="2026-114", recordings=[middle], owner=user)
+        notes.tag(recording=middle, name="coaching", by=user)
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
         while contacts.learn():
             pass
-        middle = Recording.objects.exclude(contact_id="").filter(saved_at__isnull=False)[1000]
         yield SimpleNamespace(
             tenant=tenant, user=user, row=middle, day=(datetime.now(UTC) - timedelta(days=5)).date()
         )
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE recordings_recording CASCADE")
+            cursor.execute(
+                "TRUNCATE recordings_recording, recordings_case, recordings_tag, recordings_metadataimport, recordings_term, "
+                "recordings_daycount, recordings_auditentry CASCADE"
+            )
         KnownContact.objects.all().delete()
         ContactMark.objects.all().delete()
         user.delete()
@@ -196,3 +214,56 @@ def test_few_held_rows_are_found_from_the_holds_and_counted(large):
         results.found(Criteria.parse("hold=yes"), large.user).order_by("-sort_at", "-id")[:51]
     )
     assert not tables, indexes
+
+
+# Pages whose statements are taken one by one, with what each asks for.
+PAGES = {
+    "agent and month": "/recordings/?agent=Agent+7&from={month}&to={day}",
+    "facets of a day": "/recordings/breakdown/?from={day}&to={day}",
+    "facets of an agent": "/recordings/breakdown/?agent=Agent+7",
+    "overview": "/",
+    "one tenant": "/recordings/?tenant={tenant.pk}",
+    "one tenant by name": "/recordings/?q=tenant:{tenant.name}&sort=expiry",
+    "a case": "/recordings/?q=case:2026-114",
+    "a tag": "/recordings/?q=tag:coaching",
+    "a folder": "/recordings/?q=2026/November/",
+    "a panel": "/recordings/{row.pk}/?q=media:voice",
+    "a contact": "/contacts/{row.contact_id}/",
+    "lost": "/lost/",
+}
+
+
+def read_whole(told, *tables):
+    """Return the statements that read one of these tables from end to end."""
+    found = []
+    for one in (part for query in told for part in query["sql"].split("; ")):
+        if not one.lstrip().startswith(("SELECT", "WITH", "UPDATE")):
+            continue
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN " + one.replace("%", "%%"), [])
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        if any(re.search(rf"Seq Scan on {table}\b", plan) for table in tables):
+            found.append(f"{one}\n{plan}")
+    return found
+
+
+@pytest.mark.parametrize("scoped", [False, True], ids=["every tenant", "this tenant"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_reads_no_large_table_from_end_to_end(large, client, name, scoped):
+    client.force_login(make_user(Role.COMPLIANCE, tenants=[large.tenant]) if scoped else large.user)
+    where = vars(large) | {"month": large.day - timedelta(days=30)}
+    with CaptureQueriesContext(connection) as told:
+        assert client.get(PAGES[name].format(**where)).status_code == 200
+    slow = read_whole(told, "recordings_recording", "recordings_interaction")
+    assert not slow, slow[0]
+
+
+def test_500_ids_are_looked_up_one_by_one(large, client):
+    client.force_login(large.user)
+    ids = list(Recording.objects.exclude(contact_id="").values_list("contact_id", flat=True).distinct()[:500])
+    with CaptureQueriesContext(connection) as told:
+        page = client.post("/look-up/", {"ids": "\n".join(ids)}, follow=True).content.decode()
+    assert re.search(r'Found<span class="n">[1-9]', " ".join(page.split()))
+    assert any("UPDATE recordings_lookuprow" in query["sql"] for query in told)
+    slow = read_whole(told, "recordings_recording", "recordings_knowncontact")
+    assert not slow, slow[0]
