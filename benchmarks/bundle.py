@@ -5,20 +5,14 @@ some people download at once, while somebody else opens pages.
 """
 
 import argparse
+import hashlib
 import http.client
-import os
 import random
-import socket
 import statistics
-import subprocess
-import sys
+import struct
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,33 +21,14 @@ import psutil
 
 from benchmarks import weed
 from benchmarks.orders import Answer, Process
+from benchmarks.web import Watch, serving
 
 RATIO = 0.9  # of the rate of the reader
-GROWTH = 150.0  # MB that the web process may grow, whatever the size of the bundle
+GROWTH = 60.0  # MB that the web process may grow while one downloads, whatever the size of the bundle
+GROWTH_EACH = 20.0  # MB for each of many at once
+LEAK = 30.0  # MB that may stay from one whole download to the next
 FAIR = 2.0  # times that the fastest of all at once may be ahead of the slowest
 PAGE = 5.0  # seconds that a page may take meanwhile
-
-
-@dataclass
-class Watch:
-    """The memory of a process, from beside."""
-
-    process: psutil.Process
-    most: float = 0.0  # MB
-    _ended: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> "Watch":
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-        return self
-
-    def _look(self) -> None:
-        while not self._ended.wait(0.1):
-            self.most = max(self.most, self.process.memory_info().rss / 1e6)
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
 
 
 def main(options: list[str]) -> int:
@@ -71,66 +46,38 @@ def main(options: list[str]) -> int:
     ):
         ours.ask("migrate")
         print(f"Putting {wanted.files:,} files of {wanted.mb / wanted.files:.2f} MB …", flush=True)
-        _put(server, wanted.files, wanted.mb * 1_000_000 // wanted.files)
+        put = _put(server, wanted.files, wanted.mb * 1_000_000 // wanted.files)
         ours.ask("connect", **vars(server))
         first, told = ours.ask("seal"), ours.ask("seal")
         if told["state"] != "ready" or told["missing"]:
             raise SystemExit(f"The bundle is {told['state']}, and {told['missing']} recordings are missing.")
-        with _serving() as (port, web):
+        with serving() as (port, web):
             _page(port, told)  # what a first request loads is not a download's
+            right = _check(port, told, put)
             before = web.memory_info().rss / 1e6
-            reads, downloads = [], []
+            reads, downloads, kept = [], [], [before]
             with Watch(web) as watch:
                 for _ in range(wanted.rounds):
                     reads.append(_rate(ours.ask("read")))
                     downloads.append(told["size"] / _download(port, told, told["size"]) / 1e6)
-            good = _print(told, first["seconds"], reads, downloads, watch.most - before)
-            return 0 if good & _crowd(port, web, told, wanted.at_once, before) else 1
+                    kept.append(web.memory_info().rss / 1e6)
+            good = _print(told, first["seconds"], reads, downloads, watch.most - before, kept[-1] - kept[1])
+            return 0 if right & good & _crowd(port, web, told, wanted.at_once, before) else 1
 
 
-def _put(server: weed.Server, files: int, size: int) -> None:
+def _put(server: weed.Server, files: int, size: int) -> set[str]:
+    """Put the objects; return their SHA-256."""
     store, today = weed.loader(server), datetime.now(UTC)
 
-    def put(number: int) -> None:
+    def put(number: int) -> str:
         at = today - timedelta(minutes=number)
         name = f"{at:%Y-%m-%d-%H-%M-%S}_{40_000_000_000 + number // 3}_VOICE_{number:08x}-0000.mp4"
-        obstore.put(store, server.prefix + name, random.Random(number).randbytes(size), use_multipart=False)
+        body = random.Random(number).randbytes(size)
+        obstore.put(store, server.prefix + name, body, use_multipart=False)
+        return hashlib.sha256(body).hexdigest()
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(put, range(files)))
-
-
-@contextmanager
-def _serving() -> Iterator[tuple[int, psutil.Process]]:
-    """Run the portal's web server with one worker; yield its port and that worker."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    command = ["gunicorn", "seaportal.wsgi", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
-    command += ["--worker-class", "gthread", "--workers", "1", "--threads", "32", "--log-level", "warning"]
-    more = {"SEAPORTAL_HTTPS": "false", "SEAPORTAL_DEBUG": "true", "SEAPORTAL_PRIVATE_ENDPOINTS": "true"}
-    server = subprocess.Popen([sys.executable, "-m", *command], env=os.environ | more)
-    try:
-        until = time.monotonic() + 60
-        while not _answers(port):
-            if time.monotonic() > until:
-                raise SystemExit("The web server does not answer. Look at what it printed above.")
-            time.sleep(0.1)
-        yield port, psutil.Process(server.pid).children()[0]
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _answers(port: int) -> bool:
-    wire = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        wire.request("GET", "/healthz")
-        return wire.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        wire.close()
+        return set(pool.map(put, range(files)))
 
 
 def _download(port: int, told: Answer, size: int) -> float:
@@ -150,6 +97,33 @@ def _download(port: int, told: Answer, size: int) -> float:
     return time.perf_counter() - begun
 
 
+def _check(port: int, told: Answer, put: set[str]) -> bool:
+    """Download the bundle once, and find in it just what was put, and SHA256SUMS that says so."""
+    wire = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    wire.request("GET", told["path"], headers={"Cookie": told["cookie"]})
+    answer = wire.getresponse()
+    found, sums = dict[str, str](), ""
+    while (head := answer.read(30))[:4] == b"PK\x03\x04":
+        size, name, extra = struct.unpack("<22xLHH", head)
+        path = answer.read(name).decode()
+        answer.read(extra)
+        seen = hashlib.sha256()
+        while size:
+            chunk = answer.read(min(size, 1 << 20))
+            seen.update(chunk)
+            size -= len(chunk)
+            sums += chunk.decode() if path == "SHA256SUMS" else ""
+        found[path] = seen.hexdigest()
+    directory = len(head) + len(answer.read())
+    wire.close()
+    found.pop("SHA256SUMS", None)
+    right = answer.status == 200 and directory == told["size"] - told["directory_start"]
+    right &= set(found.values()) >= put and len(found) == len(put) + 2
+    right &= sums.splitlines() == [f"{sha}  {path}" for path, sha in found.items()]
+    print(f"\n  {'what came is what was put':<34}{'yes' if right else 'NO':>8}")
+    return right
+
+
 def _page(port: int, told: Answer) -> float:
     """Open the page of bundles; return the seconds."""
     wire = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
@@ -167,7 +141,9 @@ def _rate(read: Answer) -> float:
     return float(read["bytes"] / read["seconds"] / 1e6)
 
 
-def _print(told: Answer, sealing: float, reads: list[float], downloads: list[float], growth: float) -> bool:
+def _print(
+    told: Answer, sealing: float, reads: list[float], downloads: list[float], growth: float, kept: float
+) -> bool:
     theirs, ours = statistics.median(reads), statistics.median(downloads)
     print(f"\n{told['files']:,} files, {told['size'] / 1e6:,.0f} MB, median of {len(reads)}\n")
     print(f"  {'sealed, nothing known before':<34}{sealing:8.2f} s")
@@ -176,8 +152,9 @@ def _print(told: Answer, sealing: float, reads: list[float], downloads: list[flo
     print(
         f"  {'the bundle, through HTTP':<34}{ours:8.0f} MB/s   {ours / theirs:.0%} of that (at least {RATIO:.0%})"
     )
-    print(f"  {'web process grew by':<34}{growth:8.0f} MB     (at most {GROWTH:.0f})")
-    return ours >= RATIO * theirs and growth <= GROWTH
+    print(f"  {'web process grew meanwhile by':<34}{growth:8.0f} MB     (at most {GROWTH:.0f})")
+    print(f"  {'and from the first to the last by':<34}{kept:8.0f} MB     (at most {LEAK:.0f})")
+    return ours >= RATIO * theirs and growth <= GROWTH and kept <= LEAK
 
 
 def _crowd(port: int, web: psutil.Process, told: Answer, at_once: int, before: float) -> bool:
@@ -201,5 +178,6 @@ def _crowd(port: int, web: psutil.Process, told: Answer, at_once: int, before: f
     print(
         f"  {'a page meanwhile, median':<34}{statistics.median(pages):8.2f} s      slowest {slowest:.2f} (at most {PAGE:.0f})"
     )
-    print(f"  {'web process grew by':<34}{watch.most - before:8.0f} MB")
-    return ahead <= FAIR and slowest <= PAGE
+    growth, most = watch.most - before, GROWTH + GROWTH_EACH * at_once
+    print(f"  {'web process grew by':<34}{growth:8.0f} MB     (at most {most:.0f}, however large the bundle)")
+    return ahead <= FAIR and slowest <= PAGE and growth <= most

@@ -50,6 +50,7 @@ def _seal() -> Answer:
     bundle.refresh_from_db()
     return {
         "state": bundle.state, "missing": bundle.missing, "size": bundle.size, "files": bundle.files,
+        "directory_start": bundle.directory_start,
         "path": f"/bundles/{bundle.pk}/file.zip", "page": "/bundles/",
         "cookie": f"sessionid={client.cookies['sessionid'].value}", "seconds": time.perf_counter() - begun,
     }  # fmt: skip

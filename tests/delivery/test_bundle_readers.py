@@ -4,17 +4,25 @@ The large files are holes in sparse files: real zeros with their real CRC-32, wh
 """
 
 import io
+import os
 import shutil
 import subprocess
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from isal.isal_zlib import crc32
 
 from recordings.delivery.bundle import layout
 from recordings.delivery.bundle.layout import Piece
+from recordings.delivery.bundle.stream import send
+from recordings.models import Copy, Presence, Recording
+from tests.delivery.conftest import seal
 from tests.delivery.test_bundle_layout import Listed
+from tests.factories import make_archive, make_tenant
 
 AT = datetime(2026, 11, 3, 7, 49, 13, tzinfo=UTC)
 GIB = 1 << 30
@@ -130,3 +138,63 @@ def test_java_reads_all_of_a_large_bundle(large, java, way):
     with path.open("rb") as file:
         told = run([*java, way, path], stdin=file)
     assert told.split() == [str(len(sizes)).encode(), str(sum(sizes.values())).encode()]
+
+
+MANY = 70_000
+
+
+@pytest.fixture
+def many(db, settings, tmp_path):
+    """As many recordings as no plain ZIP can count, in an archive in which ten files stand for all of them."""
+    settings.ARCHIVE_ROOTS = [tmp_path]
+    archive, tenant, now = make_archive(tmp_path / "vault"), make_tenant(), timezone.now()
+    bodies = [f"звук {n} 🎧".encode() * (n + 1) for n in range(10)]
+    for number, body in enumerate(bodies):
+        (Path(archive.folder) / f"{number}.mp4").write_bytes(body)
+    words = ("Звонок", "🎧 call", "Überweisung", "plain")
+    rows = Recording.objects.bulk_create(
+        (
+            Recording(
+                tenant=tenant, key=f"{words[n % 4]} {n:05}.mp4", size=len(bodies[n % 10]), etag=f"{n:032x}", gone_at=now,
+                arrived_at=now - timedelta(days=40), contact_id=f"Клиент {n // 700}", presence=Presence.EXPIRED, saved_at=now,
+            )
+            for n in range(MANY)
+        ),
+        batch_size=5000,
+    )  # fmt: skip
+    known = [(sha256(body).hexdigest(), crc32(body), len(body)) for body in bodies]
+    Copy.objects.bulk_create(
+        (
+            Copy(
+                recording=row, archive=archive, path=f"{n % 10}.mp4", size=known[n % 10][2], sha256=known[n % 10][0],
+                crc32=known[n % 10][1], etag=row.etag, stored_at=now, verified_at=now,
+            )
+            for n, row in enumerate(rows)
+        ),
+        batch_size=5000,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(
+    "SEAPORTAL_DEEP_TESTS" not in os.environ, reason="takes minutes: set SEAPORTAL_DEEP_TESTS"
+)
+@pytest.mark.django_db(transaction=True)
+def test_seventy_thousand_recordings_are_sealed_sent_read_and_right(many, ann, java, tmp_path):
+    bundle = seal(Recording.objects.all(), by=ann)
+    assert (bundle.state, bundle.missing, bundle.files) == ("ready", 0, MANY + 3)
+    path, out = tmp_path / "bundle.zip", tmp_path / "out"
+    with path.open("wb") as file:
+        file.writelines(send(bundle, first=0, last=bundle.size - 1))
+    assert path.stat().st_size == bundle.size
+    with zipfile.ZipFile(path) as file:
+        assert len(file.namelist()) == MANY + 3 and file.testzip() is None
+    for names, options in ((["unzip"], ["-tqq"]), (["7zz", "7z"], ["t"]), (["bsdtar"], ["-tf"])):
+        if found := next(filter(None, map(shutil.which, names)), None):
+            run([found, *options, path])
+    for way in ("file", "stream"):
+        with path.open("rb") as file:
+            assert run([*java, way, path], stdin=file).split()[0] == str(MANY + 3).encode()
+    told = os.environ | {"LC_ALL": "C.UTF-8"}
+    run([program("unzip"), "-qq", path, "-d", out], env=told)
+    assert run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=out) == b""
+    assert (out / "Клиент 0").is_dir() and len(list((out / "Клиент 0").rglob("*.mp4"))) == 700
