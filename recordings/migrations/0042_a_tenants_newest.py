@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+import recordings.models.recording
+
 
 class Migration(migrations.Migration):
     dependencies = [("recordings", "0041_scans_settle_in_lots")]
@@ -9,6 +11,8 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name="recording",
-            index=models.Index("tenant", "sort_at", "id", name="recording_tenant_newest"),
+            index=models.Index(
+                recordings.models.recording.Apart("tenant"), "sort_at", "id", name="recording_tenant_newest"
+            ),
         ),
     ]

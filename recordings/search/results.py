@@ -11,11 +11,12 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
+from django.db.models.lookups import Exact
 
 from recordings.access import May, may
 from recordings.models import Case, CaseRecording, Presence, Recording, Transfer, User
 from recordings.models.hold import on_hold
-from recordings.models.recording import RecordingQuerySet
+from recordings.models.recording import Apart, RecordingQuerySet
 from recordings.search.counts import Count, parts
 from recordings.search.criteria import VIEWS, Criteria, through
 from recordings.search.order import ORDERS, Order, Place, read_cursor, write_cursor
@@ -125,7 +126,7 @@ def _past(
     """Return so many rows past a place, nearest first."""
     rows = list[Recording]()
     for some in order.walk(recordings, start, backwards=backwards):
-        if 1 < len(tenants) <= MOST_APART and order.column == "sort_at":
+        if 1 <= len(tenants) <= MOST_APART and order.column == "sort_at":
             some = nearest_of_each(some, tenants, size)
         rows += some[: size - len(rows)]
         if len(rows) >= size:
@@ -139,8 +140,11 @@ def nearest_of_each(rows: RecordingQuerySet, tenants: Sequence[int], size: int) 
     Asked for several tenants at once, PostgreSQL walks the rows of all tenants until enough of these are found: all of a
     catalog, when they ended years ago.
     """
-    first, *others = [rows.filter(tenant=pk).values("pk")[:size] for pk in tenants]
-    return rows.filter(pk__in=first.union(*others, all=True))
+    first, *others = [rows.filter(Exact(Apart("tenant"), pk)) for pk in tenants]
+    if not others:
+        return first
+    each = [one.values("pk")[:size] for one in (first, *others)]
+    return rows.filter(pk__in=each[0].union(*each[1:], all=True))
 
 
 def tabs(criteria: Criteria, user: User) -> list[Tab]:
