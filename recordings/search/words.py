@@ -30,7 +30,6 @@ GAP = '""'  # says nothing, and keeps what stands on either side of it apart
 _GAP = re.compile(rf"(?<!\S){GAP}(?!\S)")
 MOST_TRIED = 50  # things in a box of which each is tried without, before its cross is drawn
 _QUOTED = re.compile(r"[\"“”„][^\"“”„]*[\"“”]")
-_LIST = re.compile(r"\s*,\s*")
 Condition = Callable[[], Q]
 
 
@@ -112,10 +111,8 @@ def read(text: str) -> Box:
     plain = text
     for begin, end in taken:
         plain = f"{plain[:begin]}{'x' * (end - begin)}{plain[end:]}"  # no space: nothing reaches across
-    quoted = [found.span() for found in _QUOTED.finditer(plain)]
+    plain = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), plain)
     for found in days.PHRASE.finditer(plain):
-        if any(begin < found.end() and found.start() < end for begin, end in (*taken, *quoted)):
-            continue
         try:
             asked.append(_started(found[0], found.span()))
             taken.append(found.span())
@@ -265,8 +262,13 @@ def plays(yes: bool) -> Q:
     return Q(pk__in=Media.objects.exclude(problem="").values("recording"))
 
 
+def _listed(value: str) -> list[str]:
+    """Return the parts of a value between its commas. No pattern: one for the spaces around takes seconds for many spaces."""
+    return [bare for one in value.split(",") if (bare := one.strip())]
+
+
 def _media(value: str) -> tuple[str, Condition]:
-    named = [one for one in _LIST.split(value) if one]
+    named = _listed(value)
     told = ", ".join(media_in_words(one) for one in named)
     return told, lambda: of_media([media_word(one) for one in named])
 
@@ -289,7 +291,7 @@ def of_media(media: list[str]) -> Q:
 
 
 def _presence(value: str) -> tuple[str, Condition]:
-    named = [one.lower().replace(" ", "_") for one in _LIST.split(value) if one]
+    named = [one.lower().replace(" ", "_") for one in _listed(value)]
     unknown = [one for one in named if one not in _PRESENCE]
     if unknown or not named:
         raise NotUnderstood(f"“{value[:40]}” is no presence; write one of {', '.join(_PRESENCE)}.")

@@ -1,5 +1,6 @@
 """The search box understands days, amounts and words with a colon, says what it understood, and never falls over the rest."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -251,3 +252,20 @@ def test_relative_days_stay_relative():
     criteria = Criteria.parse({"q": "last 7 days"})
     assert criteria.querystring() == "q=last+7+days"
     assert words.read("yesterday").asked[0].value.endswith(f"({timezone.now().date() - timedelta(days=1)})")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'media:"a' + " " * 39_000 + 'b"',
+        'presence:"sea' + " " * 39_000 + ',"',
+        '""' * 15_000 + " 2026-11" * 990,
+        "last" + " " * 39_000 + "x",
+    ],
+    ids=["spaces in a list", "spaces before a comma", "quotes beside days", "spaces in a phrase"],
+)
+def test_no_text_takes_long_to_read(text):
+    """Whoever posts one would hold up everybody whom the same process serves."""
+    begun = time.process_time()
+    words.read(text)
+    assert time.process_time() - begun < 0.5
