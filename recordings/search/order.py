@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q
@@ -122,7 +122,8 @@ def read_cursor(cursor: str, order: Order) -> Place | None:
             return Place(None, pk) if order.nullable else None
         if order.of_moments:
             when = datetime.fromisoformat(value)
-            return Place(when, pk) if when.tzinfo else None
+            # In UTC, for PostgreSQL knows no zone that is 16 hours away, or seconds.
+            return Place(when.astimezone(UTC), pk) if when.tzinfo else None
         number = isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < 2**62
         return Place(value, pk) if number else None
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError):

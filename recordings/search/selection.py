@@ -105,9 +105,10 @@ def until() -> str:
 def _moment(told: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(told)
-    except ValueError:
+        # In UTC, for PostgreSQL knows no zone that is 16 hours away, or seconds.
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else None
 
 
 def _number(told: str) -> int | None:

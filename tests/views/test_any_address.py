@@ -20,7 +20,7 @@ VALUES = st.one_of(
     st.sampled_from(
         ["", "yes", "no", "7", "07", "-1", "9" * 30, "2026-11-03", "0001-01-01", "9999-12-31", "voice", "in_sea", "expiry", "longest",
          ">50mb", "..", "last week", "media:voice 12", "agent:Ann tag:x", "case:7", "2026/11", "/", "%", "_", "'", "\\", "tenant",
-         "2026-11-03T00:00:00Z", "0001-01-01T00:00:00+14:00", "W10", "saved=maybe"]
+         "2026-11-03T00:00:00Z", "0001-01-01T00:00:00+14:00", "2026-11-03T00:00:00+23:00", "W10", "saved=maybe"]
     ).map(quote),
     st.text(max_size=8).map(quote),
     # No text at all: bytes that are no UTF-8, half an escape, a NUL.
@@ -62,6 +62,7 @@ def asked(client, sign_in, some):
 @FUZZ
 @given(query=QUERY)
 @example(query="q=%ff&q=%ff&media=%ff")
+@example(query="after=WyIyMDI2LTExLTAzVDAwOjAwOjAwKzIzOjAwIiwgN10")  # a place in a zone 23 hours away
 @example(query="tenant=7&tenant=07&media=voice&media=VOICE&sort=expiry&sort=x")
 def test_every_query_string_is_answered(asked, name, query):
     answer = asked(name, query)
@@ -78,6 +79,8 @@ def test_every_query_string_is_answered_to_a_script(asked, name, query):
 @FUZZ
 @given(query=QUERY, form=QUERY)
 @example(query="", form="everything=yes&query=saved%3Dmaybe&upto=%ff")
+@example(query="", form="everything=yes&query=saved%3Dno&upto=2026-11-03T00:00:00%2B23:00")
+@example(query="", form="everything=yes&query=saved%3Dno&upto=0001-01-01T00:00:00%2B14:00")
 def test_whatever_is_posted_is_answered(client, asked, query, form):
     for where in ("/recordings/selected.csv", "/recordings/export/", reverse("search_new"), "/recordings/"):
         answer = client.post(
