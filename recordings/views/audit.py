@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from recordings import trail
 from recordings.access import May, allow
 from recordings.forms.audit import HEX, AuditFilter
-from recordings.models import AuditEntry, Case, Recording, Tenant, User
+from recordings.models import AuditEntry, Bundle, Case, Recording, Tenant, User
 
 PAGE = 50
 ICONS = {
@@ -27,12 +27,6 @@ ICONS = {
     trail.Action.DOWNLOADED: "download", trail.Action.EXPORTED: "table", trail.Action.GONE: "minus",
     trail.Action.ALERT_ACKNOWLEDGED: "check", trail.Action.LOSS_ACKNOWLEDGED: "check", trail.Action.PARSED_AGAIN: "refresh",
 }  # fmt: skip
-OF_BUNDLES = (
-    trail.Action.BUNDLE_ASKED,
-    trail.Action.BUNDLE_SEALED,
-    trail.Action.BUNDLE_BROKEN,
-    trail.Action.BUNDLE_FETCHED,
-)
 
 
 @dataclass(frozen=True)
@@ -105,15 +99,16 @@ def entries_of(user: User) -> QuerySet[AuditEntry]:
 
 
 def _of_known_cases(entries: QuerySet[AuditEntry], user: User) -> QuerySet[AuditEntry]:
-    """Leave out what tells of a case that is kept from this person: its own entries, and those of bundles made from it."""
+    """Leave out what tells of a case that is kept from this person: its own entries, and those of bundles that are for it."""
     kept = Case.objects.exclude(pk__in=Case.objects.for_user(user).values("pk")).order_by()
     names = [f"case {name}" for name in kept.values_list("name", flat=True)]
     if not names:
         return entries
-    titles = [f"C{name[1:]}" for name in names]  # as their bundles are called
-    return entries.exclude(object__in=[*names, *titles]).exclude(
-        Q(detail__from__in=names) & Q(action__in=[action.value for action in OF_BUNDLES])
-    )
+    bundles = list(Bundle.objects.filter(case__in=kept).order_by().values_list("pk", flat=True))
+    reasons = [f"bundle {pk}" for pk in bundles]  # as a reason for access calls them
+    known = entries.exclude(object__in=[*names, *reasons])
+    # Most entries are of no bundle: of them, "not one of these" is neither true nor false to PostgreSQL.
+    return known.filter(Q(detail__bundle__isnull=True) | ~Q(detail__bundle__in=bundles)) if bundles else known
 
 
 def _number(request: HttpRequest, name: str) -> int:

@@ -4,6 +4,8 @@ import pytest
 from django.db.models import Exists
 from django.urls import reverse
 
+from recordings import trail
+from recordings.delivery.bundle import making
 from recordings.models import Case, Hold, Recording, Role
 from recordings.models.hold import on_hold
 from recordings.oversight import notes
@@ -11,6 +13,7 @@ from recordings.search.cases import of_lookup
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
 from recordings.transfer import allowing, casework
+from recordings.views.audit import entries_of
 from tests.factories import make_case, make_recording, make_tenant, make_user, name_of
 
 pytestmark = pytest.mark.django_db
@@ -290,6 +293,26 @@ def test_a_case_for_members_only_is_known_to_its_people_and_admins_alone(as_ann,
         assert ("case Secret-114" in audit) is known
         offered = client.post(reverse("case_add"), {"id": row.pk}).content.decode()
         assert ("Secret-114" in offered) is known
+
+
+def test_the_trail_tells_nothing_of_a_bundle_for_a_kept_case_and_all_of_every_other_bundle(as_ann, ann):
+    row = make_recording(make_tenant())
+    case = make_case(name="Secret-114", recordings=[row])
+    Case.objects.update(members_only=True)
+    told = {}
+    for title, of in (("Fraud of Smith", case), ("Hand-over", None)):
+        bundle = making.ask(user=case.owner, recordings=Recording.objects.all(), title=title, case=of)
+        for action in (trail.Action.BUNDLE_SEALED, trail.Action.BUNDLE_FETCHED, trail.Action.SHARED):
+            making.record(bundle, action, actor="x", files=1)
+        told[title] = f"bundle {bundle.pk}"
+        trail.record(
+            trail.Entry(
+                actor="x", action=trail.Action.REASON_GIVEN, object=told[title], detail={"reason": title}
+            )
+        )
+    assert {entry.object for entry in entries_of(ann)} == {"Hand-over", told["Hand-over"]}
+    assert entries_of(ann).count() == 5  # asked for, sealed, fetched, shared, and a reason given
+    assert entries_of(case.owner).count() == 10
 
 
 def test_a_search_for_two_cases_finds_what_is_in_the_one_that_is_known(as_ann, ann):
