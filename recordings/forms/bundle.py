@@ -28,8 +28,9 @@ class BundleForm(forms.Form):
         if ask:  # a tenant whose recordings are meant wants it
             self.fields["reason"] = ReasonField()
         cases = Case.objects.for_user(user).open()
-        if case:  # what is handed over for a closed case is still of that case
-            cases = cases | Case.objects.for_user(user).filter(pk=case.pk)
+        if case:  # also when it is closed: what is handed over from a case is of that case, and kept to whom it is kept
+            cases = Case.objects.for_user(user).filter(pk=case.pk)
+            self.fields["for_case"].disabled = True
         self.fields["for_case"].queryset = cases  # type: ignore[attr-defined]
 
 

@@ -122,6 +122,15 @@ def test_a_case_becomes_a_bundle_that_names_it(client, tenant, ann):
     assert asked(client, case=case.pk, for_case=case.pk).case == case
 
 
+def test_a_bundle_from_a_case_is_for_that_case_whatever_is_posted(client, tenant, ann):
+    """It would be shown to everybody otherwise, with the name of a case that may be kept to its members."""
+    case, other = (Case.objects.create(name=name, owner=ann, created_by=ann) for name in ("Kept 7", "Open 8"))
+    case.members.create(recording=Recording.objects.first(), added_by=ann)
+    assert asked(client, case=case.pk).case == case
+    client.post(reverse("bundle_new"), {"case": case.pk, "title": "x", "for_case": other.pk})
+    assert Bundle.objects.filter(case=case).count() == 2
+
+
 def test_nothing_picked_says_so(client, tenant):
     answer = client.post(reverse("bundle_new"), {}, follow=True)
     assert "Tick some recordings" in answer.content.decode()
