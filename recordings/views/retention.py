@@ -27,7 +27,12 @@ def archive_retention(request: HttpRequest, pk: int) -> HttpResponse:
     """Show an archive's rule, and change it or switch it on."""
     archive = get_object_or_404(Archive, pk=pk)
     form = RetentionForm(request.POST or None, instance=retention_of(archive))
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and not request.user.all_tenants:  # type: ignore[union-attr]
+        form.add_error(
+            None,
+            "Only an admin who sees all tenants changes this: the archive may hold copies of any of them.",
+        )
+    elif request.method == "POST" and form.is_valid():
         was_on = RetentionPolicy.objects.filter(archive=archive, enabled=True).exists()
         said = form.cleaned_data
         retention.set_retention(

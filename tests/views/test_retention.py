@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from recordings.models import Deletion, Hold, Recording, Removal, RetentionPolicy, Role
 from recordings.transfer import retention
-from tests.factories import make_recording, make_user
+from tests.factories import make_recording, make_tenant, make_user
 from tests.transfer.vault import rule, vault
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +48,24 @@ def test_a_rule_is_switched_on_by_the_archives_name_alone(client, admin, kept):
     client.post(reverse("archive_retention_off", args=[kept.archive.pk]))
     policy.refresh_from_db()
     assert (policy.enabled, policy.keep_days) == (False, 90)
+
+
+def test_an_admin_who_sees_some_tenants_switches_no_rule_on_and_changes_none_but_may_switch_it_off(
+    client, kept
+):
+    client.force_login(make_user(Role.ADMIN, tenants=[make_tenant()]))
+    page = reverse("archive_retention", args=[kept.archive.pk])
+    said = {"keep_days": 30, "cap_per_day": 5, "name": "Main"}
+    refused = client.post(page, said)
+    assert refused.status_code == 422 and "Only an admin who sees all tenants" in text(refused)
+    assert not RetentionPolicy.objects.filter(enabled=True).exists()
+    retention.set_retention(
+        archive=kept.archive, enabled=True, keep_days=90, cap_per_day=5, by=make_user(Role.ADMIN)
+    )
+    assert client.post(page, said).status_code == 422
+    assert RetentionPolicy.objects.get().keep_days == 90
+    client.post(reverse("archive_retention_off", args=[kept.archive.pk]))
+    assert not RetentionPolicy.objects.get().enabled
 
 
 @pytest.mark.parametrize("days", ["29", "0", "-1", "36501", "many", ""])
