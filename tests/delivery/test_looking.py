@@ -142,3 +142,15 @@ def test_a_place_that_does_not_answer_is_left_alone_after_some_tries(rclone_s3, 
     rclone_s3.start()
     looking.require_readable(bundle, first=0, last=bundle.size - 1)
     assert not bundle.entries.gone().exists()
+
+
+def test_while_a_worker_asks_nobody_else_does(days_later, vault, signed_in, monkeypatch):
+    address, asked = reverse("bundle_file", args=[days_later.pk]), []
+    with monkeypatch.context() as patch:
+        patch.setattr(looking, "PATIENCE", -1.0)  # an archive too slow to wait for
+        assert signed_in.get(address).status_code == 503
+        patch.setattr(looking, "_look", lambda entries: asked.append(1) or iter(()))
+        assert signed_in.get(address).status_code == signed_in.head(address).status_code == 503
+    assert not asked
+    tasks.bundle_look(days_later.pk)
+    assert len(take(address, client=signed_in)) == days_later.size

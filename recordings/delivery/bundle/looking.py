@@ -85,8 +85,15 @@ def _between(bundle: Bundle, first: int, last: int) -> BundleEntryQuerySet:
 
 
 def _look_or_ask(bundle: Bundle) -> None:
-    """Ask for all of them here, or leave that to a worker. Raises FirstLook."""
-    if bundle.files <= HERE and _look_for_a_while(_between(bundle, 0, bundle.size)):
+    """Ask for all of them here, or leave that to a worker. Raises FirstLook.
+
+    While a worker asks nobody else does: whoever comes back again and again would ask a slow archive ever more.
+    """
+    if (
+        bundle.files <= HERE
+        and bundle.look_asked_at is None
+        and _look_for_a_while(_between(bundle, 0, bundle.size))
+    ):
         Bundle.objects.filter(pk=bundle.pk).update(looked_at=Now())
         return
     Bundle.objects.filter(pk=bundle.pk, look_asked_at=None).update(look_asked_at=Now(), looked=0)
