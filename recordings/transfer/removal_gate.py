@@ -99,7 +99,8 @@ def is_not_being_saved(case: Case) -> str | None:
 def is_in_no_bundle(case: Case) -> str | None:
     if case.bundle is None:
         return None
-    return f"It is in a bundle that can still be fetched: {case.bundle}. Remove that first, or let it expire."
+    # By its number: its title may be that of a case which the reader may not know of.
+    return f"It is in a bundle that can still be fetched: number {case.bundle.pk}. Remove that first, or let it expire."
 
 
 def is_whole(case: Case) -> str | None:
