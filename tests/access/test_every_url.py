@@ -201,8 +201,8 @@ WHO_MAY = {
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
-    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_new", "breakdown", "searches", "search_new", "exports", "exports_live", "api_docs", "api_openapi", "api_tokens", "transfers",
-    "run", "run_live", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
+    "overview", "overview_live", "password", "recordings", "recording", "contact", "look_up", "media", "download", "export_csv", "export_xlsx", "export_new", "breakdown", "searches", "search_new", "exports", "exports_live", "api_docs", "api_openapi", "api_tokens", "transfers",
+    "run", "run_live", "run_follow", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
     "tenant_release", "releases", "release", "holds", "archive_reread",
@@ -438,8 +438,15 @@ def test_a_case_for_members_only_is_not_there_for_anybody_else(role, house):
     hold = Hold.objects.create(case=case, reason="Said to nobody", placed_by=case.owner)
     Bundle.objects.update(case=case)
     assert client.post(reverse("hold_lift", kwargs={"pk": hold.pk})).status_code == 404
-    for name in BUNDLE:
-        assert client.get(reverse(name, kwargs=house[name])).status_code in (404, 405), name
+    for name in (
+        *BUNDLE,
+        "share_revoke",
+    ):  # each of them answers one method, and the other with 405 to everybody
+        both = {
+            getattr(client, method)(reverse(name, kwargs=house[name])).status_code
+            for method in ("get", "post")
+        }
+        assert both <= {404, 405} and 404 in both, f"{name}: {both}"
     trail.record(
         trail.Entry(
             actor=person.email, action=trail.Action.CASE_NOTED, object=f"case {case}", detail={"text": "x"}
