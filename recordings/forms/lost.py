@@ -1,9 +1,12 @@
 """What is asked of the losses, and what is said about them."""
 
+from datetime import datetime
+
 from django import forms
 
 from recordings.models import Tenant, User
 from recordings.models.recording import RecordingQuerySet
+from recordings.search.days import moment
 
 KNOWN = (("", "All"), ("no", "Not acknowledged"), ("yes", "Acknowledged"))
 
@@ -57,7 +60,14 @@ class LossNoteForm(forms.Form):
         widget=forms.Textarea(attrs={"class": "in", "rows": 2}),
         error_messages={"required": "Say what happened: the note is kept with each recording and in the audit trail."},
     )  # fmt: skip
-    seen_until = forms.DateTimeField(widget=forms.HiddenInput)  # when the page was drawn
+    seen_until = forms.CharField(widget=forms.HiddenInput)  # when the page was drawn
+
+    def clean_seen_until(self) -> datetime:
+        """Read the moment that the page said."""
+        told = moment(self.cleaned_data["seen_until"])
+        if told is None:
+            raise forms.ValidationError("Open the page again, then acknowledge.")
+        return told
 
 
 class AlertNoteForm(forms.Form):

@@ -56,6 +56,15 @@ class Days:
         return f"since {self.first}" if self.first else f"until {self.last}"
 
 
+def moment(text: str) -> datetime | None:
+    """Read a moment of an address, or None. In UTC, for PostgreSQL refuses zones that Python knows: of 16 hours, or of parts of a second."""
+    try:
+        told = datetime.fromisoformat(text)
+        return told.astimezone(UTC) if told.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def read(text: str, *, today: date | None = None) -> Days:
     """Read one phrase, as of a UTC day. Raises NotUnderstood."""
     today = today or datetime.now(UTC).date()

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q
@@ -13,6 +13,7 @@ from django.db.models.expressions import OrderBy
 
 from recordings.models import Media, Recording
 from recordings.models.recording import RecordingQuerySet
+from recordings.search.days import moment
 
 Value = datetime | float | int | None
 
@@ -121,9 +122,8 @@ def read_cursor(cursor: str, order: Order) -> Place | None:
         if value is None:
             return Place(None, pk) if order.nullable else None
         if order.of_moments:
-            when = datetime.fromisoformat(value)
-            # In UTC, for PostgreSQL knows no zone that is 16 hours away, or seconds.
-            return Place(when.astimezone(UTC), pk) if when.tzinfo else None
+            when = moment(value)
+            return Place(when, pk) if when else None
         number = isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < 2**62
         return Place(value, pk) if number else None
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, RecursionError):

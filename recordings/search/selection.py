@@ -15,6 +15,7 @@ from recordings.models.recording import RecordingQuerySet
 from recordings.search.counts import Count as Number
 from recordings.search.counts import count
 from recordings.search.criteria import Criteria
+from recordings.search.days import moment
 from recordings.search.results import found
 
 MOST_IDS = 2000
@@ -56,7 +57,7 @@ class Selection:
         `upto` is the moment when the search was shown: what arrives later was not seen, and is not swept in.
         """
         if data.get("everything") == "yes":
-            criteria, upto = Criteria.parse(data.get("query", "")), _moment(data.get("upto", ""))
+            criteria, upto = Criteria.parse(data.get("query", "")), moment(data.get("upto", ""))
             if criteria.ignored:
                 raise SearchNotRead(criteria.ignored)
             rows = found(criteria, user)
@@ -100,15 +101,6 @@ def until() -> str:
     with connection.cursor() as cursor:
         cursor.execute(WRITING)
         return f"{cursor.fetchone()[0].astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-
-
-def _moment(told: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(told)
-        # In UTC, for PostgreSQL knows no zone that is 16 hours away, or seconds.
-        return moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _number(told: str) -> int | None:

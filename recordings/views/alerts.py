@@ -6,13 +6,13 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
 from recordings.access import May, allow, may
 from recordings.forms.lost import AlertNoteForm
 from recordings.models import Alert, Kind
 from recordings.oversight.alerts import Line, open_lines, past_lines
+from recordings.search.days import moment
 from recordings.trail.alerts import acknowledge
 from recordings.views.shell import forget_figures
 from recordings.views.who import address_of
@@ -75,10 +75,6 @@ def _linked(lines: list[Line]) -> list[tuple[Line, str]]:
 
 def _place(request: HttpRequest):  # type: ignore[no-untyped-def]
     """Read where the page of past alerts begins, from `before=<moment>~<id>`."""
-    moment, _, pk = request.GET.get("before", "").partition("~")
-    try:
-        when = parse_datetime(moment)
-    except ValueError:
-        return None
-    good = when is not None and when.tzinfo is not None and pk.isascii() and pk.isdigit() and len(pk) < 19
-    return (when, int(pk)) if good else None
+    told, _, pk = request.GET.get("before", "").partition("~")
+    when = moment(told)
+    return (when, int(pk)) if when and pk.isascii() and pk.isdigit() and len(pk) < 19 else None

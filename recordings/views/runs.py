@@ -65,7 +65,7 @@ def manifest(request: HttpRequest, pk: int, form: str) -> StreamingHttpResponse:
 @require_POST
 def run_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Give the failed transfers of a run their tries again, all or those of one reason."""
-    one, reason = _run(request, pk), request.POST.get("reason", "")
+    one, reason = _run(request, pk), request.POST.get("reason", "").replace("\x00", "")
     again = runs.retry(run=one, reason=reason, actor=actor_of(request), address=address_of(request))
     if again:
         wake_savers(request)
@@ -123,7 +123,7 @@ def _run(request: HttpRequest, pk: int) -> Run:
 
 def _page(request: HttpRequest, one: Run) -> dict[str, Any]:
     """Collect what the page of a run shows."""
-    reason = request.GET.get("reason", "")
+    reason = request.GET.get("reason", "").replace("\x00", "")
     failed = runs.failures(one)
     groups = (
         failed.order_by().values("reason_code").annotate(

@@ -6,10 +6,11 @@ from urllib.parse import quote
 import pytest
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from recordings.models import Export, SavedSearch
+from recordings.models import Export, Run, SavedSearch
 from tests.factories import make_recording
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +41,7 @@ PAGES = {
     "searches": "searches",
     "lost": "/lost/",
 }
+FAR_AWAY = "WyIyMDI2LTExLTAzVDAwOjAwOjAwKzIzOjAwIiwgN10"  # a place, at a moment in a zone 23 hours away
 FUZZ = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -62,7 +64,7 @@ def asked(client, sign_in, some):
 @FUZZ
 @given(query=QUERY)
 @example(query="q=%ff&q=%ff&media=%ff")
-@example(query="after=WyIyMDI2LTExLTAzVDAwOjAwOjAwKzIzOjAwIiwgN10")  # a place in a zone 23 hours away
+@example(query=f"after={FAR_AWAY}")
 @example(query="tenant=7&tenant=07&media=voice&media=VOICE&sort=expiry&sort=x")
 def test_every_query_string_is_answered(asked, name, query):
     answer = asked(name, query)
@@ -89,6 +91,22 @@ def test_whatever_is_posted_is_answered(client, asked, query, form):
         assert answer.status_code in (200, 302, 422), (where, answer.status_code)
         if answer.streaming:
             b"".join(answer.streaming_content)
+
+
+def test_moments_that_postgresql_refuses_and_nuls_are_answered_on_other_pages_too(client, sign_in):
+    sign_in()
+    run = Run.objects.create(title="Run", started_by="x", finished_at=timezone.now(), total=0)
+    there, far = reverse("run", args=[run.pk]), "2026-11-03T00:00:00%2B23:00"
+    for address in (
+        f"/alerts/?before={far}~7",
+        f"/lost/?after={FAR_AWAY}",
+        f"{there}?reason=%00",
+        "/bundles/new/?contact=%00",
+    ):
+        assert client.get(address).status_code in (200, 302), address
+    said = {"everything": "yes", "reason": "x", "seen_until": "2026-11-03T00:00:00+23:00"}
+    assert client.post("/lost/acknowledge/", said).status_code == 302
+    assert client.post(reverse("run_retry", args=[run.pk]), {"reason": "\0"}).status_code == 302
 
 
 def test_what_cannot_be_decoded_is_shown_as_what_it_was_read_as(client, sign_in, tenant):

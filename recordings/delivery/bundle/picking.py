@@ -29,7 +29,7 @@ class Pick:
     @classmethod
     def parse(cls, data: QueryDict, user: User) -> "Pick":
         """Read where the recordings come from. Raises BundleRefused when that is nothing."""
-        if contact := data.get("contact", ""):
+        if contact := data.get("contact", "").replace("\x00", ""):
             rows = Recording.objects.for_user(user).filter(contact_id=contact)
             return cls(rows, f"contact {contact}", f"Contact {contact}", back=contact)
         if number := _number(data.get("case", "")):
