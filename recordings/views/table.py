@@ -12,6 +12,7 @@ from recordings.access import May, allow
 from recordings.models import TableChoice, User
 from recordings.oversight import words
 from recordings.search.selection import NothingSelected, Selection
+from recordings.views.patience import TookTooLong, limited
 
 COLUMNS = {
     "started": "Started",
@@ -55,8 +56,11 @@ def table_choice(request: HttpRequest) -> HttpResponse:
 def selected_sum(request: HttpRequest) -> HttpResponse:
     """Say how much a selection is: its count and its bytes, in words."""
     try:
-        number, size = Selection.parse(request.GET, request.user).about  # type: ignore[arg-type]
+        with limited():
+            number, size = Selection.parse(request.GET, request.user).about  # type: ignore[arg-type]
     except NothingSelected as error:
         return HttpResponse(str(error), content_type="text/plain; charset=utf-8")
+    except TookTooLong as error:  # the bar says no more than it did
+        return HttpResponse(str(error), status=503, content_type="text/plain; charset=utf-8")
     told = f"All {number} selected, {'' if number.exact else 'about '}{words.size(size)}"
     return HttpResponse(told, content_type="text/plain; charset=utf-8")

@@ -55,6 +55,12 @@ def test_a_script_puts_it_where_the_results_would_stand(client, locked):
     assert (numbers.status_code, numbers.content) == (204, b"")
 
 
+def test_the_sum_of_all_that_match_is_left_out(client, locked):
+    answer = client.get("/recordings/selected/", {"everything": "yes", "query": "q=12345"})
+    assert answer.status_code == 503 and answer.content.decode().startswith(SAID)
+    assert limit() == "0"
+
+
 def test_the_api_says_it_as_a_problem(client, locked):
     _, secret = ApiToken.make(user=locked[0], name="x", role=Role.SUPERVISOR)
     for address in ("recordings?q=12345", "contacts/12345"):
