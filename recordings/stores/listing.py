@@ -148,6 +148,15 @@ def pages(
             return
 
 
+def has(wire: Wire, *, key: str) -> bool:
+    """Ask for one name only: of all that begin with it, the name itself comes first."""
+    query = {"list-type": "2", "prefix": key, "max-keys": "1", "encoding-type": "url"}
+    answer = read_answer(wire.request("GET", query=query).body(), prefix=key)
+    if answer.token is not None and not answer.page.count:
+        raise ListingBroken("it promises more, and lists nothing")
+    return bool(answer.page.count) and answer.page.first == ""
+
+
 def folders(wire: Wire, *, prefix: str) -> list[str]:
     """Return the names of the first-level sub-folders, each with its final slash."""
     found: dict[str, None] = {}

@@ -130,9 +130,19 @@ class S3Store(Store):
     def head(self, key: str) -> ObjectFacts | None:
         """Return the facts of one object; None when it is not there.
 
-        A key that may not list gets AccessDenied for a missing object, so that is no proof of presence.
+        Amazon's S3 answers 403 for a missing object to a key that may list one folder only, for a HEAD names none (facts F3):
+        then the listing is asked for this very name. A key that may not list at all gets AccessDenied.
         """
-        found = self.head_with_headers(key)
+        try:
+            found = self.head_with_headers(key)
+        except AccessDenied as error:
+            try:
+                there = listing.has(self.wire, key=self.prefix + key)
+            except StoreError:
+                raise error from None
+            if there:
+                raise
+            return None
         return found[0] if found else None
 
     def head_with_headers(self, key: str) -> tuple[ObjectFacts, Mapping[str, str]] | None:

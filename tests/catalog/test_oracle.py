@@ -50,7 +50,7 @@ FAULTS = [
     promise(),
     repeat(),
 ]
-HEAD_FAULTS = [answer(503), answer(403), answer(400), drop()]
+HEAD_FAULTS = [answer(503), answer(400), drop()]
 keys = st.sampled_from(NAMES)
 ages = st.sampled_from(
     [1, 2, 29, 31, 40]

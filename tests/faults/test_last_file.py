@@ -80,6 +80,20 @@ def test_with_403_it_is_unknown_until_the_next_file_comes(sea, proxy):
     nothing_is_told_wrong(sea)
 
 
+def test_where_a_head_of_what_is_not_there_is_refused_the_listing_tells_what_was_deleted(sea, proxy):
+    """Amazon's S3 does so to a key that may list one folder only."""
+    sea.put(name_of(item="other"), b"not saved yet")
+
+    def act(exchange):
+        status, headers, body = exchange.forward()
+        exchange.reply(403 if status == 404 else status, headers, body)
+
+    proxy.on(act, method="HEAD")
+    assert sea.release().released == FILES and len(sea.there) == 1
+    assert set(deletes(proxy).values()) == {1}
+    nothing_is_told_wrong(sea)
+
+
 def test_two_scans_settle_it_too(sea, proxy):
     closed_when_empty(sea, proxy, 403, "AccessDenied")
     sea.release()

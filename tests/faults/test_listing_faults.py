@@ -226,7 +226,6 @@ HEAD_FAULTS = {
     "SlowDown": answer(503),
     "an internal error": answer(500),
     "a reset": drop(),
-    "no access": answer(403),
     "an answer of no sense": answer(400),
     "another region": answer(301, headers={"x-amz-bucket-region": "eu-west-1"}),
     "no time": answer(200, headers={"ETag": '"e"'}),
@@ -254,6 +253,25 @@ def test_a_head_that_fails_condemns_nothing_and_the_next_scan_asks_again(sea, pr
     told = {row.pk: row.presence for row in Recording.objects.exclude(presence="in_sea")}
     assert told == {row.pk: "expired" for row in late} | {row.pk: "vanished" for row in early}
     assert {one.subject: one.count for one in Alert.objects.open()} == {"expired": 3, "vanished": 3}
+
+
+def test_where_a_head_is_refused_the_listing_is_asked_by_name_what_is_gone(sea, proxy):
+    """Amazon's S3 answers 403 for what is not there to a key that may list one folder only."""
+    tenant = tenant_behind(proxy, sea)
+    settles(tenant)
+    late = Recording.objects.filter(expires_at__lte=timezone.now()).first()
+    early = Recording.objects.filter(expires_at__gt=timezone.now()).first()
+    for row in (late, early):
+        sea.delete(f"recordings/{row.key}")
+    proxy.on(answer(403), method="HEAD")
+    for _ in range(2):
+        done = scan(tenant=tenant, actor="test")
+        assert (done.state, done.gone, done.problem) == (Scan.State.COMPLETE, 1, "")
+    told = {row.pk: row.presence for row in Recording.objects.exclude(presence="in_sea")}
+    assert told == {late.pk: "expired", early.pk: "vanished"}
+    proxy.on(leave_out(), query=NEXT_PAGE)
+    done = scan(tenant=tenant, actor="test")
+    assert (done.state, done.gone) == (Scan.State.COMPLETE, 0) and "SEA has not answered" in done.problem
 
 
 def test_after_a_slowdown_fewer_requests_are_under_way(sea, proxy, settings, monkeypatch):

@@ -66,6 +66,42 @@ def test_a_head_answer_without_a_body_is_named_by_its_status(script, status, err
         script.store(attempts=1).head("k")
 
 
+def one_folder_only(there):
+    """Answer as Amazon's S3 does to a key that may list one folder only: 403 for a HEAD of what is not there."""
+
+    def answer(method, path):
+        if method == "HEAD":
+            return Answer(403)
+        asked = parse_qs(urlsplit(path).query)["prefix"][0]
+        return s3_page([key for key in there if key.startswith(asked)][:1])
+
+    return answer
+
+
+def test_what_a_head_refuses_to_tell_is_asked_of_the_listing_by_its_name(script):
+    script.answer = one_folder_only(["folder/here", "folder/missing-and-longer"])
+    assert script.store(attempts=1).head("missing") is None
+    assert script.store(attempts=1).head("not-at-all") is None
+    with pytest.raises(base.AccessDenied):
+        script.store(attempts=1).head("here")
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        s3_error("AccessDenied", 403),
+        s3_error("NoSuchKey", 404),
+        s3_error("SlowDown", 503),
+        s3_page([], truncated="true", token="more"),
+        Answer(200, b"<html/>"),
+    ],
+)
+def test_a_listing_that_does_not_say_leaves_a_refused_head_refused(script, listing):
+    script.answer = lambda method, path: Answer(403) if method == "HEAD" else listing
+    with pytest.raises(base.AccessDenied):
+        script.store(attempts=1).head("k")
+
+
 def test_the_right_region_is_taken_from_the_answer(script):
     for answer in (
         s3_error("PermanentRedirect", 301, headers={"x-amz-bucket-region": "us-west-2"}),
