@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from django.contrib.postgres.indexes import HashIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -195,6 +196,8 @@ class Removal(models.Model):
         indexes = [
             models.Index(fields=["archive", "-id"], name="removal_newest"),
             models.Index("lease_until", name="removal_open", condition=Q(finished_at=None)),
+            # What became of one file: asked for each copy that is called removed, and for each that is saved.
+            HashIndex(fields=["path"], name="removal_path", condition=~Q(path="")),
         ]
 
     def __str__(self) -> str:

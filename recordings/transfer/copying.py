@@ -18,6 +18,7 @@ from recordings.stores.base import (
     Unreachable,
     WritableStore,
 )
+from recordings.stores.clock import running_on
 from recordings.stores.layout import DEFAULT, read_layout
 from recordings.transfer.limits import paced
 from recordings.transfer.verifying import CopyDiffers, CopyMissing, read_back
@@ -49,6 +50,7 @@ class Stored:
     sha256: str  # lower-case hex
     crc32: int
     beside: str = ""  # where its sidecar lies, or why there is none; empty when the archive has none
+    begun: float = field(default_factory=running_on)  # when the attempt began that read it back
 
 
 class AtArchive(Exception):

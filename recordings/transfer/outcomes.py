@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from recordings import trail
 from recordings.models import Copy, Transfer
 from recordings.stores.base import Changed, NoSuchObject, StoreError
+from recordings.stores.clock import running_on
 from recordings.transfer import lanes, queue
 from recordings.transfer.copying import Stored
 from recordings.transfer.lanes import End
@@ -30,6 +31,18 @@ FROM unnest(%s::bigint[], %s::int[]) AS mine(id, epoch)
 WHERE t.id = mine.id AND t.epoch = mine.epoch AND t.state = 'copying'
 RETURNING t.id
 """
+
+# What lies in a file that is being removed, or was since the attempt began: it was read back, and may not be there any more.
+BEING_REMOVED = """
+SELECT mine.id FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::float8[]) AS mine(id, archive_id, path, seconds)
+WHERE EXISTS (
+    SELECT FROM recordings_removal x WHERE x.archive_id = mine.archive_id AND x.path = mine.path AND x.path <> '' AND (
+        x.state IN ('removing', 'unknown')
+        OR x.state = 'removed' AND x.removed_at > statement_timestamp() - make_interval(secs => mine.seconds)
+    )
+)
+"""
+READ_AGAIN = 10  # seconds until it is
 
 # Saved again: the row tells of the file that was verified last, never of one that was found damaged or removed.
 COPIES = """
@@ -65,11 +78,11 @@ class Failure:
 
 def write_verified(verified: Sequence[tuple[Transfer, Stored]]) -> int:
     """Commit verified copies: transfer, copy, saved_at and the trail in one transaction. Returns how many counted."""
-    rows = [row for row, _ in verified]
-    ids = sorted({row.recording_id for row in rows})
+    ids = sorted({row.recording_id for row, _ in verified})
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(LOCK, [ids])
+            rows = _put_back_removed(cursor, verified)
             cursor.execute(VERIFIED, [[row.pk for row in rows], [row.epoch for row in rows]])
             counted = {row[0] for row in cursor.fetchall()}
             mine = [(row, stored) for row, stored in verified if row.pk in counted]
@@ -85,6 +98,15 @@ def write_verified(verified: Sequence[tuple[Transfer, Stored]]) -> int:
             for row, stored in mine
         )  # fmt: skip
     return len(mine)
+
+
+def _put_back_removed(cursor: CursorWrapper, verified: Sequence[tuple[Transfer, Stored]]) -> list[Transfer]:
+    """Let what lies in a file that is being removed be read again later; return the others. Its recordings are locked."""
+    asked = [(row.pk, row.archive_id, stored.path, running_on() - stored.begun) for row, stored in verified]
+    cursor.execute(BEING_REMOVED, [list(column) for column in zip(*asked, strict=True)])
+    removed = {row[0] for row in cursor.fetchall()}
+    queue.put_back([row for row, _ in verified if row.pk in removed], seconds=READ_AGAIN)
+    return [row for row, _ in verified if row.pk not in removed]
 
 
 def _write_copies(cursor: CursorWrapper, mine: Sequence[tuple[Transfer, Stored]]) -> None:

@@ -15,7 +15,7 @@ from recordings.models.removal import retention_of
 # What keeps one copy; null: nothing does. The age first: it is asked of every copy, the rest of the old ones only.
 REASON = f"""
 CASE
-    WHEN r.sort_at + make_interval(days => %(days)s) > statement_timestamp() THEN 'is_old_enough'
+    WHEN greatest(r.sort_at + make_interval(days => %(days)s), r.expires_at) > statement_timestamp() THEN 'is_old_enough'
     WHEN r.presence = 'in_sea' THEN 'has_left_sea'
     WHEN {RECORDING_HELD} THEN 'is_not_on_hold'
     WHEN EXISTS (SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state IN ('queued', 'copying'))

@@ -15,11 +15,13 @@ from recordings.models import (
     BundleEntry,
     Copy,
     Hold,
+    Presence,
     Recording,
     Removal,
     RetentionPolicy,
     Transfer,
 )
+from recordings.models.archive import CopyQuerySet
 from recordings.transfer.allowing import locked_policies
 from recordings.transfer.gate import Refusal, stopped_everywhere
 
@@ -127,6 +129,8 @@ def is_old_enough(case: Case) -> str | None:
     if not case.by_rule or case.policy is None:
         return None
     due = max(one.recording.sort_at for one in case.copies) + timedelta(days=case.policy.keep_days)
+    # Nor before SEA itself would have removed it: a name may tell a start of long ago, or a wrong one.
+    due = max(due, *(one.recording.expires_at for one in case.copies))
     if due <= case.now:
         return None
     return f"It is kept until {due:%Y-%m-%d %H:%M} UTC."
@@ -169,18 +173,20 @@ def read_case(removal: Removal) -> Case:
     with connection.cursor() as cursor:
         cursor.execute(COUNT_TODAY, [removal.archive_id])
         used, now = cursor.fetchone()
-    ids = sorted(lying.values_list("recording", flat=True))
-    rows = {
-        row.pk: row
-        for row in Recording.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
-    }
-    copies = tuple(lying.filter(recording__in=rows).select_for_update(of=("self",)).order_by("pk"))
+    # All versions of the file, as their savers lock them: what is saved by now is seen below, what is not waits for the permit.
+    locked = Recording.objects.select_for_update(no_key=True).filter(pk__in=_versions(lying)).order_by("pk")
+    versions = {row.pk: row for row in locked}
+    being_saved = Transfer.objects.filter(state__in=Transfer.OPEN, recording__in=versions).exists()
+    copies = tuple(lying.filter(recording__in=versions).select_for_update(of=("self",)).order_by("pk"))
     for copy in copies:
-        copy.recording = rows[copy.recording_id]
+        copy.recording = versions[copy.recording_id]
+    ids = [copy.recording_id for copy in copies]
+    rows = {pk: versions[pk] for pk in ids}
     return Case(
         removal=removal, policy=policy, stopped=stopped,
         copies=copies if removal.copy_id in {one.pk for one in copies} else (),
-        under_way=_under_way(removal, copies), chosen=_chosen(removal, copies), holds=_holds(rows), being_saved=_being_saved(rows),
+        under_way=_under_way(removal, copies), chosen=_chosen(removal, copies), holds=_holds(rows),
+        being_saved=being_saved or lying.exclude(recording__in=versions).exists(),
         bundle=_bundle(ids), damaged_elsewhere=_damaged(removal, ids), used_today=used, now=now,
     )  # fmt: skip
 
@@ -202,13 +208,16 @@ def _holds(rows: dict[int, Recording]) -> tuple[Hold, ...]:
     return tuple(hold for row in rows.values() for hold in in_force.covering(row).order_by("id"))
 
 
-def _being_saved(rows: dict[int, Recording]) -> bool:
-    """Tell whether any version of these is being saved: a worker may be about to adopt this very file as its copy."""
-    waiting = Transfer.objects.filter(state__in=Transfer.OPEN)
-    return any(
-        waiting.filter(recording__in=Recording.objects.filter(tenant=row.tenant_id, key=row.key)).exists()
-        for row in rows.values()
-    )
+def _versions(lying: CopyQuerySet) -> set[int]:
+    """Return all versions of what lies in a file: a worker may be about to adopt it as the copy of another one."""
+    found = set[int]()
+    for pk, tenant, key in lying.values_list("recording", "recording__tenant", "recording__key"):
+        same = Recording.objects.filter(tenant=tenant, key=key)
+        found.add(pk)
+        # Each half through an index of its own.
+        for half in (same.in_sea(), same.exclude(presence=Presence.IN_SEA)):
+            found.update(half.values_list("pk", flat=True))
+    return found
 
 
 def _bundle(ids: list[int]) -> Bundle | None:

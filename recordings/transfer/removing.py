@@ -17,7 +17,6 @@ from django.db import transaction
 
 from recordings.models import Archive, Copy, Removal
 from recordings.stores.base import (
-    Changed,
     NoSuchObject,
     ObjectFacts,
     ShortRead,
@@ -25,6 +24,7 @@ from recordings.stores.base import (
     Throttled,
     Unreachable,
 )
+from recordings.stores.clock import running_on
 from recordings.transfer import outdated, removal_gate, removed, sidecar
 from recordings.transfer.damage import ArchiveAway, require_archive
 from recordings.transfer.receipts import Outcome
@@ -52,7 +52,11 @@ class Batch:
 @dataclass(frozen=True)
 class _Timed:
     permit: Permit
-    since: float = field(default_factory=monotonic)
+    since: float = field(default_factory=running_on)
+
+    @property
+    def ran_out(self) -> bool:
+        return running_on() - self.since > PERMIT_SECONDS
 
 
 def remove_waiting(
@@ -128,21 +132,22 @@ def _remove(timed: _Timed) -> Outcome:
             return _missing(permit)
         if facts.size != permit.size:
             return Outcome(State.REFUSED, "Another file lies under its name.", code="is_the_same")
-        if monotonic() - timed.since > PERMIT_SECONDS:
+        if not timed.ran_out:
+            sidecar.remove_beside(store, path=permit.path)
+        if timed.ran_out:
             return Outcome(
                 State.REFUSED, "The permit ran out before the removal.", code="permit_is_fresh", stands=True
             )
-        sidecar.remove_beside(store, path=permit.path)
     except StoreError as error:
         return Outcome(State.REFUSED, str(error), code=error.code, stands=not error.is_files_fault)
     failure: StoreError | None = None
     try:
         store.remove(permit.path, if_match=facts.etag)
-    except Changed as error:
-        return Outcome(State.REFUSED, str(error), code=error.code)
     except NoSuchObject:
         pass  # HEAD decides
     except StoreError as error:
+        # HEAD decides here too, also for Changed: a removal whose answer was lost was asked for again, and found nothing
+        # to compare with.
         failure = error
     return _after(permit, failure)
 

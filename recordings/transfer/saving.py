@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from recordings.models import Archive, Transfer
 from recordings.stores.base import StoreError, Throttled, WritableStore
+from recordings.stores.clock import running_on
 from recordings.stores.layout import DEFAULT
 from recordings.transfer import queue, runs
 from recordings.transfer.copying import AtArchive, Order, Stored, copy_and_verify
@@ -263,7 +264,7 @@ def _token(row: Transfer) -> str:
 
 
 def _copy(row: Transfer) -> Stored:
-    recording = row.recording
+    recording, begun = row.recording, running_on()
     try:
         archive = row.archive.store()
     except StoreError as error:
@@ -274,7 +275,8 @@ def _copy(row: Transfer) -> Stored:
         rate=rate_of(row), layout=row.archive.layout or DEFAULT,
     )  # fmt: skip
     stored = copy_and_verify(source=row.tenant.store(), target=archive, order=order)
-    return replace(stored, beside=_tell_beside(row, stored, archive)) if row.archive.sidecars else stored
+    beside = _tell_beside(row, stored, archive) if row.archive.sidecars else ""
+    return replace(stored, beside=beside, begun=begun)
 
 
 def _tell_beside(row: Transfer, stored: Stored, archive: WritableStore) -> str:

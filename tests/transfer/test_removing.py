@@ -31,8 +31,19 @@ from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
 from recordings.search.results import mark_states
 from recordings.transfer import auditing, outdated, removal_gate, removed, removing, sidecar
+from recordings.transfer.copying import Stored
 from recordings.transfer.damage import save_again
-from tests.factories import make_archive, make_bucket, make_case, make_copy, make_tenant, make_user
+from recordings.transfer.outcomes import write_verified
+from tests.factories import (
+    make_archive,
+    make_bucket,
+    make_case,
+    make_copy,
+    make_recording,
+    make_tenant,
+    make_user,
+)
+from tests.faults.proxy import Proxy, answer, swallow
 from tests.transfer.sea import Sea
 from tests.transfer.vault import rule, vault
 
@@ -183,6 +194,16 @@ def too_young(kept, row):
     RetentionPolicy.objects.update(keep_days=101)
 
 
+def arrived_lately(kept, row):
+    """It began long ago, or its name says so, and SEA would have it still."""
+    Recording.objects.filter(pk=row.pk).update(arrived_at=timezone.now() - timedelta(days=29))
+
+
+def another_version_being_saved(kept, row):
+    """Its worker may be about to find its bytes in this very file."""
+    being_saved(kept, make_recording(kept.tenant, key=row.key, size=row.size))
+
+
 def another_file(kept, row):
     kept.file(row).write_bytes(b"somebody else's")
 
@@ -206,6 +227,8 @@ KEPT = [
     (damaged, "is_whole", "damaged", False),
     (damaged_elsewhere, "no_other_copy_is_damaged", "Other is damaged", False),
     (too_young, "is_old_enough", "kept until", False),
+    (arrived_lately, "is_old_enough", "kept until", False),
+    (another_version_being_saved, "is_not_being_saved", "being saved", True),
     (another_file, "is_the_same", "Another file", True),
     (missing, "is_there_still", "does not have it any more", True),
 ]
@@ -358,6 +381,36 @@ def test_a_copy_that_was_taken_from_the_file_meanwhile_is_not_believed(kept):
     assert Alert.objects.open().filter(kind="lost").exists(), "nobody has it any more, and that is told"
 
 
+def test_what_is_saved_in_a_file_that_is_being_removed_counts_only_once_it_was_read_after_that(kept):
+    """A saver read the file before it went, and comes to write that when it has gone."""
+    kept.put(days=10)
+    row = kept.put()
+    died_after_its_permit(kept)
+    late = make_recording(kept.tenant, key=row.key, size=row.size)
+    before = Stored(row.key, row.size, row.copies.get().sha256, 0)
+
+    def written(stored):
+        run = Run.objects.create(title="Run", started_by="x")
+        saver = Transfer.objects.create(
+            run=run, recording=late, archive=kept.archive, tenant=kept.tenant, size=row.size, expires_at=late.expires_at,
+            next_try_at=timezone.now(), state="copying", epoch=1, owner="b:1", lease_until=timezone.now(),
+        )  # fmt: skip
+        counted = write_verified([(saver, stored)])
+        saver.refresh_from_db()
+        late.refresh_from_db()
+        assert (counted, late.copies.count(), saver.attempts) == (bool(late.saved_at), counted, 0)
+        assert saver.state == ("verified" if counted else "queued")
+        if not counted:
+            saver.delete()
+        return counted
+
+    assert written(before) == 0, "it may go at any moment"
+    kept.file(row).unlink()
+    assert kept.resolve().removed == 1
+    assert written(before) == 0, "it has gone since"
+    assert written(Stored(row.key, row.size, before.sha256, 0)) == 1
+
+
 def test_the_database_itself_calls_no_copy_removed_without_a_receipt(kept):
     row = kept.put()
     with pytest.raises(IntegrityError, match="no receipt"), transaction.atomic():
@@ -410,6 +463,23 @@ def test_what_is_listed_in_sea_again_after_its_copies_were_removed_has_to_be_sav
     sea.save()
     row.refresh_from_db()
     assert row.saved_at and row.copies.good().exists()
+
+
+def test_a_removal_that_was_asked_for_twice_because_its_answer_was_lost_is_one(kept, weed_s3):
+    """Asked again, the server has nothing to compare the version with, and says that it is another."""
+    row, young = kept.put(), kept.put(days=10)
+    RetentionPolicy.objects.update(enabled=False)
+    with Proxy(weed_s3.endpoint) as proxy:
+        bucket = make_bucket(weed_s3, name="Bucket", endpoint=proxy.endpoint)
+        for one in (row, young):
+            weed_s3.put(f"calls/{one.key}", kept.file(one).read_bytes())
+            make_copy(one, bucket, sha256=one.copies.get().sha256)
+        rule(bucket)
+        proxy.on(swallow(), method="DELETE", times=1)
+        proxy.on(answer(412, "PreconditionFailed"), method="DELETE")
+        assert kept.remove().removed == 1
+    assert set(weed_s3.keys()) == {f"calls/{young.key}"}
+    assert row.copies.get(archive=bucket).removed_at and row.copies.good().count() == 1
 
 
 def test_a_copy_in_a_bucket_is_removed_with_its_json_file(kept, weed_s3):
