@@ -130,8 +130,10 @@ def bundle_look(bundle_id: int) -> None:
 def transfer_work() -> None:
     """Save what waits, and file the manifests of what has ended. While there is more than enough for one worker, another one is asked, so all that are free help."""
     sent = list[object]()
-    saving.save_waiting(owner=queue.me(), more=lambda: sent.append(transfer_work.delay()))
-    if not sent and queue.has_work():  # one message each, or they would multiply
+    done = saving.save_waiting(owner=queue.me(), more=lambda: sent.append(transfer_work.delay()))
+    # One message each, or they would multiply. None where nothing could be taken: what waits is for another one's limit, and
+    # the message would come back at once, for hours.
+    if done.claimed and not sent and queue.has_work():
         transfer_work.delay()
     filing.file_due()
 

@@ -8,11 +8,14 @@ from threading import Thread
 import pytest
 from django.db import connection
 from django.utils import timezone
+from redis import Redis
 
 from recordings.catalog.scan import scan
 from recordings.models import Recording, Run, Transfer, TransferJob
+from recordings.tasks import transfer_work
 from recordings.transfer import jobs, limits, queue, runs, saving
 from recordings.transfer.saving import save_waiting
+from seaportal.celery import app
 from tests.factories import make_archive, make_job, make_recording, make_tenant, name_of
 from tests.faults.proxy import Proxy, delay
 
@@ -172,6 +175,16 @@ def test_of_a_job_with_a_speed_limit_what_a_minute_sends_is_in_hand(archive):
     assert len(queue.claim(owner="a:1", limit=200)) == 2 and queue.claim(owner="b:1", limit=200) == []
     queue.put_back(run.transfers.filter(state="copying")[:1])
     assert len(queue.claim(owner="b:1", limit=200)) == 1
+
+
+def test_a_worker_that_may_take_nothing_of_a_limited_job_does_not_come_back_at_once(archive, settings):
+    large(archive, size=1000, parallel_files=1)
+    assert len(queue.claim(owner="a:1", limit=200)) == 1 and queue.has_work()
+    broker = Redis.from_url(settings.REDIS_URL)
+    app.amqp._producer_pool = None  # whatever broker an earlier test had it talk to
+    broker.delete("transfer")
+    transfer_work.apply(throw=True)
+    assert broker.llen("transfer") == 0
 
 
 def test_spans_of_what_was_put_back_are_given_back(archive):
