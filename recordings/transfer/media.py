@@ -147,14 +147,16 @@ def _has_packets(container: "av.container.InputContainer", at: float) -> bool:
 
 
 def _write(read: Sequence[tuple[Copy, Facts]]) -> None:
+    # A recording may have a copy in several archives: they hold the same bytes, and the newest one speaks for all.
+    of_each = {copy.recording_id: (copy, facts) for copy, facts in reversed(read)}.values()
     with transaction.atomic():
         Media.objects.bulk_create(
-            [Media(recording=copy.recording, read_at=Now(), **vars(facts)) for copy, facts in read],
+            [Media(recording=copy.recording, read_at=Now(), **vars(facts)) for copy, facts in of_each],
             update_conflicts=True, unique_fields=["recording"],
             update_fields=["duration", "audio_codec", "video_codec", "channels", "width", "height", "problem", "read_at"],
         )  # fmt: skip
         Copy.objects.filter(pk__in=[copy.pk for copy, _ in read]).update(media_due=False)
-        bad = [(copy, facts) for copy, facts in read if facts.problem]
+        bad = [(copy, facts) for copy, facts in of_each if facts.problem]
         tenants: dict[int, Tenant] = {copy.recording.tenant_id: copy.recording.tenant for copy, _ in bad}
         for pk, tenant in tenants.items():
             mine = [facts for copy, facts in bad if copy.recording.tenant_id == pk]

@@ -89,6 +89,16 @@ def test_what_does_not_play_is_saved_flagged_told_and_found(archive, tenant, cli
     assert list(Criteria.parse("playable=yes").apply(Recording.objects.all())) == [good.recording]
 
 
+def test_copies_in_two_archives_are_looked_into_together(archive, tenant, clip, tmp_path):
+    copy = saved(archive, tenant, clip[:100])
+    second = make_archive(tmp_path / "second", name="Second")
+    (tmp_path / "second" / copy.path).write_bytes(clip[:100])
+    make_copy(copy.recording, second, path=copy.path)
+    assert media.examine_waiting() == 2
+    assert Media.objects.get().problem and not Copy.objects.filter(media_due=True).exists()
+    assert Alert.objects.get().count == 1, "one recording, however many copies"
+
+
 def test_a_file_that_is_no_recording_has_nothing_wrong_with_it(archive, tenant):
     saved(archive, tenant, b"a,b\n1,2\n", key="statements.csv")
     media.examine_waiting()
