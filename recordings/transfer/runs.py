@@ -100,11 +100,9 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """Return the part that is settled, 0 to 100; 100 only when nothing remains."""
-        if not self.total:
-            return 100
-        settled = self.total - self.remaining
-        return 100 if not self.remaining else min(99, 100 * settled // self.total)
+        """Return the part that was gone through, 0 to 100; 100 only when nothing remains and nothing was cancelled."""
+        left = self.remaining + self.cancelled
+        return min(99, 100 * (self.total - left) // self.total) if left else 100
 
     @property
     def seconds_left(self) -> float | None:

@@ -40,6 +40,7 @@ class Preview:
     next_runs: list[datetime]
     words: str
     releases: str  # what releasing would do; '' when recordings stay in SEA
+    nowhere: bool  # no archive is chosen, so nothing can be counted
 
 
 @allow(May.SET_UP)
@@ -128,7 +129,7 @@ def _preview(form: JobForm, request: HttpRequest) -> Preview:
         else f"what the search finds ({words_of(one.query, tenant_names(request.user))})"
     )  # type: ignore[arg-type]
     words = f"Saves {what} to {to}, {timetable.in_words(one)}{speed}{f', {hours}' if hours else ''}."
-    return Preview(now, next_runs, words, _releases(one, request.user))  # type: ignore[arg-type]
+    return Preview(now, next_runs, words, _releases(one, request.user), not archives)  # type: ignore[arg-type]
 
 
 def _typed(form: JobForm) -> dict[str, object]:

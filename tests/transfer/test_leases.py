@@ -97,6 +97,16 @@ def test_progress_adds_up(run):
     assert told.bytes_done == 1000 and not told.finished
 
 
+def test_what_was_cancelled_is_not_shown_as_done(run):
+    Transfer.objects.filter(pk=Transfer.objects.first().pk).update(
+        state="verified", finished_at=timezone.now()
+    )
+    runs.cancel(run=run, actor="ann@example.com")
+    run.refresh_from_db()
+    told = runs.progress(run)
+    assert (told.finished, told.cancelled, told.percent) == (True, 2, 33)
+
+
 def test_a_run_never_shows_a_hundred_percent_while_something_remains(run):
     Transfer.objects.exclude(pk=Transfer.objects.first().pk).update(
         state="verified", finished_at=timezone.now()

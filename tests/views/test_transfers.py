@@ -82,7 +82,7 @@ def test_a_running_run_tells_how_far_it_is_and_is_asked_for_again(client, saver,
     fail(run, rows[2], "The copy differs.", "differs")
     for address in (reverse("transfers"), reverse("run", args=[run.pk]), reverse("run_live", args=[run.pk])):
         said = page(client.get(address))
-        assert "75 %" in said and "2 of 4 files saved, 2.0 MB of 4.0 MB" in said
+        assert "75 %" in said and "2 of 4 copies saved, 2.0 MB of 4.0 MB" in said
         assert LIVE in said
     assert "<html" not in said, "the last one is the fragment"
 
@@ -294,7 +294,7 @@ def test_the_preview_tells_what_would_be_moved_when_and_what_releasing_does(clie
     assert said.count("02:30") >= 2 and "7 days after they were verified" in said
     assert "off for every tenant, so nothing is deleted" in said
     assert "Recordings stay in SEA" in page(client.post(reverse("job_preview"), told))
-    assert client.post(reverse("job_preview"), {}).status_code == 200
+    assert "Choose an archive to see how many." in page(client.post(reverse("job_preview"), {}))
 
 
 def test_a_job_is_changed_copied_switched_off_and_removed(client, archive):
@@ -352,11 +352,18 @@ def test_a_dry_run_moves_nothing(client, saver, archive):
 def test_a_run_is_paused_goes_on_and_is_cancelled(client, saver, archive, told_to_workers):
     run = start(archive, make_recording(make_tenant()))
     said = page(client.post(reverse("run_pause", args=[run.pk]), follow=True))
-    assert "Paused" in said and "Go on" in said and queue.claim(owner="a:1", limit=9) == []
+    assert (
+        "Paused" in said
+        and "Go on" in said
+        and "Time left" not in said
+        and queue.claim(owner="a:1", limit=9) == []
+    )
     said = page(client.post(reverse("run_resume", args=[run.pk]), follow=True))
     assert "goes on" in said and any("transfer_work" in message for message in told_to_workers())
     said = page(client.post(reverse("run_cancel", args=[run.pk]), follow=True))
     assert "copies that were made stay" in said and "Cancelled" in said
+    said = page(client.get(reverse("transfers")))
+    assert "Cancelled" in said and "1 not saved" in said and "All verified" not in said
     assert Transfer.objects.get().state == "dropped" and queue.claim(owner="a:1", limit=9) == []
     assert {"paused a run", "resumed a run", "cancelled a run"} <= set(
         AuditEntry.objects.values_list("action", flat=True)
