@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.core.signing import BadSignature, TimestampSigner
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -18,9 +18,7 @@ from recordings.views.bundles import bundle_page, theirs
 from recordings.views.reason import ask_first, for_bundle
 from recordings.views.who import actor_of, address_of
 
-CLOSED = (
-    "This link does not work. It may have expired, or been revoked. Ask whoever sent it to you for a new one."
-)
+CLOSED = "It may have expired, or been revoked. Ask whoever sent it to you for a new one."
 TICKETS = TimestampSigner(salt="share")
 
 
@@ -74,7 +72,9 @@ def share_switch(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def share(request: HttpRequest, token: str) -> HttpResponse:
     """Ask an outsider for the pass-phrase; give them the address of the file when it fits."""
-    link = _open(token)
+    link = sharing.find(token)
+    if link is None:
+        return _closed(request)
     form, address = PhraseForm(request.POST or None), ""
     if form.is_valid():
         wrong = sharing.opens(link, form.cleaned_data["phrase"], address=address_of(request))
@@ -91,21 +91,18 @@ def share(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def share_file(request: HttpRequest, token: str, ticket: str) -> HttpResponseBase:
     """Send a shared bundle. A download manager can take it up again: no cookie is needed."""
-    link = _open(token)
+    link = sharing.find(token)
     try:
         signed = TICKETS.unsign(ticket, max_age=fetching.ONE_FETCH)
-    except BadSignature as error:
-        raise Http404(CLOSED) from error
-    if signed != str(link.pk):
-        raise Http404(CLOSED)
+    except BadSignature:
+        return _closed(request)
+    if link is None or signed != str(link.pk):
+        return _closed(request)
     try:
         return send_bundle(request, link.bundle, by=link.whom, share=link)
     except fetching.NoMoreFetches as error:
         return render(request, "bundles/not_now.html", {"reason": str(error)}, status=410)
 
 
-def _open(token: str) -> BundleShare:
-    link = sharing.find(token)
-    if link is None:
-        raise Http404(CLOSED)
-    return link
+def _closed(request: HttpRequest) -> HttpResponse:
+    return render(request, "bundles/not_now.html", {"closed": True, "reason": CLOSED}, status=404)

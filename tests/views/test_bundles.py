@@ -230,7 +230,10 @@ def test_links_are_off_until_an_admin_allows_them(client, bundle):
     link = shared(client, bundle)
     assert Client().get(link).status_code == 200
     admin.post(reverse("share_switch"), {"on": "no"})
-    assert Client().get(link).status_code == 404
+    closed = Client().get(link)
+    assert (
+        closed.status_code == 404 and "Ask whoever sent it to you for a new one." in closed.content.decode()
+    )
     assert AuditEntry.objects.filter(action="switched sharing").count() == 2
 
 
