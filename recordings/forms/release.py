@@ -36,6 +36,12 @@ class ReleaseForm(forms.ModelForm):
             ),
         }  # fmt: skip
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        named, name = self.fields["name"], self.instance.tenant.name
+        named.required = not self.instance.enabled
+        named.error_messages["required"] = f"Type {name} to switch release on."
+
     def clean_name(self) -> str:
         """Insist on the tenant's own name while release is off."""
         typed: str = self.cleaned_data["name"].strip()

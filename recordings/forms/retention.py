@@ -35,6 +35,12 @@ class RetentionForm(forms.ModelForm):
             ),
         }  # fmt: skip
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        named, name = self.fields["name"], self.instance.archive.name
+        named.required = not self.instance.enabled
+        named.error_messages["required"] = f"Type {name} to switch the rule on."
+
     def clean_name(self) -> str:
         """Insist on the archive's own name while its rule is off."""
         typed: str = self.cleaned_data["name"].strip()

@@ -1,5 +1,6 @@
 """Releases: the receipt of each, and the stop for all of them."""
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -33,7 +34,9 @@ def releases(request: HttpRequest) -> HttpResponse:
 def release(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one release: its receipt, or why nothing was deleted."""
     mine = Release.objects.for_user(request.user).select_related("tenant", "recording")  # type: ignore[arg-type]
-    page = {"release": get_object_or_404(mine, pk=pk), "may_case": may(request.user, May.CASE)}
+    row = get_object_or_404(mine, pk=pk)
+    copies = [copy | {"verified_at": datetime.fromisoformat(copy["verified_at"])} for copy in row.copies]
+    page = {"release": row, "copies": copies, "may_case": may(request.user, May.CASE)}
     return render(request, "releases/receipt.html", page)
 
 

@@ -1,11 +1,12 @@
 """Release is switched on with the tenant's name and off at once; receipts and holds are kept where people find them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from recordings.models import AuditEntry, Hold, Release, ReleasePolicy, ReleaseStop, Role
+from recordings.oversight.words import moment_in_words
 from tests.factories import make_archive, make_copy, make_recording, make_released, make_tenant, name_of
 
 pytestmark = pytest.mark.django_db
@@ -133,7 +134,8 @@ def test_receipts_are_found_by_name_contact_and_state(client, sign_in, tenant):
         assert row.key in told and other.key not in told
     assert "There is no such state" in text(client.get("/releases/?state=nonsense"))
     told = text(client.get(f"/releases/{receipt.pk}/"))
-    for fact in (receipt.etag, receipt.sha256, receipt.rule, "Long ago", "Receipt of a release"):
+    verified = moment_in_words(datetime.fromisoformat(receipt.copies[0]["verified_at"]))
+    for fact in (receipt.etag, receipt.sha256, receipt.rule, "Long ago", verified, "Receipt of a release"):
         assert fact in told
     assert f"/releases/{receipt.pk}/" in text(client.get(f"/recordings/{row.pk}/"))
 

@@ -30,7 +30,9 @@ def text(response):
 
 def test_a_rule_is_switched_on_by_the_archives_name_alone(client, admin, kept):
     page = reverse("archive_retention", args=[kept.archive.pk])
+    assert "(optional)" not in text(client.get(page))
     said = {"keep_days": 90, "cap_per_day": 500, "name": "Another"}
+    assert "Type Main to switch the rule on." in text(client.post(page, said | {"name": ""}))
     refused = client.post(page, said)
     assert refused.status_code == 422 and "Type Main to switch the rule on." in text(refused)
     assert not RetentionPolicy.objects.filter(enabled=True).exists()

@@ -168,10 +168,11 @@ class Rows:
                 yield Row(number, cells, "It holds a NUL byte, which no text has.", _excerpt(lines.taken))
             elif len(cells) != width and (len(cells) < width or any(cells[width:])):
                 many = "only " if len(cells) < width else ""
+                noun = "cell" if len(cells) == 1 else "cells"
                 yield Row(
                     number,
                     cells,
-                    f"It has {many}{len(cells)} cells; the headings name {width}.",
+                    f"It has {many}{len(cells)} {noun}; the headings name {width}.",
                     _excerpt(lines.taken),
                 )
             else:

@@ -146,7 +146,7 @@ def test_malformed_rows_are_kept_with_their_line_and_reason_and_the_good_ones_go
     )
     assert (done.state, done.lines, done.malformed, done.new) == ("done", 5, 3, 2)
     told = [(bad.number, bad.reason.split(".")[0]) for bad in done.malformed_lines.all()]
-    assert told[:2] == [(3, "The contact ID is empty"), (4, "It has only 1 cells; the headings name 9")]
+    assert told[:2] == [(3, "The contact ID is empty"), (4, "It has only 1 cell; the headings name 9")]
     assert told[2][0] == 5 and "soon" in told[2][1]
     rows = list(stdlib.reader(io.StringIO(b"".join(malformed_csv(done)).decode("utf-8-sig"))))
     assert [row[0] for row in rows] == ["line", "3", "4", "5"]
