@@ -1,9 +1,7 @@
 """What of a tenant's rows a legal hold keeps as it is: SQL for work that changes many rows at once.
 
-Whoever changes them takes the lock that placing a hold takes, so a hold that was there first wins.
+Whoever changes them takes the lock that placing a hold takes (`models.release.locked_policies`).
 """
-
-from django.db.backends.utils import CursorWrapper
 
 IN_FORCE = "h.lifted_at IS NULL AND (h.until IS NULL OR h.until > statement_timestamp())"
 # A recording `r` that a hold covers: itself, its contact, its tenant, or a case that it is in.
@@ -27,14 +25,3 @@ CALL_HELD = f"""(
         AND r.contact_id IN (i.contact_id, i.master_id) AND {RECORDING_HELD}
     )
 )"""
-NO_RULE_YET = """
-INSERT INTO recordings_releasepolicy (tenant_id, enabled, min_age_days, cap_per_day, waits_for)
-VALUES (%s, false, 3, 10000, '') ON CONFLICT DO NOTHING
-"""
-LOCK = "SELECT FROM recordings_releasepolicy WHERE tenant_id = %s FOR UPDATE"
-
-
-def lock_holds(cursor: CursorWrapper, tenant_id: int) -> None:
-    """Let nobody place a hold in a tenant, or on a case with its recordings, until this transaction ends."""
-    cursor.execute(NO_RULE_YET, [tenant_id])
-    cursor.execute(LOCK, [tenant_id])

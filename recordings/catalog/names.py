@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from recordings import trail
 from recordings.catalog.contacts import learn_names
-from recordings.catalog.held import RECORDING_HELD, lock_holds
+from recordings.catalog.held import RECORDING_HELD
 from recordings.models import Kind, NameReading, Recording, Tenant
+from recordings.models.release import locked_policies
 from recordings.sea.filename import parse
 from recordings.trail.alerts import resolve
 
@@ -122,7 +123,7 @@ def _round(reading: NameReading, *, first: bool) -> bool:
             names = [(row[0], name) for row in rows if (name := parse(row[1]))]
             understood, kept = 0, set[int]()
             if names:
-                lock_holds(cursor, reading.tenant_id)
+                locked_policies([reading.tenant_id])
                 cursor.execute(HELD, {"id": [pk for pk, _ in names]})
                 kept = {row[0] for row in cursor.fetchall()}
                 names = [(pk, name) for pk, name in names if pk not in kept]

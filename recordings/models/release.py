@@ -1,5 +1,6 @@
 """Deleting from SEA after a verified copy: who allowed it, how much of it, and the receipt of each one."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -186,3 +187,13 @@ class Release(models.Model):
 def policy_of(tenant: "Tenant") -> ReleasePolicy:
     """Return a tenant's policy; one that is off when nobody has set any."""
     return ReleasePolicy.objects.filter(tenant=tenant).first() or ReleasePolicy(tenant=tenant)
+
+
+def locked_policies(tenants: Iterable[int]) -> None:
+    """Lock the release policies of tenants until the transaction ends: no delete in them is permitted meanwhile.
+
+    Placing a hold takes this lock, so whoever changes what a hold keeps takes it too: a hold that was there first wins.
+    """
+    ids = sorted(set(tenants))  # in one order, so that two who lock several never wait for each other
+    ReleasePolicy.objects.bulk_create([ReleasePolicy(tenant_id=pk) for pk in ids], ignore_conflicts=True)
+    list(ReleasePolicy.objects.select_for_update().filter(tenant__in=ids).order_by("tenant"))

@@ -4,7 +4,6 @@ Each takes the lock that the gate's permits take too: once it is committed, no d
 permitted before, and may be under way for some seconds, is told to whoever decided.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +26,7 @@ from recordings.models import (
     User,
 )
 from recordings.models.hold import on_hold
+from recordings.models.release import locked_policies
 from recordings.trail.alerts import resolve
 
 
@@ -154,13 +154,6 @@ def lift_hold(*, hold: Hold, by: User, reason: str, address: str = "") -> bool:
 def is_stopped() -> ReleaseStop | None:
     """Return the stop while it is pressed."""
     return ReleaseStop.objects.filter(pk=1, stopped=True).first()
-
-
-def locked_policies(tenants: Iterable[int]) -> None:
-    """Lock the release policies of tenants until the transaction ends: no delete in them is permitted meanwhile."""
-    ids = sorted(set(tenants))  # in one order, so that two who lock several never wait for each other
-    ReleasePolicy.objects.bulk_create([ReleasePolicy(tenant_id=pk) for pk in ids], ignore_conflicts=True)
-    list(ReleasePolicy.objects.select_for_update().filter(tenant__in=ids).order_by("tenant"))
 
 
 def refuse_if_held(*, tenant_id: int, recording: Recording | None = None, contact_id: str = "") -> None:

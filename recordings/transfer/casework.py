@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from recordings import trail
 from recordings.models import Case, CaseMember, CaseNote, CaseRecording, Release, User
 from recordings.models.recording import RecordingQuerySet
-from recordings.transfer.allowing import locked_policies
+from recordings.models.release import locked_policies
 
 # One statement for a million rows. What is in the case already is left as it is.
 ADD = """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection, transaction
 
+from recordings.catalog.held import IN_FORCE
 from recordings.models import Release, ReleasePolicy, Tenant
 from recordings.models.release import policy_of
 
@@ -27,7 +28,6 @@ CASE
     WHEN tried.there THEN 'tried'
 END
 """
-IN_FORCE = "h.lifted_at IS NULL AND (h.until IS NULL OR h.until > statement_timestamp())"
 IN_TENANT = f"h.tenant_id = %(tenant)s AND {IN_FORCE}"
 GOOD = """
     max(c.verified_at) AS verified_at, min(c.sha256 COLLATE "C") = max(c.sha256 COLLATE "C") AS alike, bool_and(c.size = r.size) AS whole,

@@ -22,7 +22,7 @@ from recordings.models import (
     Transfer,
 )
 from recordings.models.archive import CopyQuerySet
-from recordings.transfer.allowing import locked_policies
+from recordings.models.release import locked_policies
 from recordings.transfer.gate import Refusal, stopped_everywhere
 
 # The day's count by the database's clock, in UTC; locked, so that two workers cannot both take the last place.
@@ -144,8 +144,8 @@ def cap_is_not_reached(case: Case) -> str | None:
 
 # In this order; the first that refuses is the reason that people read.
 CHECKS: tuple[Callable[[Case], str | None], ...] = (
-    nobody_stopped_it, rule_is_on, nobody_else_removes_it, is_there_still, has_left_sea, is_not_on_hold, is_not_being_saved, is_in_no_bundle,
-    is_whole, no_other_copy_is_damaged, all_versions_are_meant, is_old_enough, cap_is_not_reached,
+    nobody_stopped_it, rule_is_on, nobody_else_removes_it, is_there_still, has_left_sea, is_not_on_hold, is_not_being_saved,
+    is_in_no_bundle, is_whole, no_other_copy_is_damaged, all_versions_are_meant, is_old_enough, cap_is_not_reached,
 )  # fmt: skip
 # Says nothing about the copy, only about the moment: no receipt is kept of it.
 NOT_NOW = frozenset(

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from recordings.catalog.held import CALL_HELD, lock_holds
+from recordings.catalog.held import CALL_HELD
 from recordings.catalog.metadata.columns import SHARED
 from recordings.catalog.metadata.reading import Line
 from recordings.models import MetadataImport
+from recordings.models.release import locked_policies
 
 TEXTS = ("contact_id", "master_id", "item_id", *SHARED, "ani")
 # Of a connection, not of a transaction: lines are written as they are read, and progress is told in between.
@@ -176,7 +177,7 @@ def _change(cursor: CursorWrapper, named: dict[str, int], mapped: Iterable[str])
         "old": ", ".join(f"i.{column}" for column in columns),
         "new": ", ".join(f"l.{column}" for column in columns),
     }
-    lock_holds(cursor, named["tenant"])
+    locked_policies([named["tenant"]])
     cursor.execute(CHANGE.format(**parts), named)
     changed = cursor.rowcount
     cursor.execute(HELD.format(**parts), named)
