@@ -3,11 +3,9 @@
 import functools
 import hashlib
 import os
-from datetime import timedelta
 from threading import Event
 
 import pytest
-from django.utils import timezone
 
 from recordings.catalog.scan import scan
 from recordings.models import Archive, Copy, Pause, Recording, Transfer
@@ -19,6 +17,7 @@ from tests.factories import make_bucket, make_tenant, name_of
 from tests.faults.invariant import assert_nothing_lost, body_of
 from tests.faults.life.saving import flipped, spoiled
 from tests.faults.proxy import Proxy, answer, cut, drop, edit, stall, swallow
+from tests.faults.working import work
 from tests.services import WeedS3, client, new_bucket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,17 +93,6 @@ def run(weed_s3, bodies, vault, proxy):
 def fail(proxy, vault, fault, **when):
     method, action, _ = FAULTS[fault]
     proxy.on(action or spoiled(vault), method=method, path="_VOICE_", **when)
-
-
-def work(rounds=20):
-    """Save as a worker would, with the waiting times cut short."""
-    for _ in range(rounds):
-        save_waiting(owner=queue.me())
-        a_moment_ago = timezone.now() - timedelta(seconds=1)
-        Transfer.objects.filter(state="queued").update(next_try_at=a_moment_ago)
-        Pause.objects.update(until=a_moment_ago)
-        if not queue.has_work():
-            return
 
 
 def what_is_called_saved_is_there(bodies, vault):

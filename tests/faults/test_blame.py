@@ -22,6 +22,7 @@ from recordings.transfer.outcomes import MOST_ATTEMPTS, write_verified
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_tenant, name_of
 from tests.faults.proxy import Proxy, answer
+from tests.faults.working import work
 from tests.services import WeedS3, new_bucket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,17 +73,6 @@ def vault(request, weed_endpoint, monkeypatch):
 def start(archive, recordings=None):
     chosen = Recording.objects.all() if recordings is None else recordings
     return runs.start_run(recordings=chosen, archives=[archive], actor="test", title="Test")
-
-
-def work(rounds=8):
-    """Save as a worker would, with the waiting times cut short."""
-    for _ in range(rounds):
-        save_waiting(owner=queue.me())
-        a_moment_ago = timezone.now() - timedelta(seconds=1)
-        Transfer.objects.filter(state="queued").update(next_try_at=a_moment_ago)
-        Pause.objects.update(until=a_moment_ago)
-        if not queue.has_work():
-            return
 
 
 def test_a_key_that_sea_rejects_pauses_the_tenant_and_not_the_archive(proxy, tenant, vault):

@@ -11,7 +11,6 @@ from django.utils import timezone
 from recordings.models import Hold, Recording, Release
 from tests.factories import make_archive, make_bucket, make_tenant, make_user, name_of
 from tests.faults.processes import start_worker
-from tests.faults.proxy import Proxy
 from tests.faults.rclone import another_program_agrees
 from tests.transfer.sea import Sea, switch_on
 
@@ -35,12 +34,6 @@ STEPS = {
     "receipt written, not committed": (RECEIPTS, "_gone", "after", 2),
     "receipt committed": (RELEASING, "_settle", "after", 2),
 }
-
-
-@pytest.fixture
-def proxy(rclone_s3):
-    with Proxy(rclone_s3.endpoint) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -10,18 +10,12 @@ import pytest
 
 from recordings.models import Presence, Recording, Release, Scan
 from tests.factories import make_archive, make_tenant, name_of
-from tests.faults.proxy import Proxy, answer, pass_on
+from tests.faults.proxy import answer, pass_on
 from tests.transfer.sea import Sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FILES = 3
-
-
-@pytest.fixture
-def proxy(rclone_s3):
-    with Proxy(rclone_s3.endpoint) as proxy:
-        yield proxy
 
 
 @pytest.fixture

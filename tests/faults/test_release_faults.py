@@ -22,12 +22,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def proxy(rclone_s3):
-    with Proxy(rclone_s3.endpoint) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def sea(rclone_s3, proxy, tmp_path):
     return saved_sea(rclone_s3, tmp_path, endpoint=proxy.endpoint)
 

@@ -11,7 +11,6 @@ from recordings.models import AuditEntry, Copy, Pause, Recording, Release, Relea
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_tenant, make_user, name_of
-from tests.faults.proxy import Proxy
 from tests.transfer.sea import Sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,12 +22,6 @@ NEW = ("SECONDKEY", "second-secret-of-no-value")
 @pytest.fixture(autouse=True)
 def few_at_once(settings):
     settings.TRANSFER_THREADS = 2
-
-
-@pytest.fixture
-def proxy(rclone_s3):
-    with Proxy(rclone_s3.endpoint) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import os
-from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
@@ -17,6 +16,7 @@ from recordings.transfer import queue, runs
 from recordings.transfer.saving import PATIENT_CLAIMS, save_waiting
 from tests.factories import archive_of, make_archive, make_tenant, name_of
 from tests.faults.proxy import Proxy, answer, cut, drop, edit, stall
+from tests.faults.working import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,21 +60,6 @@ def tenant(proxy, sea):
 def run(tenant, tmp_path):
     archive = make_archive(tmp_path / "archive")
     return runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="test", title="Test")
-
-
-def time_passes():
-    a_moment_ago = timezone.now() - timedelta(seconds=1)
-    Transfer.objects.filter(state="queued").update(next_try_at=a_moment_ago)
-    Pause.objects.update(until=a_moment_ago)
-
-
-def work(rounds=20):
-    """Save as a worker would, with the waiting times cut short."""
-    for _ in range(rounds):
-        save_waiting(owner=queue.me())
-        time_passes()
-        if not queue.has_work():
-            return
 
 
 def every_final_name_is_whole(sea, run):
