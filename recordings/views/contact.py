@@ -49,23 +49,31 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
     looks = contacts.looks(found, user=user) if may(user, May.AUDIT) else []
     if request.method == "GET":
         _tell(request, found)
-    axis = found.axis
-    sources = _sources(found) if may(user, May.PLAY) else {}
-    ask = _ask(request, found)
-    page: dict[str, Any] = {
-        "contact": found,
-        "rows": found.recordings,
+    told = {"looks": [(entry, _said(entry)) for entry in looks]}
+    return render(request, "contacts/page.html", _about(found, user) | _drawn(request, found) | told)
+
+
+def _drawn(request: HttpRequest, found: contacts.Contact) -> dict[str, Any]:
+    """Return the axis, what plays on it, and what to ask before."""
+    axis, ask = found.axis, _ask(request, found)
+    sources = _sources(found) if may(request.user, May.PLAY) else {}
+    waves = _waves(found, sources) if not ask else {}
+    title = f"Contact {found.contact_id} on one axis of time"
+    return {
         "axis": axis,
-        "chart": timeline.draw(
-            axis,
-            title=f"Contact {found.contact_id} on one axis of time",
-            sources=sources,
-            waves=_waves(found, sources) if not ask else {},
-        ),  # fmt: skip
+        "chart": timeline.draw(axis, title=title, sources=sources, waves=waves),
         "lanes": timeline.lane_names(axis),
         "plays": bool(sources),
         "ask": ask,
         "between": timeline.between(axis),
+    }
+
+
+def _about(found: contacts.Contact, user: User) -> dict[str, Any]:
+    """Return what is told of a contact, and what this person may do with it."""
+    return {
+        "contact": found,
+        "rows": found.recordings,
         "kinds": _kinds(found),
         "tenants": sorted({row.tenant for row in found.recordings}, key=str),
         **_standing(found),
@@ -82,9 +90,7 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
         "may_download": may(user, May.DOWNLOAD),
         "notes": list(notes.notes_of(found.contact_id, found.recordings, user=user)[:MOST_NOTES]),
         "may_note": may(user, May.NOTE),
-        "looks": [(entry, _said(entry)) for entry in looks],
     }
-    return render(request, "contacts/page.html", page)
 
 
 def _sources(found: contacts.Contact) -> dict[int, timeline.Source]:
