@@ -9,10 +9,8 @@ import hashlib
 import http.client
 import os
 import shutil
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.orders import Process
+from benchmarks.web import serving
 
 PEER = "psql \\copy"
 GROWTH = 50.0  # MB that the web process may grow
@@ -53,7 +52,7 @@ def main(options: list[str]) -> int:
         print(f"Filling {wanted.rows:,} recordings …", flush=True)
         told = ours.ask("fill", rows=wanted.rows)
         statement = Path(folder) / "copy.sql"
-        with _serving() as (port, web):
+        with serving(threads=4) as (port, web):
             _read(port, told["few"], told["cookie"], web)  # what a first request loads is not an export's
             before = web.memory_info().rss / 1e6
             reads, peers = [], []
@@ -67,39 +66,6 @@ def main(options: list[str]) -> int:
                 _same(reads[-1], told["heading"].encode(), target)
                 target.unlink()
     return _print(wanted.rows, reads, peers, before)
-
-
-class _serving:  # noqa: N801 - a context, read as a word
-    """The portal's web server with one worker, and that worker."""
-
-    def __enter__(self) -> tuple[int, psutil.Process]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = int(free.getsockname()[1])
-        command = ["gunicorn", "seaportal.wsgi", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
-        command += ["--worker-class", "gthread", "--workers", "1", "--threads", "4", "--log-level", "warning"]
-        environment = os.environ | {"SEAPORTAL_HTTPS": "false", "SEAPORTAL_DEBUG": "true"}
-        self._server = subprocess.Popen([sys.executable, "-m", *command], env=environment)
-        until = time.monotonic() + 30
-        while not self._answers(port):
-            if time.monotonic() > until:
-                raise SystemExit("The web server does not answer. Look at what it printed above.")
-            time.sleep(0.1)
-        return port, psutil.Process(self._server.pid).children()[0]
-
-    def _answers(self, port: int) -> bool:
-        wire = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            wire.request("GET", "/healthz")
-            return wire.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            wire.close()
-
-    def __exit__(self, *_: object) -> None:
-        self._server.terminate()
-        self._server.wait(20)
 
 
 def _read(port: int, path: str, cookie: str, web: psutil.Process) -> Read:

@@ -56,10 +56,11 @@ def main(options: list[str]) -> int:
                 ),
             }
             with serving() as (port, _):
+                # The first of each is left out: what a first request loads is not a seek's.
                 took = {
                     name: [_seek(port, place, file, number) for number in range(wanted.seeks + 1)][1:]
                     for name, place in places.items()
-                }  # what a first request loads is not a seek's
+                }
     return _print(size, took)
 
 

@@ -37,13 +37,22 @@ class Watch:
 
 
 @contextmanager
-def serving(**more: str) -> Iterator[tuple[int, psutil.Process]]:
-    """Run the portal's web server with one worker; yield its port and that worker."""
+def serving(*, threads: int = 32, **more: str) -> Iterator[tuple[int, psutil.Process]]:
+    """Run the portal's web server with one worker of so many threads; yield its port and that worker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     command = ["gunicorn", "seaportal.wsgi", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
-    command += ["--worker-class", "gthread", "--workers", "1", "--threads", "32", "--log-level", "warning"]
+    command += [
+        "--worker-class",
+        "gthread",
+        "--workers",
+        "1",
+        "--threads",
+        str(threads),
+        "--log-level",
+        "warning",
+    ]
     plain = {"SEAPORTAL_HTTPS": "false", "SEAPORTAL_DEBUG": "true", "SEAPORTAL_PRIVATE_ENDPOINTS": "true"}
     server = subprocess.Popen([sys.executable, "-m", *command], env=os.environ | plain | more)
     try:

@@ -128,7 +128,10 @@ def bundle_look(bundle_id: int) -> None:
 
 @shared_task
 def transfer_work() -> None:
-    """Save what waits, and file the manifests of what has ended. While there is more than enough for one worker, another one is asked, so all that are free help."""
+    """Save what waits, and file the manifests of what has ended.
+
+    While there is more than enough for one worker, another one is asked, so all that are free help.
+    """
     sent = list[object]()
     done = saving.save_waiting(owner=queue.me(), more=lambda: sent.append(transfer_work.delay()))
     # One message each, or they would multiply. None where nothing could be taken: what waits is for another one's limit, and

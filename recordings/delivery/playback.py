@@ -11,6 +11,7 @@ from recordings.stores.whole import part_of_whole
 
 log = logging.getLogger(__name__)
 
+NOWHERE = "It is no longer in SEA, and no archive has a copy of it."
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.IGNORECASE)  # units are in any case (RFC 9110)
 TYPES = {
     "mp4": "video/mp4", "m4v": "video/mp4", "m4a": "audio/mp4", "webm": "video/webm", "wav": "audio/wav",
@@ -122,7 +123,7 @@ def nowhere(recording: Recording) -> str:
         .first()
     )
     if removed is None or removed.removed_at is None:
-        return "It is no longer in SEA, and no archive has a copy of it."
+        return NOWHERE
     return f"Removed from {removed.archive} on {removed.removed_at:%Y-%m-%d}: {removed.removed_by_rule}."
 
 

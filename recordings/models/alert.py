@@ -23,45 +23,20 @@ class Kind(models.TextChoices):
     """
 
     LOST = "lost", Severity.RISK, "recording", False, "Lost"  # gone from SEA and never saved
-    VANISHED = (
-        "vanished",
-        Severity.WARN,
-        "recording",
-        False,
-        "Gone early",
-    )  # before its time, not by us, but saved
+    # Before its time, not by us, but saved.
+    VANISHED = "vanished", Severity.WARN, "recording", False, "Gone early"
     TENANT = "tenant", Severity.WARN, "", True, "Not listed"  # what is in SEA is not known since then
-    UNPARSED = (
-        "unparsed",
-        Severity.WARN,
-        "file",
-        False,
-        "Unparsed names",
-    )  # saved and counted, but found by name alone
+    # Saved and counted, but found by name alone.
+    UNPARSED = "unparsed", Severity.WARN, "file", False, "Unparsed names"
     FAILED = "failed", Severity.RISK, "recording", True, "Not saved"  # tries used up: waits for a person
-    UNPLAYABLE = (
-        "unplayable",
-        Severity.WARN,
-        "recording",
-        False,
-        "Unplayable",
-    )  # saved, and flagged while SEA has it
+    # Saved, and flagged while SEA has it.
+    UNPLAYABLE = "unplayable", Severity.WARN, "recording", False, "Unplayable"
     COPY = "copy", Severity.WARN, "file", False, "Copy damaged"  # missing or changed in an archive
     ARCHIVE = "archive", Severity.WARN, "", True, "Archive not read"  # its copies cannot be read again now
-    RELEASE = (
-        "release",
-        Severity.WARN,
-        "",
-        True,
-        "Release waits",
-    )  # switched on, but SEA or an archive does not let it
-    RETENTION = (
-        "retention",
-        Severity.WARN,
-        "",
-        True,
-        "Removal waits",
-    )  # an archive does not let copies be removed
+    # Switched on, but SEA or an archive does not let it.
+    RELEASE = "release", Severity.WARN, "", True, "Release waits"
+    # An archive does not let copies be removed.
+    RETENTION = "retention", Severity.WARN, "", True, "Removal waits"
     MAIL = "mail", Severity.WARN, "mail", False, "Mail not sent"  # after every try
 
     severity: Severity

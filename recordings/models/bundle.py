@@ -160,9 +160,8 @@ class BundleEntry(models.Model):
     checked = models.BooleanField(db_default=False)  # it was asked for, or read in full
     problem = models.TextField(blank=True, db_default="")  # why it is missing, as a sentence; empty: it is in
     where = models.CharField(max_length=120, blank=True, db_default="")  # where it was when it was sealed
-    gone = models.TextField(
-        blank=True, db_default=""
-    )  # why it is in and cannot be read any more; empty: it can
+    # Why it is in and cannot be read any more; empty: it can.
+    gone = models.TextField(blank=True, db_default="")
     name = models.TextField(blank=True, db_default="", db_collation="C")
     # In the ZIP, and in its directory; null until it is sealed, and for what is missing.
     offset = models.BigIntegerField(null=True)

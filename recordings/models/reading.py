@@ -28,9 +28,7 @@ class NameReading(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     read = models.PositiveBigIntegerField(default=0)
     understood = models.PositiveBigIntegerField(default=0)
-    held = models.PositiveBigIntegerField(
-        default=0, db_default=0
-    )  # understood, and left as they are: on hold
+    held = models.PositiveBigIntegerField(default=0, db_default=0)  # understood, on hold: not changed
     problem = models.TextField(blank=True)
 
     objects = NameReadingQuerySet.as_manager()

@@ -30,9 +30,8 @@ class RecordingQuerySet(models.QuerySet["Recording"]):
         """Keep what lies in the tenants that this person may see."""
         if user.all_tenants:
             return self
-        return self.filter(
-            tenant__in=user.tenant_ids or [0]
-        )  # 0: none; nothing at all could not be written as SQL
+        # 0: none; nothing at all could not be written as SQL.
+        return self.filter(tenant__in=user.tenant_ids or [0])
 
     def in_sea(self) -> "RecordingQuerySet":
         return self.filter(presence=Presence.IN_SEA)

@@ -25,9 +25,10 @@ class RetentionPolicy(models.Model):
     keep_days = models.PositiveIntegerField(
         default=365, validators=[MinValueValidator(LEAST_DAYS), MaxValueValidator(MOST_DAYS)]
     )
+    # Copies, by UTC day.
     cap_per_day = models.PositiveIntegerField(
         default=10_000, validators=[MinValueValidator(1), MaxValueValidator(MOST_PER_DAY)]
-    )  # copies, by UTC day
+    )
     turned_on_by = models.ForeignKey(
         "recordings.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -118,10 +119,6 @@ class RemovalQuerySet(models.QuerySet["Removal"]):
             return self
         return self.filter(copy__recording__tenant__in=user.tenants.all())
 
-    def open(self) -> "RemovalQuerySet":
-        """Keep what is not decided: nobody begins another removal of the same copy."""
-        return self.filter(state__in=Removal.OPEN)
-
 
 class Removal(models.Model):
     """One attempt to remove one copy from its archive, and its receipt.
@@ -137,7 +134,7 @@ class Removal(models.Model):
         UNKNOWN = "unknown", "Outcome unknown"
         REFUSED = "refused", "Kept"
 
-    OPEN = (State.PLANNED, State.REMOVING, State.UNKNOWN)
+    OPEN = (State.PLANNED, State.REMOVING, State.UNKNOWN)  # nobody begins another removal of the same copy
 
     copy = models.ForeignKey("recordings.Copy", on_delete=models.PROTECT, related_name="removals")
     archive = models.ForeignKey("recordings.Archive", on_delete=models.PROTECT, related_name="removals")
@@ -153,12 +150,8 @@ class Removal(models.Model):
     size = models.BigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
     rule = models.TextField(blank=True)  # what permitted it, in words
-    permitted_at = models.DateTimeField(
-        null=True, blank=True
-    )  # the intent, committed before anything is removed
-    removed_at = models.DateTimeField(
-        null=True, blank=True
-    )  # when the archive was found not to have it any more
+    permitted_at = models.DateTimeField(null=True, blank=True)  # the intent, committed before it is acted on
+    removed_at = models.DateTimeField(null=True, blank=True)  # when the archive was found not to have it
     finished_at = models.DateTimeField(null=True, blank=True)
     reason = models.TextField(blank=True)  # why it was kept or is unknown, in one sentence
     reason_code = models.CharField(max_length=40, blank=True)

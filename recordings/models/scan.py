@@ -23,9 +23,8 @@ class Scan(models.Model):
     epoch = models.PositiveIntegerField(default=1)
     # It was complete, and what it missed and closed is being settled, a lot at a time.
     settled_at = models.DateTimeField(null=True, blank=True)
-    told_to = models.PositiveBigIntegerField(
-        default=0
-    )  # of the versions that it closed, the highest id that was alerted and put on the trail
+    # Of the versions that it closed, the highest id that was alerted and put on the trail.
+    told_to = models.PositiveBigIntegerField(default=0)
     shards = models.PositiveIntegerField(default=0)
     shards_done = models.PositiveIntegerField(default=0)
     shards_unchanged = models.PositiveIntegerField(

@@ -44,9 +44,7 @@ class Case:
     policy: ReleasePolicy | None  # None: nobody has ever set one
     stopped: bool
     copies: tuple[Copy, ...]
-    missing_in: tuple[
-        str, ...
-    ]  # archives that it goes to, or that a job which moved it names by now, with no good copy
+    missing_in: tuple[str, ...]  # archives with no good copy that a transfer of it, or its job by now, names
     keepers: tuple[str, ...]  # transfer jobs that moved it and say that it stays
     job_days: int | None  # the longest that a job asks for; None: no job moved it
     job: str  # the job that asks for that

@@ -21,9 +21,9 @@ WHERE id = %(job)s
 RETURNING extract(epoch FROM free_at - statement_timestamp()) - %(span)s
 """
 
-RELEASE = (
-    "UPDATE recordings_transferjob SET free_at = free_at - %(span)s * interval '1 second' WHERE id = %(job)s"
-)
+GIVE_BACK = """
+UPDATE recordings_transferjob SET free_at = free_at - %(span)s * interval '1 second' WHERE id = %(job)s
+"""
 
 
 def rate_of(row: Transfer) -> int | None:
@@ -43,12 +43,12 @@ def reserve(rows: list[Transfer]) -> dict[int, float]:
     return starts
 
 
-def release(rows: list[Transfer]) -> None:
+def give_back(rows: list[Transfer]) -> None:
     """Give back the spans of files that were put back before they began, or the job would wait for nothing when it goes on."""
     with connection.cursor() as cursor:
         for row in rows:
             if rate := rate_of(row):
-                cursor.execute(RELEASE, {"job": row.run.job_id, "span": row.size / rate})
+                cursor.execute(GIVE_BACK, {"job": row.run.job_id, "span": row.size / rate})
 
 
 def paced(chunks: Iterator[bytes], rate: int | None) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from recordings.stores.layout import DEFAULT
 from recordings.transfer import queue, runs
 from recordings.transfer.copying import AtArchive, Order, Stored, copy_and_verify
 from recordings.transfer.lanes import ARCHIVE_DOWN, End, pause
-from recordings.transfer.limits import rate_of, release, reserve
+from recordings.transfer.limits import give_back, rate_of, reserve
 from recordings.transfer.outcomes import Failure, set_aside, write_failures, write_verified
 from recordings.transfer.sidecar import Told, sidecar, write_beside
 
@@ -163,7 +163,7 @@ class _Saver:
 
     def _forget(self, rows: list[Transfer]) -> None:
         """Take what was put back out of the hand; a run that was cancelled may be at its end by that."""
-        release([row for row in rows if self.starts.pop(row.pk, None) is not None])
+        give_back([row for row in rows if self.starts.pop(row.pk, None) is not None])
         gone = {row.pk for row in rows}
         self.waiting = deque(row for row in self.waiting if row.pk not in gone)
         self.batch.put_back += len(rows)

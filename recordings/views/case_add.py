@@ -73,9 +73,8 @@ def _add(
     who: dict[str, Any] = {"by": request.user, "address": address_of(request)}
     case = said["case"] or casework.open_case(name=said["name"], **who)
     late = ""
-    if said["hold"] and may(
-        request.user, May.HOLD
-    ):  # before anything is added, so that all of it is held at once
+    # The hold comes before anything is added, so that all of it is held at once.
+    if said["hold"] and may(request.user, May.HOLD):
         allowing.hold_case(case=case, reason=said["reason"], until=said["until"], **who)
         late = " The case is held."
     added = casework.add(case=case, recordings=recordings, query=query, **who)

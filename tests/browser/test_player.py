@@ -135,9 +135,8 @@ def test_a_boost_is_louder_and_a_fast_voice_is_no_higher(visit, saved, clip, wid
     page = visit(width=width, height=900)
     page.goto(f"/recordings/{row.pk}/")
     page.evaluate(EAR)
-    page.evaluate(
-        "document.querySelector('audio').volume = 0.2"
-    )  # as of somebody who is far from the microphone
+    # As of somebody who is far from the microphone.
+    page.evaluate("document.querySelector('audio').volume = 0.2")
     player = page.locator("[data-player]")
     boost = player.get_by_label("Boost")
     boost.select_option("2")

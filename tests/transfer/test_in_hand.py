@@ -191,7 +191,7 @@ def test_spans_of_what_was_put_back_are_given_back(archive):
     large(archive, size=10_000_000, mb_per_second=1)
     rows = queue.claim(owner="a:1", limit=200)
     limits.reserve(rows)
-    limits.release(rows[1:])
+    limits.give_back(rows[1:])
     ahead = TransferJob.objects.get().free_at - timezone.now()
     assert timedelta(seconds=5) < ahead <= timedelta(seconds=10), "the first one's own span"
 

@@ -10,7 +10,8 @@ from django.db import connection, transaction
 from django.db.models import F
 from isal.isal_zlib import crc32
 
-from recordings.delivery.bundle.reading import NOWHERE, Doors, Place, Unreadable, places_of
+from recordings.delivery.bundle.reading import Doors, Place, Unreadable, places_of
+from recordings.delivery.playback import NOWHERE
 from recordings.models import Bundle, BundleEntry, Copy, Digest
 from recordings.stores.base import StoreError
 

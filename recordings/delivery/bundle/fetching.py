@@ -31,10 +31,8 @@ WAIT = 2.5  # seconds that a range waits for the request before it, whose end ta
 IN_FLIGHT = 64 << 20  # bytes at most that were sent and never arrived when a connection broke
 AGAIN = 2 << 30  # bytes at most that one download may cost on top of its size, however often it breaks
 UNTOLD = 1 << 30  # bytes at most that a killed process sent and told nobody of
-SMALL, LARGE = (
-    64 << 10,
-    1 << 20,
-)  # bytes given at once, to slow readers and to fast ones: between them it is told
+# Bytes given at once, to slow readers and to fast ones: what was sent is told in between.
+SMALL, LARGE = 64 << 10, 1 << 20
 MOST_KNOWN = 50  # downloads of one person that are looked at
 FREE = Q(held_until=None) | Q(held_until__lte=Now())
 TOLD = """
@@ -194,10 +192,8 @@ class Sending:
             with connection.cursor() as cursor:
                 cursor.execute(TOLD, told)
                 row = cursor.fetchone()
-        except (
-            OperationalError,
-            InterfaceError,
-        ):  # it is away: what was sent stays sent, and is told the next time
+        except (OperationalError, InterfaceError):
+            # The database is away: what was sent stays sent, and is told the next time.
             log.exception("How far download %s came could not be kept", self._fetch.pk)
             connection.close()
             return True

@@ -13,7 +13,8 @@ from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from recordings.delivery.bundle.reading import NOWHERE, Doors, Place, Unreadable, places_of
+from recordings.delivery.bundle.reading import Doors, Place, Unreadable, places_of
+from recordings.delivery.playback import NOWHERE
 from recordings.models import Bundle, BundleEntry
 from recordings.models.bundle import BundleEntryQuerySet
 

@@ -15,6 +15,7 @@ from typing import cast
 from isal.isal_zlib import crc32
 
 from recordings.delivery.bundle.layout import Item, Piece
+from recordings.delivery.playback import NOWHERE
 from recordings.models import Archive, Copy, Recording, Tenant
 from recordings.stores.base import NoSuchObject, ObjectFacts, RangeRefused, ReadStream, Store, StoreError
 from recordings.stores.whole import part_of_whole
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 
 AHEAD = 2  # recordings that are opened before their turn
 HELD = 3 << 20  # bytes of each that are read before its turn: all of most voice recordings
-NOWHERE = "It is no longer in SEA, and no archive has a copy of it."
 TRIES = 3  # places or connections in a row that give nothing, before a download is broken off
 
 
@@ -80,9 +80,8 @@ class Doors:
 
     give_up: int = 0  # after so many times in a row that a place is in trouble, it is asked no more; 0: never
     _stores: dict[tuple[type, int], Store] = field(default_factory=dict)
-    _trouble: dict[tuple[type, int], list[str]] = field(
-        default_factory=dict
-    )  # of each place, since it last answered
+    # What each place said since it last answered.
+    _trouble: dict[tuple[type, int], list[str]] = field(default_factory=dict)
 
     def store(self, place: Place) -> Store:
         if place.door not in self._stores:
