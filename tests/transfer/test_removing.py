@@ -223,7 +223,7 @@ KEPT = [
     (tenant_held, "is_not_on_hold", "on legal hold", False),
     (case_held, "is_not_on_hold", "on legal hold", False),
     (being_saved, "is_not_being_saved", "being saved", False),
-    (in_a_bundle, "is_in_no_bundle", "For the court", False),
+    (in_a_bundle, "is_in_no_bundle", "number", False),
     (damaged, "is_whole", "damaged", False),
     (damaged_elsewhere, "no_other_copy_is_damaged", "Other is damaged", False),
     (too_young, "is_old_enough", "kept until", False),
