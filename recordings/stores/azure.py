@@ -29,6 +29,7 @@ from recordings.stores.base import (
     counted,
 )
 from recordings.stores.bucket import PART, require_plain
+from recordings.stores.clock import require_before
 from recordings.stores.s3 import obstore_works_here
 from recordings.stores.wire import ATTEMPTS, CONNECT_TIMEOUT, POOL, READ_TIMEOUT, trusted_certificates
 
@@ -166,15 +167,17 @@ class BlobStore(WritableStore):
                             swept += 1
         return swept
 
-    def remove(self, path: str, *, if_match: str | None = None) -> None:
-        """Remove a file of the portal's own (see WritableStore.remove)."""
+    def remove(self, path: str, *, if_match: str | None = None, until: float | None = None) -> None:
+        """Remove a file (see WritableStore.remove)."""
         facts = self.head(path)
         if facts is None:
             return
         if if_match and facts.etag != if_match:
             raise errors.ArchiveChanged(path)
         with named(path), suppress(FileNotFoundError):
-            obstore.delete(self._client(), self.prefix + path)
+            client = self._client()
+            require_before(until)
+            obstore.delete(client, self.prefix + path)
 
     def _look(self, path: str) -> tuple[ObjectFacts, str | None] | None:
         """Return what lies under a path, and the token of the write that made it."""

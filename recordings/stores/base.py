@@ -224,11 +224,11 @@ class WritableStore(Store):
         """Remove unfinished writes last touched before a time; return how many. A running write touches its own."""
 
     @abstractmethod
-    def remove(self, path: str, *, if_match: str | None = None) -> None:
+    def remove(self, path: str, *, if_match: str | None = None, until: float | None = None) -> None:
         """Remove a file: one of the portal's own, such as that of a test, or a copy that `transfer.removing` was permitted to.
 
-        With if_match, only in that version (Changed). What is not there is no failure. Raises Locked for what the store
-        itself keeps from removal.
+        With if_match, only in that version (Changed). Not after `until` (of stores/clock.py): then TooLate is raised, and
+        nothing was asked for. What is not there is no failure. Raises Locked for what the store itself keeps from removal.
         """
 
 

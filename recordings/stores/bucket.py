@@ -29,6 +29,7 @@ from recordings.stores.base import (
     SignatureRejected,
     StoreError,
     Throttled,
+    TooLate,
     Unreachable,
     WritableStore,
     counted,
@@ -91,9 +92,7 @@ class BucketStore(WritableStore):
         self._keeping = keeping or Keeping()
         self._uploads = Uploads(s3.wire, s3.prefix, uploads or Remembered(), repr(self._keeping))
         self._attempts = attempts
-        self._begun_by: dict[
-            str, str
-        ] = {}  # for attempts that went on with an upload: whose token the object has
+        self._begun_by = dict[str, str]()  # whose token the object has, of attempts that went on with it
         self._guarded: bool | None = None  # whether the server looks at If-None-Match
         self._learning = threading.Lock()
 
@@ -188,7 +187,7 @@ class BucketStore(WritableStore):
         with _archives_words():
             return self._uploads.sweep(before=older_than)
 
-    def remove(self, path: str, *, if_match: str | None = None) -> None:
+    def remove(self, path: str, *, if_match: str | None = None, until: float | None = None) -> None:
         """Remove a file in every trace: where the bucket keeps versions, the version itself (see WritableStore.remove)."""
         with _archives_words():
             found = self.look(path)
@@ -197,8 +196,8 @@ class BucketStore(WritableStore):
             if if_match and found.facts.etag != if_match:
                 raise Changed(path)
             try:
-                self._remove(path, found)
-            except (Unreachable, Throttled, Changed):
+                self._remove(path, found, until=until)
+            except (Unreachable, Throttled, Changed, TooLate):
                 raise
             except StoreError as error:
                 if found.locked:
@@ -219,12 +218,12 @@ class BucketStore(WritableStore):
             or headers.get("x-amz-object-lock-legal-hold", "").replace("OFF", ""),
         )
 
-    def _remove(self, path: str, found: Found) -> None:
+    def _remove(self, path: str, found: Found, *, until: float | None = None) -> None:
         """Remove one version; where there are none, the object only as it was found."""
         query = {"versionId": found.version} if found.version else {}
         headers = {} if found.version else {"If-Match": f'"{found.facts.etag}"'}
         key = self._s3.prefix + path
-        self._s3.wire.request("DELETE", key=key, query=query, headers=headers).body()
+        self._s3.wire.request("DELETE", key=key, query=query, headers=headers, until=until).body()
 
     def _write_whole(self, path: str, body: bytes, token: str) -> ObjectFacts:
         digest = sha256(body).hexdigest()

@@ -29,6 +29,7 @@ from recordings.stores.base import (
     WritableStore,
     counted,
 )
+from recordings.stores.clock import require_before
 from recordings.stores.rename import rename_if_free
 
 # Ours only: other programs leave files that end so too, and those are theirs.
@@ -193,8 +194,8 @@ class FolderStore(WritableStore):
         with _named(str(self.root)), _directory(self.root) as root:
             return _sweep(root, older_than.timestamp())
 
-    def remove(self, path: str, *, if_match: str | None = None) -> None:
-        """Remove a file of the portal's own (see WritableStore.remove)."""
+    def remove(self, path: str, *, if_match: str | None = None, until: float | None = None) -> None:
+        """Remove a file (see WritableStore.remove)."""
         facts = self.head(path)
         if facts is None:
             return
@@ -202,6 +203,7 @@ class FolderStore(WritableStore):
             raise Changed(path)
         parts = _parts(path)
         with _named(path), self._parent(parts) as parent, suppress(FileNotFoundError):
+            require_before(until)
             os.unlink(parts[-1], dir_fd=parent)
             os.fsync(parent)
 

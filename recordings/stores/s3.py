@@ -204,7 +204,8 @@ class S3Store(Store):
         """Ask the server once to delete one object in one version. Raises Changed where the server looks at the version.
 
         Not after `until` (of stores/clock.py): then TooLate is raised, and nothing was sent. Some servers ignore If-Match and
-        delete whatever is there, and an answer may be lost on its way: ask head before and after. The delete gate (transfer/gate.py) is the only caller.
+        delete whatever is there, and an answer may be lost on its way: ask head before and after. The delete gate
+        (transfer/gate.py) is the only caller.
         """
         reply = self.wire.request(
             "DELETE", key=self.prefix + key, headers=_condition(if_match), once=True, until=until

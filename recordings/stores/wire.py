@@ -26,7 +26,7 @@ from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as http
 
 from recordings.stores import errors
-from recordings.stores.clock import running_on
+from recordings.stores.clock import require_before
 
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 20.0  # seconds without a byte: three tries are a minute, so a server that hangs is told soon
@@ -182,7 +182,8 @@ class Wire:
         """Send one request and return a 2xx answer; anything else raises the StoreError that it stands for.
 
         What may pass is tried again, unless it must be sent `once`: a delete whose answer was lost may have been done.
-        What must not be sent after a moment (`until`, of the clock that runs on in a machine's sleep) raises TooLate then, signed but not sent.
+        What must not be sent after a moment (`until`, of the clock that runs on in a machine's sleep) raises TooLate then,
+        signed but not sent.
         A `paced` caller hears of throttling at once: it decides how many requests are under way, and when to go on.
         A body is signed by its SHA-256 (hexadecimal; counted here when it is not given), which servers compare.
         """
@@ -229,8 +230,7 @@ class Wire:
         prepared = request.prepare()
         # The last thing before it goes: who slept until now must not send it. After this line only the server's own clock
         # stands between a sleeper and its request: Amazon's S3 refuses what was signed 15 minutes ago.
-        if until is not None and running_on() > until:
-            raise errors.TooLate
+        require_before(until)
         try:
             reply = Reply(self._connection().send(prepared))
         except boto.SSLError as error:

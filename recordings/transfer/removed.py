@@ -1,7 +1,7 @@
 """Write what becomes of removals: each row only with the epoch that it was claimed with, and its trail in the same transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.conf import settings
@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from recordings import trail
 from recordings.models import Archive, Copy, Kind, Recording, Removal, RetentionDay, RetentionPolicy
+from recordings.stores.clock import running_on
 from recordings.trail.alerts import raise_alert, resolve
 from recordings.transfer.damage import Damage, mark_damaged, save_again
 from recordings.transfer.gate import Refusal
@@ -42,6 +43,7 @@ class Permit:
     path: str
     size: int
     by_rule: bool
+    since: float = field(default_factory=running_on)
 
 
 def held(removal: Removal, *states: str) -> QuerySet[Removal]:

@@ -22,9 +22,9 @@ from recordings.stores.base import (
     ShortRead,
     StoreError,
     Throttled,
+    TooLate,
     Unreachable,
 )
-from recordings.stores.clock import running_on
 from recordings.transfer import outdated, removal_gate, removed, sidecar
 from recordings.transfer.damage import ArchiveAway, require_archive
 from recordings.transfer.receipts import Outcome
@@ -35,6 +35,9 @@ State = Removal.State
 LOT = 8  # permits at a time: what a stop that is pressed meanwhile may come too late for
 PERMIT_SECONDS = 10.0  # from the permit to the removal; a worker that slept longer asks the gate again
 LOST_ANSWER = (Unreachable, Throttled, ShortRead)
+TOO_LATE = Outcome(
+    State.REFUSED, "The permit ran out before the removal.", code="permit_is_fresh", stands=True
+)
 
 
 @dataclass
@@ -47,16 +50,6 @@ class Batch:
     unknown: int = 0
     put_back: int = 0  # the gate was closed meanwhile, or the archive did not work
     reasons: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Timed:
-    permit: Permit
-    since: float = field(default_factory=running_on)
-
-    @property
-    def ran_out(self) -> bool:
-        return running_on() - self.since > PERMIT_SECONDS
 
 
 def remove_waiting(
@@ -80,15 +73,15 @@ def remove_waiting(
 def _remove_lot(lot: Sequence[Removal], batch: Batch, pool: ThreadPoolExecutor) -> None:
     """Carry claimed removals to their ends. What talks to stores runs in the pool, the database is asked here."""
     batch.claimed += len(lot)
-    permits = list[_Timed]()
+    permits = list[Permit]()
     for one in lot:
         decided = _permit(one)
         if isinstance(decided, Permit):
-            permits.append(_Timed(decided))
+            permits.append(decided)
         else:
             _count(batch, decided)
-    for timed, outcome in zip(permits, pool.map(_remove, permits), strict=True):
-        _count(batch, _settle(timed.permit, outcome))
+    for permit, outcome in zip(permits, pool.map(_remove, permits), strict=True):
+        _count(batch, _settle(permit, outcome))
 
 
 def _count(batch: Batch, outcome: Outcome) -> None:
@@ -118,13 +111,13 @@ def _permit(removal: Removal) -> Permit | Outcome:
         return removed.permit(removal, case)
 
 
-def _remove(timed: _Timed) -> Outcome:
+def _remove(permit: Permit) -> Outcome:
     """HEAD, remove, HEAD: the only place of the portal that removes a copy. No database here.
 
     The sidecar goes first: should the worker die in between, `manage sidecars` writes it again, and no facts of a recording
     are left behind without its copy.
     """
-    permit = timed.permit
+    until = permit.since + PERMIT_SECONDS
     try:
         store = permit.archive.store()
         facts = store.head(permit.path)
@@ -132,17 +125,16 @@ def _remove(timed: _Timed) -> Outcome:
             return _missing(permit)
         if facts.size != permit.size:
             return Outcome(State.REFUSED, "Another file lies under its name.", code="is_the_same")
-        if not timed.ran_out:
-            sidecar.remove_beside(store, path=permit.path)
-        if timed.ran_out:
-            return Outcome(
-                State.REFUSED, "The permit ran out before the removal.", code="permit_is_fresh", stands=True
-            )
+        sidecar.remove_beside(store, path=permit.path, until=until)
+    except TooLate:
+        return TOO_LATE
     except StoreError as error:
         return Outcome(State.REFUSED, str(error), code=error.code, stands=not error.is_files_fault)
     failure: StoreError | None = None
     try:
-        store.remove(permit.path, if_match=facts.etag)
+        store.remove(permit.path, if_match=facts.etag, until=until)
+    except TooLate:
+        return TOO_LATE
     except NoSuchObject:
         pass  # HEAD decides
     except StoreError as error:

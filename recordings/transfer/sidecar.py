@@ -94,8 +94,8 @@ def write_beside(store: WritableStore, *, body: bytes, path: str, token: str) ->
     raise AlreadyThere(beside)
 
 
-def remove_beside(store: WritableStore, *, path: str) -> int:
-    """Remove the sidecars of a file that is about to be removed; return how many. Raises StoreError.
+def remove_beside(store: WritableStore, *, path: str, until: float) -> int:
+    """Remove the sidecars of a file that is about to be removed; return how many. Raises StoreError, TooLate after `until`.
 
     Only what tells of this very path: a recording may be called like a sidecar.
     """
@@ -106,7 +106,7 @@ def remove_beside(store: WritableStore, *, path: str) -> int:
         if facts is None:
             break
         if facts.size <= LARGEST and _tells_of(store, beside) == path:
-            store.remove(beside, if_match=facts.etag)
+            store.remove(beside, if_match=facts.etag, until=until)
             removed += 1
     return removed
 

@@ -16,8 +16,10 @@ from recordings.stores.base import (
     NoSuchObject,
     NotWritable,
     ShortRead,
+    TooLate,
     Unreachable,
 )
+from recordings.stores.clock import running_on
 
 BODY = b"a recording" * 1000
 PATH = "na/2021/10/09/a.mp4"
@@ -157,7 +159,9 @@ def test_only_the_version_that_was_asked_for_is_read_or_removed(store):
         store.remove(PATH, if_match="0x1")
     with store.read(PATH, if_match=etag) as stream:
         assert b"".join(stream.chunks()) == BODY
-    store.remove(PATH, if_match=etag)
+    with pytest.raises(TooLate):
+        store.remove(PATH, if_match=etag, until=running_on() - 1)
+    store.remove(PATH, if_match=etag, until=running_on() + 60)
     store.remove(PATH)  # what is not there is no failure
     with pytest.raises(NoSuchObject):
         store.read(PATH)

@@ -21,8 +21,10 @@ from recordings.stores.base import (
     ShortRead,
     StoreError,
     Throttled,
+    TooLate,
 )
 from recordings.stores.bucket import ATTEMPT, BucketStore
+from recordings.stores.clock import running_on
 from recordings.stores.keeping import Keeping
 from recordings.stores.s3 import S3Store
 from tests.services import RcloneS3, WeedS3, client, moto, new_bucket
@@ -177,6 +179,15 @@ def test_a_file_of_our_own_is_removed_in_its_version_only(store, server):
         store.remove(PATH, if_match="0" * 32)
     store.remove(PATH, if_match=facts.etag)
     store.remove(PATH)
+    assert bodies(server) == {}
+
+
+def test_nothing_is_removed_after_its_moment(store, server):
+    etag = write(store).etag
+    with pytest.raises(TooLate):
+        store.remove(PATH, if_match=etag, until=running_on() - 1)
+    assert bodies(server) == {f"archive/{PATH}": BODY}
+    store.remove(PATH, if_match=etag, until=running_on() + 60)
     assert bodies(server) == {}
 
 

@@ -9,7 +9,8 @@ import os
 import pytest
 
 from recordings.stores import folder, leftovers
-from recordings.stores.base import AlreadyThere
+from recordings.stores.base import AlreadyThere, TooLate
+from recordings.stores.clock import running_on
 from recordings.stores.folder import FolderStore
 
 PATH = "na/2026/11/02/a.mp4"
@@ -118,3 +119,10 @@ def test_what_was_removed_does_not_come_back(store, medium):
     etag = write(store).etag
     store.remove(PATH, if_match=etag)
     assert medium.has(PATH) is None
+
+
+def test_nothing_is_removed_after_its_moment(store, medium):
+    etag = write(store).etag
+    with pytest.raises(TooLate):
+        store.remove(PATH, if_match=etag, until=running_on() - 1)
+    assert medium.has(PATH) == BODY
