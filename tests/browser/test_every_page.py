@@ -16,12 +16,14 @@ from recordings.models import (
     Bundle,
     BundleShare,
     Case,
+    Deletion,
     ExportSchedule,
     Hold,
     Lookup,
     MetadataImport,
     Recording,
     Release,
+    Removal,
     Reread,
     Role,
     Run,
@@ -40,6 +42,7 @@ from recordings.transfer.allowing import hold_case, set_policy
 from recordings.transfer.runs import start_run
 from tests.factories import (
     ask_for_metadata,
+    make_archive,
     make_case,
     make_copy,
     make_job,
@@ -48,6 +51,7 @@ from tests.factories import (
     make_released,
     make_user,
 )
+from tests.transfer.vault import rule
 
 PAGES = {
     "overview": lambda: reverse("overview"),
@@ -108,10 +112,20 @@ PAGES = {
     "releases": lambda: reverse("releases"),
     "a receipt": lambda: reverse("release", args=[Release.objects.get(state="released").pk]),
     "holds": lambda: reverse("holds"),
+    "a hold on a contact": lambda: (
+        reverse("holds") + f"?contact_id=12345678903&tenant={Tenant.objects.first().pk}"
+    ),
     "cases": lambda: reverse("cases"),
     "a case": lambda: reverse("case", args=[Case.objects.open().first().pk]),
     "a closed case": lambda: reverse("case", args=[Case.objects.closed().first().pk]),
     "archives": lambda: reverse("archives"),
+    "how long an archive keeps copies": lambda: reverse("archive_retention", args=[a_keeper().pk]),
+    "a dry run of its rule": lambda: reverse("archive_retention", args=[a_keeper().pk]) + "?dry_run=yes",
+    "an archive without a rule": lambda: reverse("archive_retention", args=[Archive.objects.first().pk]),
+    "a removal": lambda: reverse("removal", args=[Removal.objects.get(state="removed").pk]),
+    "a copy that was kept": lambda: reverse("removal", args=[Removal.objects.get(state="refused").pk]),
+    "orders to delete": lambda: reverse("deletions"),
+    "an order to delete": lambda: reverse("deletion", args=[Deletion.objects.get().pk]),
     "copies read again": lambda: reverse("archive_reread", args=[Archive.objects.first().pk]),
     "add an archive": lambda: reverse("archive_new"),
     "add a folder": lambda: reverse("archive_new") + "?kind=folder",
@@ -132,6 +146,10 @@ LOOKS = {
     "phone": {"width": 390, "height": 844},
     "phone, dark": {"width": 390, "height": 844, "dark": True},
 }
+
+
+def a_keeper():
+    return Archive.objects.get(name="Keeps for sixty days")
 
 
 def asks_for_a_reason():
@@ -167,8 +185,11 @@ def some_releases(tenant):
         tenant=tenant, reason="Case 6", placed_by=ann, lifted_by=ann, lifted_at=now, lift_reason="Closed."
     )
     case = make_case(name="2026-114", recordings=[row, other], owner=ann)
+    casework.add_person(case=case, person=make_user(), by=ann)
+    casework.set_members_only(case=case, members_only=True, by=ann)
     casework.note(case=case, by=ann, text="Both sides asked for all of their calls in October.")
-    hold_case(case=case, by=ann, reason="Miller against Smith, court order of 3 November")
+    until = (now + timedelta(days=90)).replace(microsecond=0)
+    hold_case(case=case, by=ann, reason="Miller against Smith, court order of 3 November", until=until)
     casework.close(case=make_case(name="2025-007", owner=ann), by=ann, reason="Settled out of court.")
     archive = Archive.objects.first()
     Reread.objects.create(archive=archive, percent=5, by="Reread", total=9, read=4)
@@ -179,6 +200,34 @@ def some_releases(tenant):
     make_copy(other, archive)
     other.copies.update(failed_at=now, failure="What the archive gives back is not what was saved.")
     set_policy(tenant=tenant, enabled=True, min_age_days=3, cap_per_day=1000, by=ann)
+
+
+def some_removals(tenant, folder):
+    """An archive with a rule that waits, and an order to delete, of which one copy was removed, one kept and one waits."""
+    archive, now, ann = make_archive(folder, name="Keeps for sixty days"), timezone.now(), make_user()
+    policy = rule(archive)
+    policy.waits_for, policy.waits_until = "The archive cannot be reached.", now + timedelta(minutes=9)
+    policy.save()
+    gone = {"presence": "expired", "gone_at": now, "days_left": -40, "saved": True}
+    copies = [make_copy(make_recording(tenant, **gone), archive) for _ in range(3)]
+    order = Deletion.objects.create(
+        by=ann, reason="Erasure request 2026-77 of a customer with a rather long name and a rather long reason",
+        tenants=[tenant.pk], recordings=5, in_sea=1, held=1, copies=3, bytes=3000,
+    )  # fmt: skip
+    for copy, state in zip(copies, ("removed", "refused", "planned"), strict=True):
+        told = {"finished_at": now} if state != "planned" else {}
+        if state == "removed":
+            told |= {
+                "permitted_at": now,
+                "removed_at": now,
+                "sha256": "0" * 64,
+                "rule": "ordered: Erasure request 2026-77",
+            }
+        if state == "refused":
+            told |= {"reason": "It is on hold.", "reason_code": "held"}
+        Removal.objects.create(
+            copy=copy, archive=archive, deletion=order, state=state, by=ann.email, path=copy.path, size=copy.size, **told
+        )  # fmt: skip
 
 
 def some_sound(row):
@@ -227,7 +276,7 @@ def serious(page, **options):
 
 
 @pytest.mark.parametrize("look", ["wide", "phone"])
-def test_pages_of_the_house(visit, house, look):
+def test_pages_of_the_house(visit, house, tmp_path, look):
     rows = Recording.objects.filter(saved_at=None, media_type="SCREEN")
     start_run(recordings=rows, archives=[house["archive"]], actor="ann@example.com", title="Save a selection")
     make_job(
@@ -240,6 +289,7 @@ def test_pages_of_the_house(visit, house, look):
     )
     some_metadata(house["tenant"])
     some_releases(house["tenant"])
+    some_removals(house["tenant"], tmp_path / "keeps")
     some_bundles(Recording.objects.filter(pk__in=[row.pk for row in house["rows"][:8]]))
     some_sound(Recording.objects.order_by("id").first())
     admin = make_user(Role.ADMIN)
@@ -295,6 +345,19 @@ def test_open_filters_menus_and_messages(visit, house):
     expect(page.get_by_text("of the 900 that you pasted")).to_be_visible()
     assert not serious(page)
     assert Run.objects.count() == 0
+
+
+def test_copies_are_ordered_deleted_and_what_stays_is_said(visit, house, tmp_path):
+    some_removals(house["tenant"], tmp_path / "keeps")
+    page = visit(Role.ADMIN)
+    for presence, heading in (("expired", "Be sure"), ("in_sea", "What would be done now")):
+        page.goto(f"/recordings/?presence={presence}")
+        page.locator("thead input[type=checkbox]").check()
+        page.locator(".bulk").get_by_role("button", name="Delete copies").locator("visible=true").click()
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+        assert not serious(page), presence
+    expect(page.get_by_text("Nothing here can be deleted")).to_be_visible()
+    assert page.get_by_role("button", name="Delete").count() == 0
 
 
 def test_this_watch_sees_what_it_watches_for(visit, house, watch):
