@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from recordings.models import Hold, Recording, Release
+from recordings.transfer.allowing import lift_hold
 from tests.factories import make_archive, make_bucket, make_tenant, make_user, name_of
 from tests.faults.processes import start_worker
 from tests.faults.rclone import another_program_agrees
@@ -124,7 +125,7 @@ def test_a_releaser_that_slept_past_its_permit_deletes_nothing_when_it_wakes(sea
     assert permitted and len(there) + sum(sent.values()) == FILES + 1
     settled = sea.resolve()
     assert settled.claimed == permitted and settled.refused == permitted - sum(sent.values())
-    Hold.objects.create(tenant=sea.tenant, reason="Case 7", placed_by=make_user())
+    hold = Hold.objects.create(tenant=sea.tenant, reason="Case 7", placed_by=make_user())
     rows = list(Release.objects.exclude(state="planned").order_by("id").values())
     sleeper.send_signal(signal.SIGCONT)
     assert sleeper.wait(60) == 0
@@ -132,7 +133,7 @@ def test_a_releaser_that_slept_past_its_permit_deletes_nothing_when_it_wakes(sea
     settled_rows = Release.objects.filter(pk__in=[row["id"] for row in rows]).order_by("id")
     assert list(settled_rows.values()) == rows, "it wrote what is not its own any more"
     sea.assert_nothing_lost()
-    Hold.objects.all().delete()
+    assert lift_hold(hold=hold, by=make_user(), reason="It is closed")
     release_the_rest(sea)
 
 

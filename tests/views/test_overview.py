@@ -149,7 +149,7 @@ def test_the_live_part_asks_again_only_while_something_runs(client, sign_in, ten
         title="Save now",
     )
     page = text(client, path)
-    assert 'hx-trigger="every 2s"' in page and "0 of 1 file" in page
+    assert 'hx-trigger="every 2s"' in page and "0 of 1 copy" in page
     assert "<html" not in page
 
 
