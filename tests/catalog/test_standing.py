@@ -32,7 +32,8 @@ STATES = {
 FILES_OR_ARCHIVES = {
     errors.NoSuchObject, errors.Changed, errors.ShortRead, errors.RangeRefused, errors.BadPath, errors.AlreadyThere,
     errors.StoreFull, errors.NotWritable, errors.DamagedOnTheWay, errors.ArchiveRefuses, errors.ArchiveKeyRejected,
-    errors.ArchiveSecretRejected, errors.NoSuchArchiveBucket, errors.ArchiveChanged,
+    errors.ArchiveSecretRejected, errors.NoSuchArchiveBucket, errors.ArchiveChanged, errors.UploadEnded, errors.Locked,
+    errors.TooLate,
 }  # fmt: skip
 
 
