@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
-from tests.services import RcloneS3, WeedS3, azurite, new_bucket, weed
+from tests.services import RcloneS3, azurite, weed, weed_bucket
 
 hypothesis_settings.register_profile("portal", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("portal")
@@ -59,4 +59,12 @@ def weed_endpoint(tmp_path_factory):
 @pytest.fixture
 def weed_s3(weed_endpoint):
     """A fresh bucket in SeaweedFS."""
-    return WeedS3(weed_endpoint, new_bucket(weed_endpoint))
+    with weed_bucket(weed_endpoint) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def weed_vault(weed_endpoint):
+    """A second fresh bucket there, for an archive."""
+    with weed_bucket(weed_endpoint) as bucket:
+        yield bucket

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import formatdate
@@ -152,7 +152,7 @@ def weed(folder: Path) -> Iterator[str]:
         [
             program("weed"), "server", "-ip=127.0.0.1", f"-dir={folder}", *parts, "-filer", "-s3", f"-s3.port={s3}",
             f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-            "-volume.max=0", "-master.volumeSizeLimitMB=64",
+            "-volume.max=5000", "-master.volumeSizeLimitMB=64",
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
     )  # fmt: skip
@@ -252,3 +252,14 @@ def new_bucket(endpoint: str) -> str:
                 raise
             time.sleep(0.5)
     raise AssertionError
+
+
+@contextmanager
+def weed_bucket(endpoint: str) -> Iterator[WeedS3]:
+    """Make a bucket in a running SeaweedFS and give its room back afterwards: each bucket takes volumes of its own."""
+    bucket = WeedS3(endpoint, new_bucket(endpoint))
+    try:
+        yield bucket
+    finally:
+        with suppress(ClientError):  # one whose objects are locked stays
+            client(bucket).delete_bucket(Bucket=bucket.bucket)

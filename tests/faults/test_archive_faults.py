@@ -18,7 +18,7 @@ from tests.faults.invariant import assert_nothing_lost, body_of
 from tests.faults.life.saving import flipped, spoiled
 from tests.faults.proxy import Proxy, answer, cut, drop, edit, stall, swallow
 from tests.faults.working import work
-from tests.services import WeedS3, client, new_bucket
+from tests.services import client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -69,20 +69,15 @@ def bodies(weed_s3):
 
 
 @pytest.fixture
-def vault(weed_endpoint):
-    return WeedS3(weed_endpoint, new_bucket(weed_endpoint))
-
-
-@pytest.fixture
-def proxy(vault):
-    with Proxy(vault.endpoint) as running:
+def proxy(weed_vault):
+    with Proxy(weed_vault.endpoint) as running:
         yield running
 
 
 @pytest.fixture
-def run(weed_s3, bodies, vault, proxy):
+def run(weed_s3, bodies, weed_vault, proxy):
     scan(tenant=make_tenant(s3=weed_s3), actor="test")
-    archive = make_bucket(vault, endpoint=proxy.endpoint)
+    archive = make_bucket(weed_vault, endpoint=proxy.endpoint)
     started = runs.start_run(
         recordings=Recording.objects.all(), archives=[archive], actor="test", title="Test"
     )
@@ -90,15 +85,15 @@ def run(weed_s3, bodies, vault, proxy):
     return started
 
 
-def fail(proxy, vault, fault, **when):
+def fail(proxy, weed_vault, fault, **when):
     method, action, _ = FAULTS[fault]
-    proxy.on(action or spoiled(vault), method=method, path="_VOICE_", **when)
+    proxy.on(action or spoiled(weed_vault), method=method, path="_VOICE_", **when)
 
 
-def what_is_called_saved_is_there(bodies, vault):
+def what_is_called_saved_is_there(bodies, weed_vault):
     """Ask the server itself, past the proxy and past our own store."""
     usual = Archive.objects.get().endpoint
-    Archive.objects.update(endpoint=vault.endpoint)
+    Archive.objects.update(endpoint=weed_vault.endpoint)
     ever = {key: {hashlib.sha256(body).hexdigest()} for key, body in bodies.items()}
     assert_nothing_lost(ever, there=bodies)
     copies = list(Copy.objects.select_related("archive", "recording"))
@@ -111,27 +106,27 @@ def what_is_called_saved_is_there(bodies, vault):
     return len(copies)
 
 
-def all_are_saved(run, bodies, vault):
-    assert runs.progress(run).verified == FILES == what_is_called_saved_is_there(bodies, vault)
+def all_are_saved(run, bodies, weed_vault):
+    assert runs.progress(run).verified == FILES == what_is_called_saved_is_there(bodies, weed_vault)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_passes_is_borne_and_everything_is_saved(run, bodies, vault, proxy, fault):
-    fail(proxy, vault, fault, times=5)
+def test_what_passes_is_borne_and_everything_is_saved(run, bodies, weed_vault, proxy, fault):
+    fail(proxy, weed_vault, fault, times=5)
     work()
-    all_are_saved(run, bodies, vault)
+    all_are_saved(run, bodies, weed_vault)
     blamed = FAULTS[fault][2]
     assert blamed or not Transfer.objects.filter(attempts__gt=0).exists()
     assert not Pause.objects.exists() and not Archive.objects.exclude(problem="").exists()
-    kept = client(vault).list_objects_v2(Bucket=vault.bucket)["Contents"]
+    kept = client(weed_vault).list_objects_v2(Bucket=weed_vault.bucket)["Contents"]
     assert len(kept) == FILES, "something half done, or done twice, has a name"
 
 
 @pytest.mark.parametrize("fault", STAYS)
-def test_what_stays_makes_nobody_call_anything_saved(run, bodies, vault, proxy, fault):
-    fail(proxy, vault, fault)
+def test_what_stays_makes_nobody_call_anything_saved(run, bodies, weed_vault, proxy, fault):
+    fail(proxy, weed_vault, fault)
     work(rounds=4)
-    assert what_is_called_saved_is_there(bodies, vault) == 0
+    assert what_is_called_saved_is_there(bodies, weed_vault) == 0
     assert not Transfer.objects.filter(state="gone").exists()
     blamed = FAULTS[fault][2]
     if not blamed:
@@ -141,11 +136,11 @@ def test_what_stays_makes_nobody_call_anything_saved(run, bodies, vault, proxy, 
     proxy.heal()
     runs.retry(run=run, actor="test")
     work()
-    all_are_saved(run, bodies, vault)
+    all_are_saved(run, bodies, weed_vault)
 
 
 @pytest.mark.parametrize("way", ["says nothing", "hangs up"])
-def test_a_server_that_is_down_pauses_the_archive_and_blames_no_file(run, bodies, vault, proxy, way):
+def test_a_server_that_is_down_pauses_the_archive_and_blames_no_file(run, bodies, weed_vault, proxy, way):
     over = Event()
     proxy.on(stall(over) if way == "says nothing" else drop())
     save_waiting(owner=queue.me())
@@ -155,5 +150,5 @@ def test_a_server_that_is_down_pauses_the_archive_and_blames_no_file(run, bodies
     over.set()
     proxy.heal()
     work()
-    all_are_saved(run, bodies, vault)
+    all_are_saved(run, bodies, weed_vault)
     assert not Pause.objects.exists()

@@ -23,7 +23,6 @@ from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_tenant, name_of
 from tests.faults.proxy import Proxy, answer
 from tests.faults.working import work
-from tests.services import WeedS3, new_bucket
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,14 +58,13 @@ def tenant(proxy, sea):
 
 
 @pytest.fixture(params=["in one request", "in parts"])
-def vault(request, weed_endpoint, monkeypatch):
+def vault(request, weed_vault, monkeypatch):
     """An archive in an S3 bucket, to which files go in one request or in parts."""
     if request.param == "in parts":
         monkeypatch.setattr(bucket, "PART", 5 * 1024 * 1024)  # the least that servers take
-    own = WeedS3(weed_endpoint, new_bucket(weed_endpoint))
     return Archive.objects.create(
-        name="Vault", kind="s3", endpoint=own.endpoint, bucket=own.bucket, prefix="calls/",
-        access_key=own.access_key, secret_key=own.secret_key,
+        name="Vault", kind="s3", endpoint=weed_vault.endpoint, bucket=weed_vault.bucket, prefix="calls/",
+        access_key=weed_vault.access_key, secret_key=weed_vault.secret_key,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from recordings.transfer.saving import clear_leftovers, save_waiting
 from tests.factories import make_tenant, name_of
 from tests.faults.processes import database_url
 from tests.faults.proxy import Proxy
-from tests.services import WeedS3, client, new_bucket
+from tests.services import client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,20 +50,15 @@ save_waiting(owner=queue.me())
 
 
 @pytest.fixture
-def vault(weed_endpoint):
-    return WeedS3(weed_endpoint, new_bucket(weed_endpoint))
-
-
-@pytest.fixture
-def proxy(vault, weed_s3, monkeypatch):
+def proxy(weed_vault, weed_s3, monkeypatch):
     """A large file whose worker was killed when three of its five parts were sent; the archive is behind a proxy."""
     monkeypatch.setattr(bucket, "PART", PART)
     weed_s3.put(f"recordings/{name_of()}", BODY)
-    with Proxy(vault.endpoint) as running:
+    with Proxy(weed_vault.endpoint) as running:
         scan(tenant=make_tenant(s3=weed_s3), actor="test")
         archive = Archive.objects.create(
-            kind="s3", name="Vault", endpoint=running.endpoint, bucket=vault.bucket, prefix="calls/",
-            access_key=vault.access_key, secret_key=vault.secret_key,
+            kind="s3", name="Vault", endpoint=running.endpoint, bucket=weed_vault.bucket, prefix="calls/",
+            access_key=weed_vault.access_key, secret_key=weed_vault.secret_key,
         )  # fmt: skip
         runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="t", title="T")
         env = {**os.environ, "DATABASE_URL": database_url()}
@@ -74,8 +69,8 @@ def proxy(vault, weed_s3, monkeypatch):
         yield running
 
 
-def uploads(vault):
-    told = client(vault).list_multipart_uploads(Bucket=vault.bucket)
+def uploads(weed_vault):
+    told = client(weed_vault).list_multipart_uploads(Bucket=weed_vault.bucket)
     return {one["UploadId"] for one in told.get("Uploads") or []}
 
 
@@ -83,67 +78,67 @@ def sent(proxy):
     return [int(found[1]) for _, path in proxy.asked if (found := re.search(r"partNumber=(\d+)", path))]
 
 
-def finish(vault):
+def finish(weed_vault):
     queue.return_leases_of_the_dead()
     save_waiting(owner=queue.me())
     copy = Copy.objects.get()
     assert copy.sha256 == hashlib.sha256(BODY).hexdigest()
-    assert vault.body(f"calls/{copy.path}") == BODY
+    assert weed_vault.body(f"calls/{copy.path}") == BODY
     assert not BegunUpload.objects.exists()
 
 
-def test_the_next_worker_sends_the_rest_only(vault, proxy):
-    assert len(uploads(vault)) == 1 and not vault.keys()
-    finish(vault)
+def test_the_next_worker_sends_the_rest_only(weed_vault, proxy):
+    assert len(uploads(weed_vault)) == 1 and not weed_vault.keys()
+    finish(weed_vault)
     assert sent(proxy) == [4, 5] and Transfer.objects.get().epoch == 2
-    assert not uploads(vault)
+    assert not uploads(weed_vault)
 
 
-def test_a_part_that_differs_is_sent_again(vault, proxy):
+def test_a_part_that_differs_is_sent_again(weed_vault, proxy):
     begun = BegunUpload.objects.get()
-    upload = {"Bucket": vault.bucket, "Key": f"calls/{begun.path}", "UploadId": begun.upload_id}
+    upload = {"Bucket": weed_vault.bucket, "Key": f"calls/{begun.path}", "UploadId": begun.upload_id}
     for _ in range(20):  # of two that came for one number within a moment, SeaweedFS may keep the earlier one
         body = {"PartNumber": 2, "Body": BODY[:PART], "ChecksumAlgorithm": "SHA256"}
-        other = client(vault).upload_part(**upload, **body)["ETag"]
-        if {one["ETag"] for one in client(vault).list_parts(**upload)["Parts"] if one["PartNumber"] == 2} == {
-            other
-        }:
+        other = client(weed_vault).upload_part(**upload, **body)["ETag"]
+        if {
+            one["ETag"] for one in client(weed_vault).list_parts(**upload)["Parts"] if one["PartNumber"] == 2
+        } == {other}:
             break
         time.sleep(0.5)
-    finish(vault)
+    finish(weed_vault)
     assert sent(proxy) == [2, 4, 5]
 
 
-def test_an_upload_that_somebody_ended_is_begun_again(vault, proxy):
+def test_an_upload_that_somebody_ended_is_begun_again(weed_vault, proxy):
     begun = BegunUpload.objects.get()
-    client(vault).abort_multipart_upload(
-        Bucket=vault.bucket, Key=f"calls/{begun.path}", UploadId=begun.upload_id
+    client(weed_vault).abort_multipart_upload(
+        Bucket=weed_vault.bucket, Key=f"calls/{begun.path}", UploadId=begun.upload_id
     )
-    finish(vault)
+    finish(weed_vault)
     assert sent(proxy) == [1, 2, 3, 4, 5]
 
 
-def test_an_upload_that_asked_for_another_lock_is_not_gone_on_with(vault, proxy):
+def test_an_upload_that_asked_for_another_lock_is_not_gone_on_with(weed_vault, proxy):
     BegunUpload.objects.update(
         keeping="Keeping(lock_mode='GOVERNANCE', lock_days=3, encryption='', kms_key='')"
     )
     queue.return_leases_of_the_dead()
     save_waiting(owner=queue.me())
     assert sent(proxy) == [1, 2, 3, 4, 5] and Copy.objects.exists()
-    assert len(uploads(vault)) == BegunUpload.objects.count() == 1, "it is left to the sweep"
+    assert len(uploads(weed_vault)) == BegunUpload.objects.count() == 1, "it is left to the sweep"
 
 
-def test_after_a_day_ours_is_given_up_and_another_programs_stays(vault, proxy):
+def test_after_a_day_ours_is_given_up_and_another_programs_stays(weed_vault, proxy):
     begun = BegunUpload.objects.get()
     theirs = {
-        client(vault).create_multipart_upload(Bucket=vault.bucket, Key=key)["UploadId"]
+        client(weed_vault).create_multipart_upload(Bucket=weed_vault.bucket, Key=key)["UploadId"]
         for key in (f"calls/{begun.path}", "calls/theirs.mp4", "elsewhere.mp4")
     }
-    assert clear_leftovers() == 0 and len(uploads(vault)) == 4
+    assert clear_leftovers() == 0 and len(uploads(weed_vault)) == 4
     BegunUpload.objects.update(touched_at=timezone.now() - timedelta(days=1, minutes=1))
     assert clear_leftovers() == 1
-    assert uploads(vault) == theirs and not BegunUpload.objects.exists()
+    assert uploads(weed_vault) == theirs and not BegunUpload.objects.exists()
     queue.return_leases_of_the_dead()
     save_waiting(owner=queue.me())
-    assert vault.body(f"calls/{Copy.objects.get().path}") == BODY
-    assert uploads(vault) == theirs
+    assert weed_vault.body(f"calls/{Copy.objects.get().path}") == BODY
+    assert uploads(weed_vault) == theirs

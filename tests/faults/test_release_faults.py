@@ -114,8 +114,17 @@ def test_a_key_that_may_not_delete_stops_its_tenant_with_an_alert(sea, proxy):
     sea.assert_nothing_lost()
 
 
-def test_a_403_after_the_delete_is_settled_by_scans_as_released_and_not_as_vanished(sea, proxy):
+def test_a_403_after_the_delete_is_settled_by_the_listing_of_that_very_name(sea, proxy):
     proxy.on(after_its_delete(proxy, answer(403, "AccessDenied")), method="HEAD")
+    assert sea.release().released == 3 and outcomes() == {"released": 3}
+    sea.assert_nothing_lost()
+
+
+def test_where_no_name_may_be_listed_either_a_403_after_the_delete_is_settled_by_scans_and_not_as_vanished(
+    sea, proxy
+):
+    proxy.on(after_its_delete(proxy, answer(403, "AccessDenied")), method="HEAD")
+    proxy.on(answer(403, "AccessDenied"), method="GET", query="max-keys=1&")
     assert sea.release().unknown == 3
     proxy.heal()
     sea.scan()

@@ -16,7 +16,6 @@ from recordings.trail import Action, verify
 from recordings.transfer import filing, manifest, queue, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_tenant, name_of
-from tests.services import WeedS3, new_bucket
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,11 +80,10 @@ def test_the_manifest_lies_beside_the_copies_and_proves_them(tenant, archive):
     assert entry.detail["sha256"] == told.sha256 and entry.detail["archive"] == "Main" and verify().intact
 
 
-def test_each_archive_that_was_written_to_has_what_it_got_and_no_other(tenant, archive, weed_endpoint):
-    own = WeedS3(weed_endpoint, new_bucket(weed_endpoint))
+def test_each_archive_that_was_written_to_has_what_it_got_and_no_other(tenant, archive, weed_vault):
     vault = Archive.objects.create(
-        name="Vault", kind="s3", endpoint=own.endpoint, bucket=own.bucket, prefix="calls/",
-        access_key=own.access_key, secret_key=own.secret_key,
+        name="Vault", kind="s3", endpoint=weed_vault.endpoint, bucket=weed_vault.bucket, prefix="calls/",
+        access_key=weed_vault.access_key, secret_key=weed_vault.secret_key,
     )  # fmt: skip
     away = make_archive(Path(archive.folder).parent / "away")
     run = start(archive, vault, away)
@@ -96,7 +94,7 @@ def test_each_archive_that_was_written_to_has_what_it_got_and_no_other(tenant, a
         vault.pk,
     }
     path = run.manifests.get(archive=vault).path
-    assert {line["archive"] for line in lines(own.body(f"calls/{path}"))} == {"Vault"}
+    assert {line["archive"] for line in lines(weed_vault.body(f"calls/{path}"))} == {"Vault"}
     assert filed_in(away) == []
 
 
