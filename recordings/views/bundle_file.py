@@ -1,5 +1,7 @@
 """Send a bundle, whole or by one range: exact length, strong ETag, never cached, each download in the trail once."""
 
+from typing import Any
+
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
@@ -39,21 +41,14 @@ def send_bundle(
         part = read_range(header, bundle.size)
     except RangeNotSatisfiable:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{bundle.size}"})
+    asked: dict[str, Any] = {"bundle": bundle, "first": part.start, "last": part.end}
     try:
-        looking.require_readable(bundle, first=part.start, last=part.end)
         if request.method == "HEAD":
+            fetching.require_ready(**asked)
             return _told(HttpResponse(), bundle, part)
-        fetching.take_slot()
+        sending = fetching.start(**asked, by=by, address=address_of(request), share=share)
     except looking.NotNow as error:
         return _not_now(request, bundle, error, inside=share is None)
-    try:
-        fetch = fetching.begin(
-            bundle=bundle, start=part.start, by=by, address=address_of(request), share=share
-        )
-        sending = fetching.Sending(bundle=bundle, fetch=fetch, first=part.start, last=part.end)
-    except BaseException:
-        fetching.give_slot()
-        raise
     return _told(StreamingHttpResponse(sending), bundle, part)
 
 

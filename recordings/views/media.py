@@ -1,4 +1,4 @@
-"""Play and download recordings, through the portal: authorised, told in the trail once, never cached."""
+"""Play and download recordings, through the portal: authorised, told in the trail, never cached."""
 
 from datetime import timedelta
 from urllib.parse import quote
@@ -6,10 +6,12 @@ from urllib.parse import quote
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.views.decorators.http import require_safe
 
 from recordings import trail
 from recordings.access import May, allow
+from recordings.delivery.going_on import may_have, while_allowed
 from recordings.delivery.playback import (
     Media,
     NotAvailable,
@@ -23,7 +25,8 @@ from recordings.models import AuditEntry, Recording
 from recordings.views.reason import ask_first, for_recordings
 from recordings.views.who import address_of
 
-ONE_PLAY = timedelta(minutes=30)  # ranges of one listening within this time are one play
+ONE_PLAY = timedelta(minutes=30)  # ranges that one sign-in asks for within this time are one play
+RIGHT = {trail.Action.PLAYED: May.PLAY, trail.Action.DOWNLOADED: May.DOWNLOAD}
 
 
 @allow(May.PLAY)
@@ -64,7 +67,9 @@ def _send(request: HttpRequest, pk: int, action: trail.Action) -> HttpResponseBa
     except NotAvailable as error:
         return render(request, "unavailable.html", {"recording": recording, "reason": str(error)}, status=503)
     _tell(request, recording, action, found)
-    return _answer(StreamingHttpResponse(found.chunks()), recording, found, etag)
+    right = {"user_id": request.user.pk, "what": RIGHT[action], "recording_id": recording.pk}
+    chunks = while_allowed(found.chunks(), lambda: may_have(**right))
+    return _answer(StreamingHttpResponse(chunks), recording, found, etag)
 
 
 def _answer(response: HttpResponseBase, recording: Recording, found: Media, etag: str) -> HttpResponseBase:
@@ -81,15 +86,24 @@ def _answer(response: HttpResponseBase, recording: Recording, found: Media, etag
 
 
 def _tell(request: HttpRequest, recording: Recording, action: trail.Action, found: Media) -> None:
-    """Keep one entry for one listening, however many ranges the player asks for, and one for each download from the first byte."""
-    told = AuditEntry.objects.filter(
-        recording_id=recording.pk, actor=request.user.email, action=action, at__gt=timezone.now() - ONE_PLAY
-    )
-    begins = action == trail.Action.DOWNLOADED and found.part.start == 0
-    if begins or not told.exists():
-        trail.record(
-            trail.Entry(
-                actor=request.user.email, address=address_of(request), action=action, object=recording.name,
-                recording_id=recording.pk, detail={"from": found.source, "tenant": recording.tenant.name},
-            )
-        )  # fmt: skip
+    """Keep what bytes were sent to whom: one entry for each request of a download, and one for each listening of a sign-in."""
+    who = {
+        "actor": request.user.email,
+        "address": address_of(request),
+        "action": action,
+        "recording_id": recording.pk,
+    }
+    detail = {"from": found.source, "tenant": recording.tenant.name, "session": _session(request)}
+    if action == trail.Action.DOWNLOADED:
+        if found.part.partial:
+            detail["bytes"] = f"{found.part.start}–{found.part.end}"
+    elif AuditEntry.objects.filter(
+        **who, detail__session=detail["session"], at__gt=timezone.now() - ONE_PLAY
+    ).exists():
+        return
+    trail.record(trail.Entry(object=recording.name, detail=detail, **who))
+
+
+def _session(request: HttpRequest) -> str:
+    """Return by what the trail tells one sign-in of a person from another. Nobody can sign in with it."""
+    return salted_hmac("recordings.views.media", request.session.session_key or "").hexdigest()[:12]

@@ -7,17 +7,30 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from isal.isal_zlib import crc32
 
 from recordings.delivery.bundle import fetching, making, sharing
-from recordings.delivery.bundle.fetching import Stopped, goes_on
-from recordings.models import AuditEntry, BundleFetch, BundleShare, Copy, Presence, Recording
+from recordings.delivery.bundle.fetching import goes_on
+from recordings.delivery.going_on import Stopped
+from recordings.models import (
+    AuditEntry,
+    Bundle,
+    BundleFetch,
+    BundleShare,
+    Case,
+    Copy,
+    Presence,
+    Recording,
+    Role,
+    User,
+)
 from tests.delivery.conftest import body_of, seal, take
 from tests.delivery.gunicorn import serving
-from tests.factories import make_archive, make_copy, make_recording, make_tenant, name_of
+from tests.factories import make_archive, make_case, make_copy, make_recording, make_tenant, name_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MIB = 1 << 20
@@ -175,13 +188,57 @@ def test_removing_a_bundle_stops_who_downloads_it(bundle, signed_in, begin, at_o
         list(running)
 
 
-def test_somebody_who_was_shut_out_gets_no_more(bundle, signed_in, ann, begin, at_once):
+def shut_out(ann, bundle):
+    User.objects.update(is_active=False)
+
+
+def role_taken(ann, bundle):
+    ann.groups.set([Group.objects.get_or_create(name=Role.SUPERVISOR.value)[0]])
+
+
+def tenants_taken(ann, bundle):
+    User.objects.update(all_tenants=False)
+
+
+def case_closed_to_her(ann, bundle):
+    case = make_case()
+    Case.objects.update(members_only=True)
+    Bundle.objects.filter(pk=bundle.pk).update(case=case)
+
+
+@pytest.mark.parametrize("taken", [shut_out, role_taken, tenants_taken, case_closed_to_her])
+def test_a_right_that_is_taken_away_ends_what_is_being_sent_by_it(
+    bundle, signed_in, shared, ann, begin, at_once, taken
+):
+    """To whoever it was taken from, and to the people outside whom they sent a link."""
+    inside, outside = begin(reverse("bundle_file", args=[bundle.pk]), signed_in), begin(shared)
+    next(inside), next(outside)
+    taken(ann, bundle)
+    for running in (inside, outside):
+        with pytest.raises(Stopped):
+            list(running)
+    assert all(0 < fetch.sent < bundle.size for fetch in BundleFetch.objects.all())
+
+
+def test_who_keeps_their_rights_gets_all_of_it(bundle, signed_in, ann, begin, at_once):
+    ann.tenants.set(Recording.objects.values_list("tenant", flat=True))
     running = begin(reverse("bundle_file", args=[bundle.pk]), signed_in)
-    next(running)
-    ann.is_active = False
-    ann.save()
-    with pytest.raises(Stopped):
-        list(running)
+    got = next(running)
+    tenants_taken(ann, bundle)  # but for the one that is in it
+    assert len(got) + sum(map(len, running)) == bundle.size
+
+
+def test_whoever_gets_no_slot_makes_nobody_ask_for_the_recordings(vault, bundle, signed_in, begin, settings):
+    address = reverse("bundle_file", args=[bundle.pk])
+    running = [begin(address, signed_in) for _ in range(settings.BUNDLE_STREAMS)]
+    Bundle.objects.update(looked_at=None)
+    for file in Path(vault.folder).glob("*.mp4"):
+        file.unlink()  # whoever asks finds nothing, and writes that down
+    for refused in (signed_in.get(address), signed_in.head(address)):
+        assert refused.status_code == 503
+    assert "Too many bundles" in signed_in.get(address).content.decode()
+    assert not bundle.entries.gone().exists()
+    running.clear()
 
 
 def test_a_request_that_stands_still_is_followed_by_the_next_one(

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recordings.catalog.scan import scan
+from recordings.delivery import going_on
 from recordings.delivery.playback import RangeNotSatisfiable, read_range
-from recordings.models import Archive, AuditEntry, Presence, Recording, Role
+from recordings.models import Archive, AuditEntry, Presence, Recording, Role, User
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
@@ -221,6 +222,57 @@ def test_one_listening_is_one_entry_in_the_trail(recording, client_of):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_listening_is_told_again_for_another_sign_in_and_for_another_address(recording, client_of):
+    """Somebody who has a person's password, or their cookie, does not hide behind what that person heard a minute ago."""
+    client, address = client_of(email="ann@example.com"), f"/recordings/{recording.pk}/media"
+    client.get(address).close()
+    again = Client()
+    again.force_login(User.objects.get(email="ann@example.com"))
+    again.get(address, headers={"range": "bytes=1-"}).close()
+    again.get(address, headers={"range": "bytes=1-"}, REMOTE_ADDR="203.0.113.9").close()
+    told = AuditEntry.objects.filter(action="played").order_by("id")
+    assert len({entry.detail["session"] for entry in told}) == 2 and len(told) == 3
+    assert told[2].address == "203.0.113.9"
+    key = client.session.session_key
+    assert not any(entry.detail["session"] in key for entry in told)
+
+
+def shut_out(user):
+    User.objects.update(is_active=False)
+
+
+def role_taken(user):
+    user.groups.clear()
+
+
+def tenants_taken(user):
+    User.objects.update(all_tenants=False)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("taken", [shut_out, role_taken, tenants_taken])
+@pytest.mark.parametrize("what", ["media", "download"])
+def test_a_right_that_is_taken_away_ends_what_is_being_sent_by_it(
+    client_of, tmp_path, monkeypatch, what, taken
+):
+    monkeypatch.setattr(going_on, "LOOK", 0.0)
+    row = make_recording(
+        make_tenant(), size=1 << 20, presence=Presence.EXPIRED, gone_at=timezone.now(), saved=True
+    )
+    archive = make_archive(tmp_path / "archive")
+    archive.store().write(row.key, [bytes(row.size)], size=row.size, token="a-1")
+    make_copy(row, archive)
+    client = client_of(email="ann@example.com")
+    sent = client.get(f"/recordings/{row.pk}/{what}")
+    running = iter(sent)
+    assert len(next(running)) + len(next(running)) < row.size
+    taken(User.objects.get())
+    with pytest.raises(going_on.Stopped):
+        next(running)
+    sent.close()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_download_has_its_own_name_and_is_not_for_supervisors(recording, client_of):
     told = client_of().get(f"/recordings/{recording.pk}/download")
     assert recording.name in told["Content-Disposition"] and "attachment" in told["Content-Disposition"]
@@ -230,11 +282,16 @@ def test_a_download_has_its_own_name_and_is_not_for_supervisors(recording, clien
 
 
 @pytest.mark.django_db(transaction=True)
-def test_each_download_from_the_first_byte_is_told_also_by_a_range(recording, client_of):
+def test_each_request_that_gets_bytes_of_a_download_is_told_with_which(recording, client_of):
     client, address = client_of(), f"/recordings/{recording.pk}/download"
-    for ranged in ("bytes=0-", "bytes=0-", "bytes=70000-"):  # the last one goes on with the one before
+    for ranged in ("bytes=1-", "bytes=1-", "bytes=0-", "bytes=-1", "bytes=0-5,9-"):
         client.get(address, headers={"range": ranged}).close()
-    assert AuditEntry.objects.filter(action="downloaded").count() == 2
+    client.head(address)
+    last = len(BODY) - 1
+    told = AuditEntry.objects.filter(action="downloaded", recording_id=recording.pk).order_by("id")
+    assert [entry.detail.get("bytes") for entry in told] == [
+        f"1–{last}", f"1–{last}", f"0–{last}", f"{last}–{last}", None,
+    ]  # fmt: skip
 
 
 @pytest.mark.django_db

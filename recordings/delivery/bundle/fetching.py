@@ -17,16 +17,20 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from recordings import trail
-from recordings.delivery.bundle.looking import NotNow
+from recordings.access import May, may
+from recordings.delivery.bundle.looking import NotNow, require_readable
 from recordings.delivery.bundle.making import record
-from recordings.delivery.bundle.stream import let_go, send
-from recordings.models import Bundle, BundleFetch, BundleShare
+from recordings.delivery.bundle.sharing import lasts
+from recordings.delivery.bundle.stream import send
+from recordings.delivery.going_on import Stopped, let_go
+from recordings.models import Bundle, BundleFetch, BundleShare, User
 
 log = logging.getLogger(__name__)
 
 ONE_FETCH = timedelta(hours=48)  # a range that goes on later than that is a new download
 HOLD = timedelta(seconds=8)  # a request that told nothing for so long sends nothing any more
 TELL = 2.0  # seconds between notes of how far a download is
+MOST_UNASKED = 256 << 20  # bytes that are sent between two of them
 WAIT = 2.5  # seconds that a range waits for the request before it, whose end takes a moment to be noticed
 IN_FLIGHT = 64 << 20  # bytes at most that were sent and never arrived when a connection broke
 AGAIN = 2 << 30  # bytes at most that one download may cost on top of its size, however often it breaks
@@ -40,12 +44,6 @@ UPDATE recordings_bundlefetch taken SET sent = sent + %(more)s, reached = greate
     held_until = CASE WHEN parts = %(part)s THEN now() + %(hold)s ELSE held_until END
 WHERE id = %(fetch)s
 RETURNING parts = %(part)s
-    AND EXISTS (SELECT FROM recordings_bundle WHERE id = taken.bundle_id AND state = 'ready')
-    AND CASE WHEN taken.share_id IS NULL THEN EXISTS (SELECT FROM recordings_user WHERE email = taken.by AND is_active)
-        ELSE EXISTS (SELECT FROM recordings_shareswitch WHERE "on") AND EXISTS (
-            SELECT FROM recordings_bundleshare share JOIN recordings_user maker ON maker.id = share.by_id
-            WHERE share.id = taken.share_id AND share.revoked_at IS NULL AND maker.is_active
-        ) END
 """
 
 
@@ -56,11 +54,33 @@ class NoMoreFetches(Exception):
         super().__init__(self.__doc__)
 
 
-class Stopped(Exception):
-    """Whoever downloads may not any more, or goes on in another request. The connection is broken off."""
-
-
 _sending = threading.BoundedSemaphore(settings.BUNDLE_STREAMS)
+
+
+def start(
+    *, bundle: Bundle, first: int, last: int, by: str, address: str, share: BundleShare | None = None
+) -> "Sending":
+    """Return the bytes from one offset to another, both included. Raises NotNow, and NoMoreFetches.
+
+    The slot comes first: whoever gets none makes nobody ask for the recordings.
+    """
+    take_slot()
+    try:
+        require_readable(bundle, first=first, last=last)
+        fetch = begin(bundle=bundle, start=first, by=by, address=address, share=share)
+        return Sending(bundle=bundle, fetch=fetch, first=first, last=last)
+    except BaseException:
+        give_slot()
+        raise
+
+
+def require_ready(*, bundle: Bundle, first: int, last: int) -> None:
+    """Raise NotNow when these bytes could not be sent now. Asking for recordings takes a slot as sending does."""
+    take_slot()
+    try:
+        require_readable(bundle, first=first, last=last)
+    finally:
+        give_slot()
 
 
 def begin(
@@ -125,6 +145,16 @@ def goes_on(fetch: BundleFetch, start: int, *, size: int) -> bool:
     )
 
 
+def may_go_on(fetch: BundleFetch) -> bool:
+    """Tell whether somebody may have a bundle at this moment: the bundle, the link and its maker, or they themselves."""
+    if not Bundle.objects.filter(pk=fetch.bundle_id, state=Bundle.State.READY).exists():
+        return False
+    if fetch.share_id is not None:
+        return lasts(fetch.share_id)
+    user = User.objects.filter(email=fetch.by).first()
+    return may(user, May.DOWNLOAD) and Bundle.objects.for_user(user).filter(pk=fetch.bundle_id).exists()  # type: ignore[arg-type]
+
+
 def take_slot() -> None:
     """Take one of this process's slots for downloads; Sending gives it back. Raises NotNow when there is none.
 
@@ -145,7 +175,7 @@ class Sending:
     def __init__(self, *, bundle: Bundle, fetch: BundleFetch, first: int, last: int) -> None:
         self._fetch, self._part, self._at = fetch, fetch.parts, first
         self._bytes = send(bundle, first=first, last=last)
-        self._told, self._told_at = first, time.monotonic()
+        self._told, self._asked, self._told_at = first, first, time.monotonic()
         self._most = SMALL
         self._open = True
 
@@ -155,9 +185,12 @@ class Sending:
             for portion in self._portions(chunk):
                 yield portion
                 self._at += len(portion)
-                if time.monotonic() - self._told_at >= TELL and not self._tell():
+                if self._is_due() and not self._tell():
                     log.info("Download %s was stopped at %s", self._fetch.pk, self._at)
                     raise Stopped
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._told_at >= TELL or self._at - self._asked >= MOST_UNASKED
 
     def _portions(self, chunk: bytes) -> Iterator[bytes]:
         """Cut a chunk so that each portion takes a moment, and no more, to whoever takes it."""
@@ -180,23 +213,24 @@ class Sending:
         self._open = False
         give_slot()
         self._bytes.close()  # type: ignore[attr-defined] # it is a generator
-        self._tell(hold=timedelta(0))
+        self._tell(hold=timedelta(0), last=True)
 
-    def _tell(self, *, hold: timedelta = HOLD) -> bool:
-        """Keep how far it came; return whether it may go on."""
+    def _tell(self, *, hold: timedelta = HOLD, last: bool = False) -> bool:
+        """Keep how far it came; return whether it may go on, which is not asked after the last byte."""
         told = {
             "more": self._at - self._told, "at": self._at, "part": self._part, "hold": hold, "fetch": self._fetch.pk,
         }  # fmt: skip
-        self._told_at = time.monotonic()
+        self._asked, self._told_at = self._at, time.monotonic()
         try:
             with connection.cursor() as cursor:
                 cursor.execute(TOLD, told)
                 row = cursor.fetchone()
+            self._told = self._at
+            allowed = bool(row and row[0]) and (last or may_go_on(self._fetch))
         except (OperationalError, InterfaceError):
             # The database is away: what was sent stays sent, and is told the next time.
             log.exception("How far download %s came could not be kept", self._fetch.pk)
             connection.close()
             return True
         let_go()
-        self._told = self._at
-        return bool(row and row[0])
+        return allowed

@@ -76,7 +76,18 @@ def find(token: str) -> BundleShare | None:
     link = links.first()
     if link is None or not link.open or not link.bundle.to_fetch:
         return None
-    return link if may(link.by, May.DOWNLOAD) and link.bundle.covered_by(link.by) else None
+    return link if _maker_may(link) else None
+
+
+def lasts(link_id: int) -> bool:
+    """Tell whether what a link sends may go on. A time that is up in the middle of a download does not break it off."""
+    link = BundleShare.objects.select_related("by").filter(pk=link_id, revoked_at=None).first()
+    return link is not None and is_on() and _maker_may(link)
+
+
+def _maker_may(link: BundleShare) -> bool:
+    """Tell whether whoever made a link could fetch its bundle at this moment."""
+    return may(link.by, May.DOWNLOAD) and Bundle.objects.for_user(link.by).filter(pk=link.bundle_id).exists()
 
 
 def opens(link: BundleShare, phrase: str, *, address: str) -> str:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from django.db import connection
-
 from recordings.delivery.bundle import layout
 from recordings.delivery.bundle.layout import Item, Piece, Totals
 from recordings.delivery.bundle.reading import Reader, Sealed, places_of
+from recordings.delivery.going_on import let_go
 from recordings.models import Bundle, BundleEntry, BundleText
 
 BLOCK = 200  # entries that are looked up at once
@@ -81,9 +80,3 @@ def _text(entry_id: int, first: int, last: int) -> Iterator[bytes]:
         data = bytes(texts.values_list("data", flat=True).get(start=begin))
         yield data[max(0, first - begin) : last + 1 - begin]
         begin += len(data)
-
-
-def let_go() -> None:
-    """Give the connection back: a download lasts for hours, and hardly ever asks the database."""
-    if not connection.in_atomic_block:
-        connection.close()

@@ -1,0 +1,57 @@
+"""Look again, while bytes are under way, whether whoever gets them still may: a right that is taken away ends what is being sent."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from django.db import InterfaceError, OperationalError, connection
+
+from recordings.access import May, may
+from recordings.models import Recording, User
+
+log = logging.getLogger(__name__)
+
+LOOK = 2.0  # seconds between looks
+MOST = 64 << 20  # bytes that are sent without one
+
+
+class Stopped(Exception):
+    """Whoever downloads may not any more, or goes on in another request. The connection is broken off."""
+
+
+def while_allowed(chunks: Iterator[bytes], allowed: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield the bytes as long as `allowed` says yes, which is asked every few seconds. Raises Stopped when it says no."""
+    looked_at, sent = time.monotonic(), 0
+    with closing(chunks) as source:  # type: ignore[type-var] # it is a generator
+        for chunk in source:
+            if sent >= MOST or time.monotonic() - looked_at >= LOOK:
+                if not _asked(allowed):
+                    raise Stopped
+                looked_at, sent = time.monotonic(), 0
+            yield chunk
+            sent += len(chunk)
+
+
+def may_have(*, user_id: int, what: May, recording_id: int) -> bool:
+    """Tell whether a person, as they are in the database at this moment, may play or download a recording."""
+    user = User.objects.filter(pk=user_id).first()
+    return may(user, what) and Recording.objects.for_user(user).filter(pk=recording_id).exists()  # type: ignore[arg-type]
+
+
+def _asked(allowed: Callable[[], bool]) -> bool:
+    try:
+        answer = allowed()
+    except (OperationalError, InterfaceError):
+        # The database is away, which takes no right from anybody: it is asked again the next time.
+        log.exception("Whether a download may go on could not be asked")
+        connection.close()
+        return True
+    let_go()
+    return answer
+
+
+def let_go() -> None:
+    """Give the connection back: a download lasts for hours, and hardly ever asks the database."""
+    if not connection.in_atomic_block:
+        connection.close()
