@@ -11,6 +11,7 @@ from recordings.delivery.bundle.making import MOST, BundleRefused, ask
 from recordings.delivery.bundle.picking import Pick, carried
 from recordings.forms.bundle import BundleForm
 from recordings.models import User
+from recordings.views.patience import limited, says_what_to_narrow
 from recordings.views.wake import wake_bundler
 from recordings.views.who import address_of
 
@@ -18,6 +19,7 @@ from recordings.views.who import address_of
 @allow(May.DOWNLOAD)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@says_what_to_narrow
 def bundle_new(request: HttpRequest) -> HttpResponse:
     """Show what would be bundled, and make it. The bulk bar posts its ticks here first, without a title."""
     user: User = request.user  # type: ignore[assignment]
@@ -28,20 +30,17 @@ def bundle_new(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("recordings")
     asked = request.POST if "title" in request.POST else None
-    ask = pick.recordings.filter(tenant__in=reason.asking()).exists()
-    form = BundleForm(
-        asked,
-        user=request.user,
-        case=pick.case,
-        ask=ask,
-        initial={"title": pick.title, "for_case": pick.case},
-    )
+    with limited():
+        ask = pick.recordings.filter(tenant__in=reason.asking()).exists()
+    offered = {"title": pick.title, "for_case": pick.case}
+    form = BundleForm(asked, user=user, case=pick.case, ask=ask, initial=offered)
     if form.is_valid():
         try:
             return _made(request, pick, form)
         except BundleRefused as error:
             form.add_error(None, str(error))
-    count, size = pick.figures()
+    with limited():
+        count, size = pick.figures()
     page = {"form": form, "pick": pick, "count": count, "bytes": size, "most": MOST, "carried": carried(data)}
     return render(request, "bundles/new.html", page, status=422 if form.errors else 200)
 

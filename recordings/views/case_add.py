@@ -20,6 +20,7 @@ from recordings.search import cases as found
 from recordings.search.selection import NothingSelected, Selection
 from recordings.transfer import allowing, casework
 from recordings.views.cases import number
+from recordings.views.patience import limited, says_what_to_narrow
 from recordings.views.releases import too_late
 from recordings.views.who import address_of
 
@@ -29,6 +30,7 @@ _OWN = {"csrfmiddlewaretoken", "case", "name", "hold", "reason", "until", "go"}
 
 @allow(May.CASE)
 @require_POST
+@says_what_to_narrow
 def case_add(request: HttpRequest) -> HttpResponse:
     """Ask into which case a selection goes, and put it there."""
     try:
@@ -47,7 +49,8 @@ def case_add(request: HttpRequest) -> HttpResponse:
             return _add(request, form.cleaned_data, recordings, query)
         except (casework.CaseNameTaken, casework.CaseClosed) as error:
             form.add_error("name", ValidationError(str(error)))
-    sums = recordings.order_by().aggregate(count=Count("pk"), bytes=Sum("size", default=0))
+    with limited():
+        sums = recordings.order_by().aggregate(count=Count("pk"), bytes=Sum("size", default=0))
     context = {
         **sums, "form": form, "back": _back(request), "may_hold": may(request.user, May.HOLD),
         "carried": [(name, value) for name, values in request.POST.lists() if name not in _OWN for value in values],

@@ -15,8 +15,10 @@ from recordings.access import May, allow
 from recordings.forms.retention import DeletionForm
 from recordings.models import Deletion, Removal
 from recordings.oversight.words import counted
+from recordings.search.discreet import Reader
 from recordings.search.selection import NothingSelected, Selection
 from recordings.transfer import retention
+from recordings.views.patience import limited, says_what_to_narrow
 from recordings.views.wake import wake_remover
 from recordings.views.who import address_of
 
@@ -28,6 +30,7 @@ _OWN = {"csrfmiddlewaretoken", "reason", "typed", "go"}
 @allow(May.DELETE)
 @never_cache
 @require_POST
+@says_what_to_narrow
 def deletion_new(request: HttpRequest) -> HttpResponse:
     """Say what deleting the copies of a selection would do, and order it once the number was typed."""
     try:
@@ -35,7 +38,8 @@ def deletion_new(request: HttpRequest) -> HttpResponse:
     except NothingSelected as error:
         messages.error(request, str(error))
         return redirect(_back(request))
-    told = retention.meant(selection.recordings)
+    with limited():
+        told = retention.meant(selection.recordings)
     go = request.POST.get("go") == "yes"
     form = DeletionForm(request.POST if go else None, copies=told.copies)
     if go and form.is_valid():
@@ -86,7 +90,7 @@ def deletion(request: HttpRequest, pk: int) -> HttpResponse:
     )
     rows, older = _some(removals.select_related("copy__recording", "archive"), request)
     context = {
-        "deletion": order, "removed": by_state.get("removed", 0), "refused": by_state.get("refused", 0),
+        "deletion": order, "query": Reader(request.user).told(order.query), "removed": by_state.get("removed", 0), "refused": by_state.get("refused", 0),
         "waiting": sum(by_state.get(state, 0) for state in Removal.OPEN),
         "kept": list(kept.order_by("-number")), "rows": rows, "older": older,
     }  # fmt: skip

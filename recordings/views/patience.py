@@ -55,11 +55,22 @@ def _lift() -> None:
 def patient(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Answer with a page that says what to narrow when a question of the view takes too long."""
 
+    @says_what_to_narrow
+    @wraps(view)
+    def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        with limited():
+            return view(request, *args, **kwargs)
+
+    return asked
+
+
+def says_what_to_narrow(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Answer with that page for a view of which only a part is limited: what counts is, and what then writes is not."""
+
     @wraps(view)
     def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            with limited():
-                return view(request, *args, **kwargs)
+            return view(request, *args, **kwargs)
         except TookTooLong as error:
             log.warning("%s took too long", request.path)
             return _told(request, error)
@@ -70,7 +81,7 @@ def patient(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 def _told(request: HttpRequest, error: TookTooLong) -> HttpResponse:
     """Say so on a page that asks the database for nothing; to a script in the place of the results."""
     if not request.htmx:  # type: ignore[attr-defined]
-        criteria = Criteria.parse(request.GET)
+        criteria = Criteria.parse(request.GET or request.POST.get("query", ""))
         rest = [
             (name, value) for name, values in criteria.params().items() if name != "q" for value in values
         ]

@@ -12,6 +12,7 @@ from recordings.models import Archive
 from recordings.search.criteria import VIEWS, Criteria
 from recordings.search.selection import NothingSelected, Selection
 from recordings.transfer.runs import NothingToSave, start_run
+from recordings.views.patience import limited, says_what_to_narrow
 from recordings.views.shell import forget_figures
 from recordings.views.wake import wake_savers
 from recordings.views.who import actor_of, address_of
@@ -19,6 +20,7 @@ from recordings.views.who import actor_of, address_of
 
 @allow(May.SAVE)
 @require_POST
+@says_what_to_narrow
 def save(request: HttpRequest) -> HttpResponse:
     """Start a run for a selection, or ask first which archive is meant."""
     try:
@@ -33,14 +35,19 @@ def save(request: HttpRequest) -> HttpResponse:
         return redirect(_back(request))
     chosen = next((archive for archive in archives if str(archive.pk) == request.POST.get("archive")), None)
     if chosen is None and len(archives) > 1:
-        page = {
-            "selection": selection,
-            "archives": archives,
-            "back": _back(request),
-            "ids": [] if request.POST.get("everything") == "yes" else request.POST.getlist("id"),
-        }
-        return render(request, "recordings/save.html", page)
+        return _which(request, selection, archives)
     return _start(request, selection, chosen or archives[0])
+
+
+def _which(request: HttpRequest, selection: Selection, archives: list[Archive]) -> HttpResponse:
+    """Ask which archive is meant, and say how much it is."""
+    with limited():
+        count, size = selection.count, selection.bytes
+    page = {
+        "selection": selection, "count": count, "bytes": size, "archives": archives, "back": _back(request),
+        "ids": [] if request.POST.get("everything") == "yes" else request.POST.getlist("id"),
+    }  # fmt: skip
+    return render(request, "recordings/save.html", page)
 
 
 def _start(request: HttpRequest, selection: Selection, archive: Archive) -> HttpResponse:

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from recordings.models import ApiToken, Role
-from tests.factories import make_recording, make_tenant, make_user
+from tests.factories import make_archive, make_recording, make_tenant, make_user
 from tests.faults.processes import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,6 +59,28 @@ def test_the_sum_of_all_that_match_is_left_out(client, locked):
     answer = client.get("/recordings/selected/", {"everything": "yes", "query": "q=12345"})
     assert answer.status_code == 503 and answer.content.decode().startswith(SAID)
     assert limit() == "0"
+
+
+@pytest.mark.parametrize(
+    ("address", "role"),
+    [
+        ("/cases/add/", Role.COMPLIANCE),
+        ("/bundles/new/", Role.COMPLIANCE),
+        ("/deletions/new/", Role.ADMIN),
+        ("/recordings/save/", Role.COMPLIANCE),
+    ],
+)
+def test_what_is_asked_before_something_is_done_with_all_that_match_ends_too(
+    client, locked, tmp_path, address, role
+):
+    for name in ("One", "Two"):  # so that the page which saves asks which one
+        make_archive(tmp_path / name, name=name)
+    client.force_login(make_user(role))
+    answer = client.post(address, {"everything": "yes", "query": "q=12345&saved=no"})
+    page = answer.content.decode()
+    assert answer.status_code == 200 and SAID in page and "nothing was changed" in page
+    assert 'name="q" type="search" value="12345"' in page and 'name="saved" value="no"' in page
+    assert limit() == "0", "what is then done may take as long as it takes"
 
 
 def test_the_api_says_it_as_a_problem(client, locked):
