@@ -12,8 +12,10 @@ from django.db.models.functions import Lower
 
 from recordings import trail
 from recordings.models import SavedSearch, User
+from recordings.models.saved_search import SavedSearchQuerySet
 from recordings.search.counts import Count, counts
 from recordings.search.criteria import Criteria
+from recordings.search.discreet import Reader, names_a_case
 from recordings.search.results import found
 
 PAGE_SIZE = 25
@@ -33,9 +35,17 @@ class Listed:
     count: Count
 
 
+def seen_by(user: User) -> SavedSearchQuerySet:
+    """Return a person's own searches, and the shared ones but for those that name a case which they do not know of."""
+    seen, reader = SavedSearch.objects.for_user(user), Reader(user)
+    naming = seen.exclude(owner=user).filter(query__icontains="case%3A").values_list("pk", "query")
+    hidden = [pk for pk, query in naming if not reader.may_read(query)]
+    return seen.exclude(pk__in=hidden) if hidden else seen
+
+
 def listed(user: User, *, most: int = PAGE_SIZE, skip: int = 0) -> list[Listed]:
     """Return a page of what a person sees, their own first, counted in a few round trips."""
-    searches = SavedSearch.objects.for_user(user).select_related("owner")
+    searches = seen_by(user).select_related("owner")
     own = Case(When(owner=user, then=0), default=1)
     shown = list(searches.order_by(own, Lower("name"), "id")[skip : skip + most])
     asked = [Criteria.parse(one.query) for one in shown]
@@ -47,7 +57,9 @@ def same(criteria: Criteria, user: User) -> SavedSearch | None:
     """Return the saved search that asks what this one does, the person's own first."""
     if criteria.is_empty:
         return None
-    kept = SavedSearch.objects.for_user(user).filter(query=criteria.querystring()).select_related("owner")
+    query = criteria.querystring()
+    seen = seen_by(user) if names_a_case(query) else SavedSearch.objects.for_user(user)
+    kept = seen.filter(query=query).select_related("owner")
     return min(kept, key=lambda one: one.owner_id != user.pk, default=None)
 
 

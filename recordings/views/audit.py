@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from django.contrib import messages
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from recordings import trail
 from recordings.access import May, allow
-from recordings.forms.audit import HEX, AuditFilter
+from recordings.forms.audit import AuditFilter
 from recordings.models import AuditEntry, Bundle, Case, Recording, Tenant, User
+from recordings.oversight.entry_words import EntryWords
 
 PAGE = 50
 ICONS = {
@@ -35,6 +36,7 @@ class Line:
 
     entry: AuditEntry
     icon: str
+    object: str
     more: str
 
 
@@ -43,25 +45,31 @@ class Line:
 def audit(request: HttpRequest) -> HttpResponse:
     """Show one page of entries, newest first."""
     asked = AuditFilter(request.GET)
-    entries = asked.apply(entries_of(request.user))  # type: ignore[arg-type]
-    before, after = _number(request, "before"), _number(request, "after")
-    if after:
-        rows = list(entries.filter(pk__gt=after).order_by("pk")[: PAGE + 1])
-        more_newer, more_older = len(rows) > PAGE, True
-        rows = rows[:PAGE][::-1]
-    else:
-        rows = list((entries.filter(pk__lt=before) if before else entries).order_by("-pk")[: PAGE + 1])
-        more_newer, more_older = bool(before), len(rows) > PAGE
-        rows = rows[:PAGE]
+    user: User = request.user  # type: ignore[assignment]
+    entries, words = asked.apply(entries_of(user)), EntryWords(user)
+    if asked.params().get("text"):
+        entries = _not_found_by_kept_names(entries, user)
+    rows, more_newer, more_older = _some(entries, _number(request, "before"), _number(request, "after"))
     params = asked.params()
     page: dict[str, Any] = {
         "form": asked,
         "filtered": bool(params),
-        "lines": [Line(row, ICONS.get(row.action, "info"), _detail(row.detail)) for row in rows],
+        "lines": [
+            Line(row, ICONS.get(row.action, "info"), words.object(row), words.detail(row)) for row in rows
+        ],
         "newer": urlencode({**params, "after": rows[0].pk}) if rows and more_newer else "",
         "older": urlencode({**params, "before": rows[-1].pk}) if rows and more_older else "",
     }
     return render(request, "audit/page.html", page)
+
+
+def _some(entries: QuerySet[AuditEntry], before: int, after: int) -> tuple[list[AuditEntry], bool, bool]:
+    """Return one page of entries, newest first, and whether there are newer and older ones."""
+    if after:
+        rows = list(entries.filter(pk__gt=after).order_by("pk")[: PAGE + 1])
+        return rows[:PAGE][::-1], len(rows) > PAGE, True
+    rows = list((entries.filter(pk__lt=before) if before else entries).order_by("-pk")[: PAGE + 1])
+    return rows[:PAGE], bool(before), len(rows) > PAGE
 
 
 @allow(May.AUDIT)
@@ -98,9 +106,20 @@ def entries_of(user: User) -> QuerySet[AuditEntry]:
     )
 
 
+def _kept_from(user: User) -> QuerySet[Case]:
+    return Case.objects.exclude(pk__in=Case.objects.for_user(user).values("pk")).order_by()
+
+
+def _not_found_by_kept_names(entries: QuerySet[AuditEntry], user: User) -> QuerySet[AuditEntry]:
+    """Leave out searches for a case that is kept from this person: what is not shown is not found by guessing either."""
+    for name in _kept_from(user).values_list("name", flat=True):
+        entries = entries.exclude(~Q(actor=user.email), object__icontains=quote_plus(name))
+    return entries
+
+
 def _of_known_cases(entries: QuerySet[AuditEntry], user: User) -> QuerySet[AuditEntry]:
     """Leave out what tells of a case that is kept from this person: its own entries, and those of bundles that are for it."""
-    kept = Case.objects.exclude(pk__in=Case.objects.for_user(user).values("pk")).order_by()
+    kept = _kept_from(user)
     names = [f"case {name}" for name in kept.values_list("name", flat=True)]
     if not names:
         return entries
@@ -114,21 +133,3 @@ def _of_known_cases(entries: QuerySet[AuditEntry], user: User) -> QuerySet[Audit
 def _number(request: HttpRequest, name: str) -> int:
     text = request.GET.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-
-
-def _detail(detail: dict[str, Any]) -> str:
-    """Say an entry's detail in a line: what is empty is left out."""
-    told = []
-    for name, value in detail.items():
-        if value in ("", None, [], {}):
-            continue
-        if isinstance(value, dict):
-            value = ", ".join(f"{key} {word}" for key, word in value.items())
-        elif isinstance(value, list):
-            value = ", ".join(map(str, value))
-        elif isinstance(value, int) and not isinstance(value, bool):
-            value = f"{value:,}"
-        if isinstance(value, str) and len(value) == 64 and set(value) <= HEX:
-            value = f"{value[:8]}…"  # a checksum: whole in the recording's own facts
-        told.append(f"{name.replace('_', ' ')}: {value}")
-    return " · ".join(told)

@@ -14,6 +14,7 @@ from recordings.delivery.bundle import making
 from recordings.delivery.bundle.sharing import is_on
 from recordings.forms.bundle import ShareForm
 from recordings.models import Bundle, BundleEntry, User
+from recordings.search.discreet import Reader
 from recordings.views.wake import wake_bundler
 from recordings.views.who import actor_of, address_of
 
@@ -99,7 +100,7 @@ def bundle_page(
     shown = list(entries.filter(position__gt=after)[: PAGE + 1])
     sums = one.entries.filter(recording=None, name="SHA256SUMS").first()
     return {
-        "bundle": one, "entries": shown[:PAGE], "next": shown[PAGE - 1].position if len(shown) > PAGE else None,
+        "bundle": one, "query": Reader(request.user).told(one.query), "entries": shown[:PAGE], "next": shown[PAGE - 1].position if len(shown) > PAGE else None,
         "first": not after, "missing": listed == "missing", "gone": listed == "gone", "fetches": one.fetches.select_related("share")[:PAGE],
         "shares": one.shares.select_related("by"), "sharing": is_on(), "share_form": form or ShareForm(), "link": link,
         "sums": sums, "here": reverse("bundle", args=[one.pk]), "listed": listed if listed in ("missing", "gone") else "",

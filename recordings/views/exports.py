@@ -12,6 +12,7 @@ from recordings import trail
 from recordings.access import May, allow
 from recordings.delivery import exporting
 from recordings.models import Export
+from recordings.search.discreet import Reader
 from recordings.views.who import actor_of, address_of
 
 MOST = 50
@@ -38,7 +39,10 @@ def exports_live(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest) -> dict[str, Any]:
-    shown = list(_theirs(request).select_related("by")[:MOST])
+    shown, reader = list(_theirs(request).select_related("by")[:MOST]), Reader(request.user)  # type: ignore[arg-type]
+    for one in shown:
+        if one.by_id != request.user.pk:
+            one.query = reader.told(one.query)  # as it is shown, which is not kept
     removable = set(
         Export.objects.removable_by(request.user)
         .filter(pk__in=[one.pk for one in shown])

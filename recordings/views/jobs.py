@@ -15,6 +15,7 @@ from recordings.access import May, allow, may
 from recordings.forms.job import SAYS
 from recordings.models import Run, Tenant, TransferJob, User
 from recordings.search.criteria import VIEWS, Chip, Criteria
+from recordings.search.discreet import Reader
 from recordings.transfer import jobs, timetable
 from recordings.transfer.runs import NothingToSave
 from recordings.views.shell import forget_figures
@@ -29,6 +30,7 @@ class Line:
     """A job as its row in the table tells it."""
 
     job: TransferJob
+    query: str  # as the person may read it
     words: str
     when: str
     hours: str
@@ -124,26 +126,28 @@ def lines_for(user: User) -> list[Line]:
         .annotate(last_run=Max("runs"))
     )
     last = Run.objects.in_bulk([one.last_run for one in rows if one.last_run])
-    names = tenant_names(user)
+    names, reader = tenant_names(user), Reader(user)
     told = []
     for one in rows:
         named = set(Criteria.parse(one.query).tenant)
         if user.all_tenants or one.created_by == user or (named and named <= mine):
-            told.append(_line(one, names, last.get(one.last_run)))
+            told.append(_line(one, reader, names, last.get(one.last_run)))
     return told
 
 
 def chips(query: str, user: User) -> list[Chip]:
-    """Say a search in words; a tenant that the person may not see keeps its name."""
-    return Criteria.parse(query).chips(tenant_names(user)) if query else []
+    """Say a search in words; a tenant that the person may not see keeps its name, and so does a case."""
+    return Criteria.parse(Reader(user).told(query)).chips(tenant_names(user)) if query else []
 
 
 def rights(request: HttpRequest) -> dict[str, bool]:
     return {"may_save": may(request.user, May.SAVE), "may_set_up": may(request.user, May.SET_UP)}
 
 
-def _line(one: TransferJob, names: dict[int, str], last: Run | None) -> Line:
-    return Line(one, words_of(one.query, names), timetable.in_words(one), timetable.hours_in_words(one), last)
+def _line(one: TransferJob, reader: Reader, names: dict[int, str], last: Run | None) -> Line:
+    query = reader.told(one.query)
+    when, hours = timetable.in_words(one), timetable.hours_in_words(one)
+    return Line(one, query, words_of(query, names), when, hours, last)
 
 
 def tenant_names(user: User) -> dict[int, str]:

@@ -120,7 +120,7 @@ def search_delete(request: HttpRequest, pk: int) -> HttpResponse:
 def search_schedule(request: HttpRequest, pk: int) -> HttpResponse:
     """Export a search by schedule, for oneself and whom one names."""
     user: User = request.user  # type: ignore[assignment]
-    search = get_object_or_404(SavedSearch.objects.for_user(user), pk=pk)
+    search = get_object_or_404(saved.seen_by(user), pk=pk)
     last = Choice.last(user)
     plan = ExportSchedule.objects.filter(search=search, by=user).first()
     plan = plan or ExportSchedule(search=search, by=user, columns=list(last.columns), bom=last.bom)
@@ -154,7 +154,7 @@ def search_unschedule(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _changeable(request: HttpRequest, pk: int) -> SavedSearch:
     user: User = request.user  # type: ignore[assignment]
-    search = get_object_or_404(SavedSearch.objects.for_user(user).select_related("owner"), pk=pk)
+    search = get_object_or_404(saved.seen_by(user).select_related("owner"), pk=pk)
     if not SavedSearch.objects.changeable_by(user).filter(pk=pk).exists():
         raise Http404(f"This search is {search.owner}’s. Save a copy of your own to change it.")
     return search

@@ -1,0 +1,84 @@
+"""A case that is kept to its people is named to nobody else, also not by the searches in which they typed its name."""
+
+from urllib.parse import urlencode
+
+import pytest
+from django.urls import reverse
+
+from recordings import trail
+from recordings.models import Case, Role
+from recordings.search import saved
+from recordings.search.criteria import Criteria
+from tests.factories import make_archive, make_case, make_job, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ann():
+    return make_user(Role.COMPLIANCE, email="ann@example.com")
+
+
+@pytest.fixture
+def eve():
+    """The owner of a case that is kept to her."""
+    eve = make_user(Role.COMPLIANCE, email="eve@example.com")
+    Case.objects.filter(pk=make_case(name="Secret 114", owner=eve).pk).update(members_only=True)
+    return eve
+
+
+@pytest.fixture
+def as_ann(client, ann):
+    client.force_login(ann)
+    return client
+
+
+def test_the_menu_counts_the_cases_that_a_person_may_know_of(client, ann, eve):
+    make_case(name="Open 7")
+    for person, number in ((ann, "1"), (eve, "2")):
+        client.force_login(person)
+        shell = client.get(reverse("cases")).context["shell"]
+        assert [item.count for item in shell.work if item.label == "Cases"] == [number]
+
+
+def test_a_shared_search_that_names_a_kept_case_is_for_those_who_know_of_it(as_ann, ann, eve):
+    make_case(name="Open 7")
+    for name, text in (("Hers", 'case:"secret 114"'), ("Typo", "case:secre"), ("Ours", 'case:"Open 7"')):
+        saved.keep(owner=eve, name=name, criteria=Criteria.parse(urlencode({"q": text})), shared=True)
+    hers = saved.seen_by(eve).get(name="Hers")
+    assert [one.name for one in saved.seen_by(ann)] == ["Ours"]  # nor is told whether there is such a case
+    assert saved.same(Criteria.parse(hers.query), ann) is None
+    assert saved.seen_by(eve).count() == 3
+    assert {one.name for one in saved.seen_by(make_user(Role.ADMIN))} == {"Hers", "Ours"}
+    assert not saved.seen_by(make_user(Role.SUPERVISOR)).exists()
+    assert as_ann.get(reverse("search_schedule", args=[hers.pk])).status_code == 404
+    for address in (reverse("searches"), reverse("recordings")):
+        page = as_ann.get(address).content.decode()
+        assert "Ours" in page and "ecret" not in page
+
+
+def test_the_trail_names_no_kept_case_that_somebody_else_searched_for(as_ann, eve):
+    query = urlencode({"q": "case:“Secret 114” media:voice", "saved": "no"})
+    for actor in ("eve@example.com", "ann@example.com"):
+        trail.record(
+            trail.Entry(actor=actor, action=trail.Action.EXPORTED, object=query, detail={"query": query})
+        )
+
+    def lines(**asked):
+        return as_ann.get(reverse("audit"), asked).context["lines"]
+
+    own, others = lines()
+    assert own.object == query and own.more == f"query: {query}"
+    assert "Secret" not in f"{others.object} {others.more}"
+    assert "media%3Avoice" in others.object and "saved=no" in others.object
+    assert [line.entry.actor for line in lines(text="Secret+1")] == ["ann@example.com"]  # nor by guessing
+    as_ann.force_login(eve)
+    assert {line.object for line in lines()} == {query}
+
+
+def test_a_job_says_its_search_without_a_kept_case(as_ann, eve, tmp_path):
+    query = urlencode({"q": 'case:"Secret 114"', "saved": "no"})
+    one = make_job(make_archive(tmp_path / "vault"), query=query, created_by=eve)
+    for address in (reverse("job", args=[one.pk]), reverse("transfers")):
+        page = as_ann.get(address).content.decode()
+        assert "ecret" not in page and "case: …" in page.lower()
