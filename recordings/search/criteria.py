@@ -129,6 +129,13 @@ class Criteria:
         """Return what the search box was understood to say."""
         return words.read(self.text)
 
+    def but(self, **changes: Any) -> "Criteria":
+        """Return this search with some of it changed. What its box says is read, and looked up, once for all of them."""
+        other = replace(self, **changes)
+        if other.text == self.text:
+            other.__dict__["box"] = self.box
+        return other
+
     @property
     def days(self) -> Days:
         """Return the days on which a recording must have started, by the filter and by the box."""
@@ -172,7 +179,7 @@ class Criteria:
 
     def with_view(self, view: View) -> str:
         """Return the query string of this search seen through a tab."""
-        plain = replace(self.without_view(), sort="newest")
+        plain = self.without_view().but(sort="newest")
         changes: dict[str, list[str]] = {}
         for name, value in view.params:
             changes.setdefault(name, []).append(value)
@@ -182,7 +189,7 @@ class Criteria:
         """Return this search without what the tabs narrow it to."""
         if not (self.saved or self.hold or self.presence or self.expires is not None):
             return self
-        return replace(self, saved="", hold="", presence=(), expires=None)
+        return self.but(saved="", hold="", presence=(), expires=None)
 
     @property
     def view(self) -> str:

@@ -5,7 +5,7 @@ a thousand does.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -53,7 +53,7 @@ def facets(criteria: Criteria, *, user: User, tenants: Mapping[int, str]) -> dic
     }  # fmt: skip
     questions = []
     for name, (labels, nothing, _) in asked.items():
-        rest = found(replace(criteria, **nothing), user)
+        rest = found(criteria.but(**nothing), user)
         questions += [Criteria.parse({name: value}).apply(rest) for value in labels]
     numbers = iter(counts(questions))
     return {
@@ -67,7 +67,7 @@ def facets(criteria: Criteria, *, user: User, tenants: Mapping[int, str]) -> dic
 
 def _other_media(criteria: Criteria, user: User) -> list[str]:
     """Return what other media types there are: those that the search names, and those of its newest recordings."""
-    rest = found(replace(criteria, media=()), user).order_by("-sort_at", "-id")
+    rest = found(criteria.but(media=()), user).order_by("-sort_at", "-id")
     seen = set(rest.values_list("media_type", flat=True)[:LOOKED_AT])
     return sorted({*criteria.media, *seen} - {"", *MEDIA})
 
@@ -78,7 +78,7 @@ def by_day(criteria: Criteria, *, user: User, today: date | None = None) -> list
     last = min(asked.last or date.max, today or datetime.now(UTC).date())
     first = max(asked.first or date.min, _earlier(last, MOST_DAYS - 1))
     days = [first + timedelta(days=number) for number in range(max(0, (last - first).days + 1))]
-    rest = found(replace(criteria, started_from=None, started_to=None), user)
+    rest = found(criteria.but(started_from=None, started_to=None), user)
     numbers = counts([rest.filter(**Days(day, day).lookups("sort_at")) for day in days])
     return [
         DayPart(day, number, criteria.querystring(started_from=day.isoformat(), started_to=day.isoformat()))

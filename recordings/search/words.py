@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -300,10 +301,13 @@ def _presence(value: str) -> tuple[str, Condition]:
 
 
 def _tenant(value: str) -> tuple[str, Condition]:
-    # Their numbers, not a question: PostgreSQL then knows how much lies in them.
-    return value, lambda: Q(
-        tenant__in=list(Tenant.objects.filter(name__icontains=value).values_list("pk", flat=True)) or [0]
-    )
+    @cache
+    def condition() -> Q:
+        # Their numbers, not a question: PostgreSQL then knows how much lies in them. A page asks many questions of one search.
+        named = Tenant.objects.filter(name__icontains=value).values_list("pk", flat=True)
+        return Q(tenant__in=list(named) or [0])
+
+    return value, condition
 
 
 def _contact(value: str) -> tuple[str, Condition]:

@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from recordings.models import Presence, Recording, Role
@@ -106,6 +108,16 @@ def test_nobody_is_told_of_another_tenants_recordings(seven):
     parts = told("", user=narrow, tenants=[seven[0]])
     assert sum(parts["saved"].values()) == 4 and "US" not in parts["tenant"]
     assert by_day(Criteria(), user=narrow, today=TODAY)[-1].count.number == 0
+
+
+@pytest.mark.parametrize("address", ["/recordings/breakdown/", "/recordings/"])
+def test_a_page_looks_the_name_of_a_tenant_up_once(client, seven, address):
+    client.force_login(make_user())
+    with CaptureQueriesContext(connection) as asked:
+        page = client.get(address, {"q": "tenant:emea", "saved": "no"}).content.decode()
+    assert "EMEA" in page
+    named = [one["sql"] for one in asked.captured_queries if 'UPPER("recordings_tenant"."name"' in one["sql"]]
+    assert len(named) == 1
 
 
 def test_the_page_and_the_numbers_beside_the_filters_say_the_same(client, seven):
