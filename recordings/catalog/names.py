@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from recordings import trail
 from recordings.catalog.contacts import learn_names
-from recordings.catalog.held import RECORDING_HELD
 from recordings.models import Kind, NameReading, Recording, Tenant
+from recordings.models.hold import RECORDING_HELD
 from recordings.models.release import locked_policies
 from recordings.sea.filename import parse
 from recordings.trail.alerts import resolve

@@ -47,6 +47,20 @@ class LostFilter(forms.Form):
             lost = lost.filter(loss__isnull=told["known"] == "no")
         return lost
 
+    def picked(self, lost: RecordingQuerySet) -> RecordingQuerySet:
+        """Narrow losses to those that were ticked, or to all that match when that was chosen."""
+        if self.takes_all:
+            return self.apply(lost)
+        self.is_valid()
+        ticked = [
+            told for told in self.data.getlist("id") if told.isascii() and told.isdigit() and len(told) < 19
+        ]
+        return lost.filter(pk__in=[int(told) for told in ticked])
+
+    @property
+    def takes_all(self) -> bool:
+        return self.data.get("everything") == "yes"
+
     def params(self) -> dict[str, str]:
         """Return what was asked as URL parameters."""
         return {name: self.data[name] for name in self.fields if self.data.get(name)}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection, transaction
 
-from recordings.catalog.held import IN_FORCE
 from recordings.models import Release, ReleasePolicy, Tenant
+from recordings.models.hold import IN_FORCE
 from recordings.models.release import policy_of
 
 RETRY_AFTER = 3600  # seconds until a refused recording is looked at again

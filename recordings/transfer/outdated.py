@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
-from recordings.catalog.held import RECORDING_HELD
 from recordings.models import Archive, Removal, RetentionPolicy
+from recordings.models.hold import RECORDING_HELD
 from recordings.models.removal import retention_of
 
 # What keeps one copy; null: nothing does. The age first: it is asked of every copy, the rest of the old ones only.

@@ -88,20 +88,25 @@ def _page(request: HttpRequest, case: Case, **forms: Any) -> dict[str, Any]:
         "held": held,
         "past_holds": list(case.holds.ended().select_related("placed_by", "lifted_by")[:MOST_PAST]),
         "people": list(case.people.select_related("person")),
-        "people_form": CasePeopleForm(initial={"members_only": case.members_only}, people=_others(case)),
         "notes": list(case.notes.select_related("by")[:MOST_PAST]),
         "past": found.history(case, most=MOST_PAST),
         "bundles": list(case.bundles.for_user(user).order_by("-id")[:MOST_BUNDLES]),
         "may_hold": may(user, May.HOLD),
         "may_remove": case.is_open and not held,
         "may_lead": _leads(request, case),
+        **(_empty_forms(case) | forms),
+    }
+
+
+def _empty_forms(case: Case) -> dict[str, Any]:
+    return {
+        "people_form": CasePeopleForm(initial={"members_only": case.members_only}, people=_others(case)),
         "hold_form": CaseHoldForm(),
         "note_form": CaseNoteForm(),
         "close_form": CaseCloseForm(),
         "change_form": CaseChangeForm(
             initial={"title": case.title, "owner": case.owner_id}, owners=_owners()
         ),
-        **forms,
     }
 
 

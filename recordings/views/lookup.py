@@ -69,37 +69,40 @@ def look_up_answer(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the counts of each answer, and one of the lists in pages."""
     lookup = answering.fresh(get_object_or_404(_mine(request), pk=pk), user=request.user)  # type: ignore[arg-type]
     told = answering.tallies(lookup)
-    state = request.GET.get("list", "")
-    if state not in told:
-        state = next((one.value for one in _ORDER if told[one].entries), LookupRow.State.FOUND.value)
-    page = answering.page(lookup, state, after=_number(request.GET.get("after", "")))
+    state = _state(request, told)
+    page = answering.page(lookup, state.value, after=_number(request.GET.get("after", "")))
     elsewhere = _elsewhere(request, page.rows)
-    at_risk, first_deadline = answering.risk(lookup)
     context = {
         "lookup": lookup,
+        "sum": answering.summary(lookup, told),
         "tabs": [
             (one, told[one], BY_STATE.get(one)) for one in _ORDER if told[one].entries or one in ANSWERS
         ],
-        "state": LookupRow.State(state),
-        "meaning": BY_STATE.get(LookupRow.State(state)),
+        "state": state,
+        "meaning": BY_STATE.get(state),
         "tally": told[state],
-        "asked": sum(told[one].entries for one in ANSWERS),
         "refused": [told[one] for one in REFUSED],
-        "unasked": sum(told[one].entries for one in REFUSED),
-        "recordings": sum(told[one].recordings for one in ANSWERS),
-        "bytes": sum(told[one].bytes for one in ANSWERS),
-        "at_risk": at_risk,
-        "first_deadline": first_deadline,
         "page": page,
         "search": _search(page.rows),
         "elsewhere": elsewhere,
         "entries": [(row, elsewhere.get(row.text, [])) for row in page.rows],
         "meanings": _meanings(),
-        "may_export": may(request.user, May.EXPORT),
-        "may_download": may(request.user, May.DOWNLOAD),
-        "may_case": may(request.user, May.CASE),
+        **_rights(request),
     }
     return render(request, "lookup/answer.html", context)
+
+
+def _state(request: HttpRequest, told: dict[str, answering.Tally]) -> LookupRow.State:
+    """Return which list is shown: the one that was asked for, else the first that has something."""
+    asked = request.GET.get("list", "")
+    if asked in told:
+        return LookupRow.State(asked)
+    return next((one for one in _ORDER if told[one].entries), LookupRow.State.FOUND)
+
+
+def _rights(request: HttpRequest) -> dict[str, bool]:
+    rights = {"may_export": May.EXPORT, "may_download": May.DOWNLOAD, "may_case": May.CASE}
+    return {word: may(request.user, what) for word, what in rights.items()}
 
 
 def _number(told: str) -> int:

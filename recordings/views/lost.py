@@ -57,16 +57,8 @@ def lost_acknowledge(request: HttpRequest) -> HttpResponse:
     """Keep a note about the losses that were ticked, or about all that match the filter."""
     asked = LostFilter(request.POST, user=request.user)  # type: ignore[arg-type]
     form = LossNoteForm(request.POST)
-    picked = Recording.objects.for_user(request.user).lost()  # type: ignore[arg-type]
-    if request.POST.get("everything") == "yes":
-        picked = asked.apply(picked)
-    else:
-        picked = picked.filter(
-            pk__in=[
-                int(pk) for pk in request.POST.getlist("id") if pk.isascii() and pk.isdigit() and len(pk) < 19
-            ]
-        )
-    if not form.is_valid() or (asked.errors and request.POST.get("everything") == "yes"):
+    picked = asked.picked(Recording.objects.for_user(request.user).lost())  # type: ignore[arg-type]
+    if not form.is_valid() or (asked.errors and asked.takes_all):
         return render(request, "lost/page.html", _page(request, asked, form), status=422)
     said = form.cleaned_data
     number = losses.acknowledge(
@@ -74,10 +66,8 @@ def lost_acknowledge(request: HttpRequest) -> HttpResponse:
     )  # fmt: skip
     forget_figures()
     if number:
-        messages.success(
-            request,
-            f"{counted(number, 'loss', 'losses')} acknowledged. The note is kept with each, and in the audit trail.",
-        )
+        told = f"{counted(number, 'loss', 'losses')} acknowledged. The note is kept with each, and in the audit trail."
+        messages.success(request, told)
     else:
         messages.warning(request, "Nothing was acknowledged: tick some losses, or choose all that match.")
     query = urlencode(asked.params())

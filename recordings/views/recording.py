@@ -56,41 +56,46 @@ def panel(request: HttpRequest, criteria: Criteria, row: Recording) -> dict[str,
     user: User = request.user  # type: ignore[assignment]
     previous, following = neighbours(criteria, user=user, recording=row)
     copies = list(row.copies.select_related("archive").prefetch_related("removals").order_by("id"))
-    waveform = Waveform.objects.filter(recording=row).first()
-    here = f"{reverse('recording', args=[row.pk])}?{_with(request, criteria)}"
-    any_good = any(copy.is_good for copy in copies)
-    held = row.size > 0 and (row.in_sea or any_good)
+    there = [copy.archive.name for copy in copies if not copy.removed_at]
     return {
         "recording": row,
         "query": criteria.querystring(),
         "back": _with(request, criteria),
+        "back_to": f"{reverse('recordings')}?{_with(request, criteria, open=row.pk)}",
         "previous_id": previous,
         "next_id": following,
         "copies": copies,
-        "media": Media.objects.filter(recording=row).first(),
-        "holds": mark_known(
-            Hold.objects.in_force()
-            .covering(row)
-            .select_related("case", "recording", "placed_by")
-            .order_by("id"),
-            user=user,
-        ),
+        "holds": _holds(row, user),
         "receipts": list(row.releases.exclude(state=Release.State.PLANNED).order_by("-id")[:3]),
-        "ask": for_recordings(request, [row], onward=here) if held and may(user, May.PLAY) else None,
+        "calls": lines_of(row),
+        **written(row, user),
+        "past": history.told(row, user=user, archives=there),
+        **_playing(request, criteria, row, has_copy=any(copy.is_good for copy in copies)),
         "may_hold": may(user, May.HOLD),
         "may_case": may(user, May.CASE),
         "may_audit": may(user, May.AUDIT),
-        "calls": lines_of(row),
-        "player": player_of(row, any_good) if may(user, May.PLAY) else "",
+        "may_save": may(user, May.SAVE) and row.in_sea and not row.saved_at,
+    }
+
+
+def _holds(row: Recording, user: User) -> list[Hold]:
+    holds = Hold.objects.in_force().covering(row).select_related("case", "recording", "placed_by")
+    return mark_known(holds.order_by("id"), user=user)
+
+
+def _playing(request: HttpRequest, criteria: Criteria, row: Recording, *, has_copy: bool) -> dict[str, Any]:
+    """Return how it can be heard, seen and downloaded, and whether a reason for that is asked first."""
+    user, there = request.user, row.in_sea or has_copy
+    waveform = Waveform.objects.filter(recording=row).first()
+    here = f"{reverse('recording', args=[row.pk])}?{_with(request, criteria)}"
+    asks = row.size > 0 and there and may(user, May.PLAY)
+    return {
+        "media": Media.objects.filter(recording=row).first(),
+        "ask": for_recordings(request, [row], onward=here) if asks else None,
+        "player": player_of(row, has_copy) if may(user, May.PLAY) else "",
         "waveform": waveform,
         "drawing": drawing_of(waveform),
-        **written(row, user),
-        "back_to": f"{reverse('recordings')}?{_with(request, criteria, open=row.pk)}",
-        "past": history.told(
-            row, user=user, archives=[copy.archive.name for copy in copies if not copy.removed_at]
-        ),
-        "may_download": may(user, May.DOWNLOAD) and (row.in_sea or any_good),
-        "may_save": may(user, May.SAVE) and row.in_sea and not row.saved_at,
+        "may_download": may(user, May.DOWNLOAD) and there,
     }
 
 

@@ -1,6 +1,5 @@
 """The recordings page: search, filters, tabs, the table, and the panel of the one that is open."""
 
-from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -8,37 +7,22 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from recordings.access import May, allow, may
-from recordings.models import Presence, Recording, Tenant, User
+from recordings.models import Recording, Tenant, User
 from recordings.search import saved
-from recordings.search.calls import WORDS
 from recordings.search.counts import count
-from recordings.search.criteria import SORTS, UNPARSED, Criteria
-from recordings.search.order import ORDERS
+from recordings.search.criteria import Criteria
 from recordings.search.results import found, mark_states, page, tabs
 from recordings.search.selection import until
+from recordings.views.filters import shown
 from recordings.views.patience import patient
 from recordings.views.recording import panel
 from recordings.views.table import COLUMNS, chosen
 
-MEDIA = (("VOICE", "Voice"), ("SCREEN", "Screen"), ("STATEMENT", "Statement"), (UNPARSED, "Unparsed name"))
-EXPIRES = ((1, "24 hours"), (3, "3 days"), (7, "7 days"), (14, "14 days"))
-HEADS = (
-    ("started", "newest", "oldest"),
-    ("arrived", "arrived", "arrived_first"),
-    ("length", "longest", "shortest"),
-    ("size", "largest", "smallest"),
-    ("expires", "expiry", "expiry_last"),
-)
-SPANS = (
-    ("size", "Size", "10mb, 1.5gb; a bare number is megabytes"),
-    ("duration", "Length", "90s, 10m, 4:30; a bare number is minutes"),
-)
 MOST_IN_ADDRESS = 6000  # characters of a search that an address can hold, with room for the rest of it
 
 
@@ -79,37 +63,20 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
     rows = page(criteria, user=user, after=after, before=before)
     views = tabs(criteria, user)
     current = next((tab for tab in views if tab.current), None)
-    tenants = list(Tenant.objects.for_user(user))
-    chips = {chip.label: chip for chip in criteria.filters({tenant.pk: tenant.name for tenant in tenants})}
-    query = criteria.querystring()
     return {
         "criteria": criteria,
-        "query": query,
+        "query": criteria.querystring(),
+        "said": criteria.said(),
+        "saved_as": saved.same(criteria, user),
         "page": rows,
         "first": not after and not before,
         "next_query": criteria.querystring(after=rows.next) if rows.next else "",
         "previous_query": criteria.querystring(before=rows.previous) if rows.previous else "",
         "tabs": views,
         "count": current.count if current else count(found(criteria, user)),
-        "chips": chips,
-        "saved_as": saved.same(criteria, user),
-        "said": criteria.said(),
-        "kept": _kept(criteria),
-        "media_types": [(*word, word[0] in criteria.media) for word in _media_words(criteria, rows.rows)],
-        "presence": [(value, label, value in criteria.presence) for value, label in Presence.choices],
-        "expires": [(days, label, criteria.querystring(expires=days)) for days, label in EXPIRES],
-        "call_words": [
-            (word, label, next((value for name, value in criteria.calls if name == word), ""))
-            for word, label in WORDS.items()
-        ],
-        "any_call": criteria.querystring(**dict.fromkeys(WORDS)),
-        "tenants": [(tenant, tenant.pk in criteria.tenant) for tenant in tenants],
-        "heads": _heads(criteria),
-        "spans": _spans(criteria),
-        "ranges": _ranges(criteria),
-        "several": len(tenants) > 1,
         "open_id": _open_id(request),
         "upto": upto,
+        **shown(criteria, rows=rows.rows, tenants=list(Tenant.objects.for_user(user))),
         **_table(request, criteria),
         "may": _rights(user),
     }
@@ -138,64 +105,6 @@ def _rights(user: User) -> dict[str, bool]:
         "delete": May.DELETE,
     }
     return {word: may(user, what) for word, what in rights.items()}
-
-
-def _kept(criteria: Criteria) -> dict[str, list[tuple[str, str]]]:
-    """Return, for each form, the parameters that it must carry along because it does not ask for them itself."""
-    asked = {"search": {"q"}, "started": {"from", "to"}, "media": {"media"}, "expires": {"expires"}}
-    asked |= {"tenant": {"tenant"}, "presence": {"presence"}, "call": set(WORDS)}
-    asked |= {"size": {"size"}, "duration": {"duration"}}
-    params = criteria.params()
-    return {
-        form: [(name, value) for name, values in params.items() if name not in own for value in values]
-        for form, own in asked.items()
-    }
-
-
-def _media_words(criteria: Criteria, rows: list[Recording]) -> list[tuple[str, str]]:
-    """Return the media types to choose from: the known ones, and any other that the search names or the page shows."""
-    known = {"", *(word for word, _ in MEDIA)}
-    others = {*criteria.media, *(row.media_type for row in rows)} - known
-    return [*MEDIA, *((word, word.capitalize()) for word in sorted(others))]
-
-
-def _ranges(criteria: Criteria) -> list[tuple[str, str]]:
-    """Return quick choices of start days, as links."""
-    today = timezone.now().date()
-    firsts = [("Today", 0), ("Last 7 days", 6), ("Last 30 days", 29), ("Last 90 days", 89)]
-    return [
-        (
-            label,
-            criteria.querystring(started_from=(today - timedelta(days=back)).isoformat(), started_to=None),
-        )
-        for label, back in firsts
-    ]
-
-
-def _heads(criteria: Criteria) -> dict[str, dict[str, str]]:
-    """Return, for each column that a list can be sorted by, where its head leads and how it is sorted now."""
-    told = {}
-    for column, first, second in HEADS:
-        to = second if criteria.sort == first else first
-        now = ORDERS[criteria.sort].descending if criteria.sort in (first, second) else None
-        told[column] = {
-            "to": criteria.querystring(sort=to),
-            "says": SORTS[to],
-            "now": "" if now is None else "descending" if now else "ascending",
-        }
-    return told
-
-
-def _spans(criteria: Criteria) -> list[dict[str, str]]:
-    """Return the filters that have two ends, as their fields show them."""
-    told = []
-    for name, label, hint in SPANS:
-        value = str(getattr(criteria, name))
-        first, dots, last = value.partition("..")
-        if not dots:
-            first, last = (value.lstrip(">= "), "") if value.startswith(">") else ("", value.lstrip("<= "))
-        told.append({"name": name, "label": label, "hint": hint, "first": first, "last": last})
-    return told
 
 
 def _open_id(request: HttpRequest) -> int | None:

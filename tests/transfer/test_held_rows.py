@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from recordings.catalog import names
 from recordings.models import CaseRecording, Copy, Hold, Interaction, Note, Recording, RecordingTag
+from recordings.models.hold import RECORDING_HELD, on_hold
 from recordings.oversight import notes
 from recordings.transfer import allowing
 from recordings.transfer.allowing import Held
@@ -62,6 +63,25 @@ def delete(table, **which):
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM recordings_{table} WHERE {column} = %s", [value])  # noqa: S608 - of this test
         return cursor.rowcount
+
+
+@KINDS
+def test_pages_and_work_on_many_rows_take_the_same_for_held(row, ann, place):
+    make_recording(make_tenant())
+    make_recording(row.tenant, key="no pattern.mp4")
+
+    def held():
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT r.id FROM recordings_recording r WHERE {RECORDING_HELD}")  # noqa: S608 - a constant
+            return {pk for (pk,) in cursor.fetchall()}, set(
+                Recording.objects.filter(on_hold()).values_list("pk", flat=True)
+            )
+
+    hold = place(row, ann)
+    in_work, on_pages = held()
+    assert in_work == on_pages and row.pk in in_work
+    allowing.lift_hold(hold=hold, by=ann, reason="Over.")
+    assert held() == (set(), set())
 
 
 @KINDS

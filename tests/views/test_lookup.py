@@ -36,7 +36,8 @@ def test_a_pasted_list_is_answered_and_its_address_can_be_opened_again(client, s
     assert "4 entries looked up" in page and "Pasted list" in page
     assert 'Found<span class="n">3</span>' in page and 'Missing<span class="n">1</span>' in page
     assert (
-        "1 repeated, 1 malformed" in page and "Every recording of it that was ever seen is still held" in page
+        "1 repeated, 1 malformed" in page
+        and "Every recording of it that was ever seen is still there" in page
     )
     assert '<dd class="v">2</dd>' in page, "two of them are at risk"
     assert 'href="/contacts/10000000001/">10000000001</a>' in page

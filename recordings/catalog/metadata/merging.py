@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from recordings.catalog.held import CALL_HELD
 from recordings.catalog.metadata.columns import SHARED
 from recordings.catalog.metadata.reading import Line
 from recordings.models import MetadataImport
+from recordings.models.hold import CALL_HELD
 from recordings.models.release import locked_policies
 
 TEXTS = ("contact_id", "master_id", "item_id", *SHARED, "ani")

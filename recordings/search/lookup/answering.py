@@ -1,6 +1,6 @@
 """A list is kept and answered: its entries by COPY, the answers by one statement over all of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from recordings.models.lookup import KEPT
 from recordings.sea.policy import AT_RISK
 from recordings.search.lookup.entries import understand_all
 from recordings.search.lookup.reading import Cells
-from recordings.search.lookup.states import CASE, HELD, REMOVED
+from recordings.search.lookup.states import ANSWERS, CASE, HELD, REFUSED, REMOVED
 
 PAGE = 50
 MOST_KEPT = 20  # lists of one person; an older one makes room
@@ -70,6 +70,18 @@ class Tally:
     entries: int
     recordings: int
     bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a look-up found in all."""
+
+    asked: int  # entries
+    unasked: int  # entries that were no question
+    recordings: int
+    bytes: int
+    at_risk: int
+    first_deadline: datetime | None  # of what is in SEA only
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,20 @@ def tallies(lookup: Lookup) -> dict[str, Tally]:
     counted = found.annotate(entries=Count("id"), seen=Sum("recordings"), total=Sum("bytes"))
     told = {row["state"]: Tally(row["state"], row["entries"], row["seen"], row["total"]) for row in counted}
     return {state: told.get(state, Tally(state, 0, 0, 0)) for state in State.values}
+
+
+def summary(lookup: Lookup, told: Mapping[str, Tally]) -> Summary:
+    """Sum up the tallies of a look-up."""
+    at_risk, first_deadline = risk(lookup)
+    answers = [told[state] for state in ANSWERS]
+    return Summary(
+        asked=sum(one.entries for one in answers),
+        unasked=sum(told[state].entries for state in REFUSED),
+        recordings=sum(one.recordings for one in answers),
+        bytes=sum(one.bytes for one in answers),
+        at_risk=at_risk,
+        first_deadline=first_deadline,
+    )
 
 
 def risk(lookup: Lookup) -> tuple[int, datetime | None]:

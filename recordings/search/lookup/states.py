@@ -1,7 +1,8 @@
 """What the answers of a look-up mean. The query and the page both take them from here.
 
-A recording is *held* while its file is in SEA or a verified copy of it is saved. A saved copy counts whatever became of the
-file in SEA, until it is removed by its archive's rule or on somebody's order.
+A recording is still there (`held`, in columns) while its file is in SEA or a verified copy of it is saved. A saved copy counts
+whatever became of the file in SEA, until it is removed by its archive's rule or on somebody's order. Pages do not call that
+held: there the word is of legal holds.
 """
 
 from dataclasses import dataclass
@@ -35,12 +36,12 @@ MEANINGS = (
     ),
     Meaning(
         State.FOUND,
-        "Every recording of it that was ever seen is still held: it is in SEA, or a verified copy is saved.",
+        "Every recording of it that was ever seen is still there: in SEA, or as a verified copy.",
         "held = total", "good", "ok",
     ),
     Meaning(
         State.PARTLY,
-        "Some of its recordings are still held, others are gone from SEA and were never saved, or were removed from the archive.",
+        "Some of its recordings are still there, others are gone from SEA and were never saved, or were removed from the archive.",
         "held > 0", "warn", "alert",
         "Its page shows which are left. What is gone cannot be put into SEA again.",
     ),
@@ -52,13 +53,13 @@ MEANINGS = (
     ),
     Meaning(
         State.EXPIRED,
-        "None is held: all left SEA when their 30 days were over, and none was saved. That is a loss too.",
+        "None is there any more: all left SEA when their 30 days were over, and none was saved. That is a loss too.",
         "gone_by_expiry = total", "risk-s", "fail",
         "Ask CXone whether it still has it in its own storage. It cannot be put into SEA again.",
     ),
     Meaning(
         State.LOST,
-        "None is held, and at least one left SEA before its 30 days were over, or lost its only copy after a release.",
+        "None is there any more, and at least one left SEA before its 30 days were over, or lost its only copy after a release.",
         "TRUE", "risk-s", "fail",
         "“Lost recordings” says why. Ask CXone whether it still has it in its own storage.",
     ),
