@@ -1,9 +1,11 @@
 """The table worked by keys alone, what is written in the panel, and the questions that people get, with scripts off."""
 
+import io
 import re
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
+import av
 import pytest
 from playwright.sync_api import expect
 
@@ -94,6 +96,34 @@ def test_on_a_phone_the_columns_are_a_sheet_in_sight(visit, house):
     page.locator(".look summary").click()
     expect(page.locator(".look").get_by_role("button", name="Show them so")).to_be_in_viewport()
     assert not serious(page)
+
+
+def test_on_a_phone_all_that_was_asked_and_every_part_of_a_breakdown_is_in_sight(visit, house):
+    page = visit(width=390, height=844)
+    for path in ("/recordings/breakdown/", "/recordings/"):
+        page.goto(f"{path}?saved=no&q=last+99+days+{'x' * 60}")
+        ends = page.locator(".chips.asked a, .parts a").evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect().right)"
+        )
+        assert len(ends) >= 2 and max(ends) <= 374, path  # where the cards end
+        assert not serious(page)
+
+
+def test_the_cross_of_a_search_field_has_the_colours_of_the_page_and_is_large_enough_to_hit(visit, house):
+    page = visit()
+    page.goto("/recordings/?q=10000000042")
+    page.locator("#q").focus()
+    box = page.locator("#q").bounding_box()
+    there = {"x": box["x"] + box["width"] - 32, "y": box["y"] + box["height"] / 2 - 12}
+    seen = page.screenshot(clip={**there, "width": 24, "height": 24})
+    frame = next(av.open(io.BytesIO(seen)).decode(video=0)).reformat(format="rgb24")
+    plane, line = bytes(frame.planes[0]), frame.planes[0].line_size
+    drawn = [plane[y * line + 3 * x :][:3] for y in range(24) for x in range(24)]
+    drawn = [colour for colour in drawn if min(colour) < 200]
+    assert 15 < len(drawn) < 80, "two thin strokes"
+    assert max(blue - red for red, _, blue in drawn) < 60, "Chromium's own is blue"
+    page.mouse.click(there["x"] + 3, there["y"] + 3)
+    expect(page.locator("#q")).to_have_value("")
 
 
 @pytest.fixture
