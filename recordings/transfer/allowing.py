@@ -130,12 +130,17 @@ def hold_case(
         Case.objects.select_for_update(no_key=True).get(pk=case.pk)
         locked_policies(case.recordings.order_by().values_list("tenant", flat=True).distinct())
         hold = Hold.objects.create(case=case, reason=reason, placed_by=by, until=until)
-        under_way, removals = _under_way(Q(recording__memberships__case=case)), _removals(hold.covers)
+        late = too_late_for(case)
         _record(
             by, address, trail.Action.HELD, hold.what,
             hold=hold.pk, reason=reason, until=until.isoformat() if until else None,
         )  # fmt: skip
-    return hold, Decided(under_way, removals)
+    return hold, late
+
+
+def too_late_for(case: Case) -> Decided:
+    """Count what of a case's recordings is permitted to be deleted from SEA, or its copies from archives, and may not have ended."""
+    return Decided(_under_way(Q(recording__memberships__case=case)), _removals(Q(memberships__case=case)))
 
 
 def lift_hold(*, hold: Hold, by: User, reason: str, address: str = "") -> bool:

@@ -12,9 +12,10 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from recordings import trail
-from recordings.models import Case, CaseMember, CaseNote, CaseRecording, Release, User
+from recordings.models import Case, CaseMember, CaseNote, CaseRecording, User
 from recordings.models.recording import RecordingQuerySet
 from recordings.models.release import locked_policies
+from recordings.transfer.allowing import Decided, too_late_for
 
 # One statement for a million rows. What is in the case already is left as it is.
 ADD = """
@@ -54,7 +55,7 @@ class Added:
 
     recordings: int  # that were not in the case before
     bytes: int
-    under_way: int  # of a held case: deletes of its recordings that were permitted just before
+    late: Decided = Decided(0)  # what a hold of the case comes too late for
 
 
 def open_case(*, name: str, title: str = "", by: User, owner: User | None = None, address: str = "") -> Case:
@@ -79,7 +80,7 @@ def add(*, case: Case, recordings: RecordingQuerySet, by: User, query: str = "",
     try:
         picked, values = recordings.order_by().values_list("pk").query.sql_with_params()
     except EmptyResultSet:  # Django knows without asking that nothing matches
-        return Added(0, 0, 0)
+        return Added(0, 0)
     with transaction.atomic():
         locked = _locked(case)
         if not locked.is_open:
@@ -87,10 +88,10 @@ def add(*, case: Case, recordings: RecordingQuerySet, by: User, query: str = "",
         with connection.cursor() as cursor:
             cursor.execute(ADD.format(picked=picked), [case.pk, by.pk, *values])
             rows = cursor.fetchall()
-        added = Added(sum(row[1] for row in rows), sum(row[2] for row in rows), 0)
+        added = Added(sum(row[1] for row in rows), sum(row[2] for row in rows))
         if locked.holds.in_force().exists():
             locked_policies(row[0] for row in rows)
-            added = Added(added.recordings, added.bytes, under_way(case))
+            added = Added(added.recordings, added.bytes, too_late_for(case))
         if added.recordings:
             _record(
                 case, by, address, trail.Action.CASE_ADDED, recordings=added.recordings, bytes=added.bytes,
@@ -169,12 +170,6 @@ def note(*, case: Case, by: User, text: str, address: str = "") -> CaseNote:
         written = CaseNote.objects.create(case=case, by=by, text=text)
         _record(case, by, address, trail.Action.CASE_NOTED, text=text)
     return written
-
-
-def under_way(case: Case) -> int:
-    """Count the deletes of a case's recordings that are permitted and may not have ended."""
-    deleting = Release.objects.filter(state=Release.State.DELETING)
-    return deleting.filter(recording__memberships__case=case).count()
 
 
 def _locked(case: Case) -> Case:

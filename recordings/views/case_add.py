@@ -81,7 +81,7 @@ def _add(
         allowing.hold_case(case=case, reason=said["reason"], until=said["until"], **who)
         late = " The case is held."
     added = casework.add(case=case, recordings=recordings, query=query, **who)
-    late += f" {too_late(allowing.Decided(added.under_way))}"
+    late += f" {too_late(added.late)}"
     if added.recordings:
         messages.success(
             request, f"{counted(added.recordings, 'recording')} added to case {case}.{late}".strip()

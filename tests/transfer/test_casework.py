@@ -176,7 +176,7 @@ def test_adding_to_a_held_case_waits_for_a_permit_and_tells_of_it(sea, elsewhere
         somebody_waits_for_a_lock()
         receipts.permit(release, found)
     added = adding.result(PATIENCE)
-    assert (added.recordings, added.under_way) == (1, 1), "whoever adds is told that it came too late"
+    assert (added.recordings, added.late.under_way) == (1, 1), "whoever adds is told that it came too late"
 
 
 def test_the_gate_waits_for_whoever_adds_to_a_held_case_and_then_refuses(sea, elsewhere):

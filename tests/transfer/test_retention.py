@@ -131,6 +131,15 @@ def test_an_order_of_which_nothing_can_be_deleted_is_no_order(kept, admin):
     )
 
 
+def test_who_adds_to_a_held_case_is_told_which_removals_it_came_too_late_for(kept, admin):
+    row, case = kept.put(), make_case()
+    order(admin)
+    assert permit(kept.claimed()) is None
+    allowing.hold_case(case=case, by=case.owner, reason="Case 7")
+    added = casework.add(case=case, recordings=Recording.objects.filter(pk=row.pk), by=case.owner)
+    assert (added.late.under_way, added.late.removals) == (0, 1)
+
+
 def test_what_is_put_on_hold_after_the_order_survives_it_and_is_told(kept, admin):
     row, other = kept.put(), kept.put()
     deletion = order(admin)
