@@ -3,7 +3,7 @@
 The reasons carry the names of the gate's checks (`removal_gate`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import connection
@@ -41,11 +41,11 @@ WHERE c.archive_id = %(archive)s AND c.removed_at IS NULL
 """
 # The oldest copies first, which an index of the archive's own copies walks.
 CHOOSE = f"""
-WITH chosen AS (SELECT c.id {KEPT} AND {REASON} IS NULL ORDER BY c.id LIMIT %(limit)s)
+WITH chosen AS (SELECT c.id {KEPT} AND c.id > %(after)s AND {REASON} IS NULL ORDER BY c.id LIMIT %(limit)s)
 INSERT INTO recordings_removal (copy_id, archive_id, state, by, path, size, sha256, rule, reason, reason_code, owner, epoch, lease_until)
 SELECT id, %(archive)s, 'planned', %(by)s, '', 0, '', '', '', '', %(owner)s, 1,
     statement_timestamp() + make_interval(secs => %(lease)s)
-FROM chosen ON CONFLICT DO NOTHING RETURNING id
+FROM chosen ON CONFLICT DO NOTHING RETURNING id, copy_id
 """
 # What somebody ordered, and what a dead worker had planned: nothing of it was removed.
 TAKE_UP = """
@@ -80,6 +80,9 @@ ORDER BY a.id
 """
 
 
+END = 2**63 - 1  # behind every copy
+
+
 @dataclass(frozen=True)
 class Line:
     """One line of the dry run."""
@@ -96,8 +99,18 @@ def open_archives() -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def claim(*, archive_id: int, owner: str, by: str, limit: int) -> list[Removal]:
+@dataclass
+class Walk:
+    """How far one worker has looked through each archive's copies: what was kept behind it is not looked at once more."""
+
+    to: dict[int, int] = field(
+        default_factory=dict
+    )  # by archive, the last copy that was chosen; END when nothing followed
+
+
+def claim(*, archive_id: int, owner: str, by: str, limit: int, walk: Walk | None = None) -> list[Removal]:
     """Take a lease on the next copies that may be removed: what was ordered first, then what the rule says."""
+    to = (walk or Walk()).to
     policy = RetentionPolicy.objects.filter(archive=archive_id, enabled=True).first()
     named: dict[str, str | int] = {
         "archive": archive_id, "owner": owner, "by": by, "limit": limit, "lease": settings.LEASE_SECONDS,
@@ -106,8 +119,13 @@ def claim(*, archive_id: int, owner: str, by: str, limit: int) -> list[Removal]:
         cursor.execute(TAKE_UP, named)
         ids = [row[0] for row in cursor.fetchall()]
         if policy and len(ids) < limit:
-            cursor.execute(CHOOSE, {**named, "limit": limit - len(ids), "days": policy.keep_days})
-            ids += [row[0] for row in cursor.fetchall()]
+            after = to.get(archive_id, 0)
+            cursor.execute(
+                CHOOSE, {**named, "limit": limit - len(ids), "days": policy.keep_days, "after": after}
+            )
+            chosen = cursor.fetchall()
+            to[archive_id] = max(row[1] for row in chosen) if len(chosen) == limit - len(ids) else END
+            ids += [row[0] for row in chosen]
     mine = Removal.objects.filter(pk__in=ids, owner=owner)
     return list(mine.select_related("archive", "copy__recording", "deletion__by").order_by("pk"))
 

@@ -56,13 +56,13 @@ def remove_waiting(
     *, owner: str, seconds: float = 60.0, by: str = "Retention", archive: Archive | None = None
 ) -> Batch:
     """Remove what was ordered and what is due, the oldest copies first; claim no more after so many seconds."""
-    batch, until = Batch(), monotonic() + seconds
+    batch, until, walk = Batch(), monotonic() + seconds, outdated.Walk()
     with ThreadPoolExecutor(min(LOT, settings.TRANSFER_THREADS), thread_name_prefix="remove") as pool:
         while monotonic() < until:
             claimed = 0
             for archive_id in outdated.open_archives():
                 if archive is None or archive.pk == archive_id:
-                    lot = outdated.claim(archive_id=archive_id, owner=owner, by=by, limit=LOT)
+                    lot = outdated.claim(archive_id=archive_id, owner=owner, by=by, limit=LOT, walk=walk)
                     claimed += len(lot)
                     _remove_lot(lot, batch, pool)
             if not claimed:

@@ -30,7 +30,7 @@ from recordings.models import (
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
 from recordings.search.results import mark_states
-from recordings.transfer import auditing, outdated, removal_gate, removed, removing, sidecar
+from recordings.transfer import allowing, auditing, outdated, removal_gate, removed, removing, sidecar
 from recordings.transfer.copying import Stored
 from recordings.transfer.damage import save_again
 from recordings.transfer.outcomes import write_verified
@@ -53,6 +53,27 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def kept(tmp_path):
     return vault(tmp_path)
+
+
+def test_one_go_looks_at_each_copy_once_however_many_it_keeps(kept, monkeypatch):
+    monkeypatch.setattr(removing, "LOT", 1)
+    held = kept.put(contact="999")
+    hold, _ = allowing.place_hold(tenant=kept.tenant, contact_id="999", reason="Case 7", by=make_user())
+    for _ in range(3):
+        kept.put()
+    looked_behind = []
+
+    def note(execute, sql, params, many, context):
+        done = execute(sql, params, many, context)
+        if sql == outdated.CHOOSE:
+            looked_behind.append(params["after"])
+            allowing.lift_hold(hold=hold, by=hold.placed_by, reason="Settled.")
+        return done
+
+    with connection.execute_wrapper(note):
+        assert kept.remove().removed == 3
+    assert looked_behind == sorted(set(looked_behind)) and kept.there == {held.key}
+    assert kept.remove().removed == 1, "the next go begins at the first copy"
 
 
 def test_what_is_older_than_the_rule_is_removed_with_a_receipt_and_the_rest_stays(kept):
