@@ -17,6 +17,7 @@ from recordings.transfer.damage import Damage, mark_damaged, save_again
 from recordings.transfer.gate import Refusal
 from recordings.transfer.receipts import ASK_AGAIN, SETTLE, WAIT, Outcome
 from recordings.transfer.removal_gate import Case
+from recordings.transfer.sidecar import names_beside
 
 State = Removal.State
 RETRY_AFTER = timedelta(days=1)  # before the rule looks at a copy again that was kept
@@ -43,6 +44,7 @@ class Permit:
     path: str
     size: int
     by_rule: bool
+    beside: frozenset[str] = frozenset()  # copies that lie where its sidecars would
     since: float = field(default_factory=running_on)
 
 
@@ -61,7 +63,9 @@ def permit(removal: Removal, case: Case) -> Permit:
     if case.by_rule:
         day = RetentionDay.objects.filter(archive=removal.archive_id, day=case.now.date())
         day.update(files=F("files") + 1)
-    return Permit(removal, removal.archive, copy.path, copy.size, case.by_rule)
+    others = Copy.objects.kept().filter(archive=removal.archive_id, path__in=names_beside(copy.path))
+    beside = frozenset(others.values_list("path", flat=True))
+    return Permit(removal, removal.archive, copy.path, copy.size, case.by_rule, beside)
 
 
 def not_now(removal: Removal, why: str) -> Outcome:

@@ -125,7 +125,7 @@ def _remove(permit: Permit) -> Outcome:
             return _missing(permit)
         if facts.size != permit.size:
             return Outcome(State.REFUSED, "Another file lies under its name.", code="is_the_same")
-        sidecar.remove_beside(store, path=permit.path, until=until)
+        sidecar.remove_beside(store, path=permit.path, until=until, copies=permit.beside)
     except TooLate:
         return TOO_LATE
     except StoreError as error:

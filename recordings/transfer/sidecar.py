@@ -1,6 +1,7 @@
 """Write beside a copy what it is a copy of: a JSON file that tells it without the portal and its database."""
 
 import json
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,8 +83,7 @@ def write_beside(store: WritableStore, *, body: bytes, path: str, token: str) ->
     One that tells the same is kept as it is, even when it says another time and run: a worker died between writing it and
     the database. Raises StoreError.
     """
-    for number in range(1, MOST_BESIDE + 1):
-        beside = f"{path}.json" if number == 1 else f"{path}.{number}.json"
+    for beside in names_beside(path):
         try:
             store.write(beside, [body], size=len(body), token=token)
         except AlreadyThere:
@@ -94,14 +94,20 @@ def write_beside(store: WritableStore, *, body: bytes, path: str, token: str) ->
     raise AlreadyThere(beside)
 
 
-def remove_beside(store: WritableStore, *, path: str, until: float) -> int:
+def names_beside(path: str) -> list[str]:
+    """Return the paths at which sidecars of a file may lie, in the order in which they are taken."""
+    return [f"{path}.json", *(f"{path}.{number}.json" for number in range(2, MOST_BESIDE + 1))]
+
+
+def remove_beside(store: WritableStore, *, path: str, until: float, copies: Collection[str] = ()) -> int:
     """Remove the sidecars of a file that is about to be removed; return how many. Raises StoreError, TooLate after `until`.
 
-    Only what tells of this very path: a recording may be called like a sidecar.
+    Only what tells of this very path, and none of these copies: a recording may be called like a sidecar, and hold its bytes.
     """
     removed = 0
-    for number in range(1, MOST_BESIDE + 1):
-        beside = f"{path}.json" if number == 1 else f"{path}.{number}.json"
+    for beside in names_beside(path):
+        if beside in copies:
+            continue
         facts = store.head(beside)
         if facts is None:
             break

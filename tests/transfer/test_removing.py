@@ -328,6 +328,14 @@ def test_its_json_file_goes_with_it_and_a_recording_of_such_a_name_stays(kept):
     assert kept.there == {f"{row.key}.2.json"}
 
 
+def test_a_recording_whose_bytes_are_a_json_file_of_another_copy_stays(kept):
+    row = kept.put()
+    told = json.dumps({"copy": {"path": row.key, "sha256": "0" * 64}}).encode()
+    like_it = make_recording(kept.tenant, key=f"{row.key}.json", size=len(told))
+    kept.copy(like_it, kept.archive, told)
+    assert kept.remove().removed == 1 and kept.there == {like_it.key}
+
+
 def test_a_permit_that_is_too_old_removes_nothing(kept, monkeypatch):
     row = kept.put()
     monkeypatch.setattr(removing, "PERMIT_SECONDS", -1.0)
