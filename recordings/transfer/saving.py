@@ -11,6 +11,7 @@ from time import monotonic
 
 from django.conf import settings
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from recordings.models import Archive, Transfer
@@ -324,9 +325,14 @@ def _archive_stands(row: Transfer, error: StoreError) -> bool:
 
 
 def clear_leftovers() -> int:
-    """Remove what killed workers left under temporary names, a day after their last write; return how many."""
-    before, removed = timezone.now() - LEFTOVER, 0
-    for archive in Archive.objects.all():
+    """Remove what killed workers left under temporary names, a day after their last write; return how many.
+
+    By the earlier of two clocks, the database's, which dates uploads, and this machine's, which dates files: of what still
+    runs, a clock that is wrong ends nothing.
+    """
+    removed = 0
+    for archive in Archive.objects.annotate(now=Now()):
+        before = min(archive.now, timezone.now()) - LEFTOVER
         try:
             removed += archive.store().sweep_parts(older_than=before)
         except StoreError as error:

@@ -265,6 +265,16 @@ def test_leftovers_of_killed_workers_go_after_a_day_and_copies_stay(tenant, arch
     assert not old.exists() and young.exists() and theirs.exists() and len(files(archive)) == 14
 
 
+@pytest.mark.parametrize("days", [40, -40])
+def test_a_worker_whose_clock_is_wrong_ends_nothing_that_runs(archive, monkeypatch, days):
+    part, real = Path(archive.folder) / ".a.mp4.1-1.seaportal.part", timezone.now
+    part.write_bytes(b"half")
+    written = time.time() + min(0, days) * 86_400  # the clock that is wrong dates the file
+    os.utime(part, (written, written))
+    monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(days=days))
+    assert clear_leftovers() == 0 and part.exists()
+
+
 def test_a_secret_that_no_key_opens_pauses_the_lane_and_keeps_what_is_stored(tenant, archive, settings):
     stored = connection_value(tenant)
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
