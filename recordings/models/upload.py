@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, models
+from django.db import InterfaceError, OperationalError, connection, models
 from django.db.models.functions import Now
 
+from recordings.stores.errors import DatabaseBusy
 from recordings.stores.uploads import Begun, is_earlier
 
 
@@ -73,9 +74,14 @@ def _begun(row: BegunUpload) -> Begun:
 
 @contextmanager
 def _for_a_moment() -> Iterator[None]:
-    """Use a connection for one statement, and leave none open in a pool's thread: nobody would close it there."""
+    """Use a connection for one statement, and leave none open in a pool's thread: nobody would close it there.
+
+    One that is not to be had, when many threads ask at once, is no fault of the file: DatabaseBusy says to slow down.
+    """
     try:
         yield
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseBusy from error
     finally:
         if threading.current_thread() is not threading.main_thread() and not connection.in_atomic_block:
             connection.close()

@@ -74,6 +74,12 @@ class Throttled(StoreError):
     code = "throttled"
 
 
+class DatabaseBusy(Throttled):
+    """The portal's own database took no connection just now. The portal goes on by itself, with fewer files at a time; let the database take more connections when this repeats."""
+
+    code = "database_busy"
+
+
 class WrongRegion(StoreError):
     """The bucket is in another region. Choose the region that the bucket is in."""
 

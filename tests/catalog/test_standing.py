@@ -33,7 +33,7 @@ FILES_OR_ARCHIVES = {
     errors.NoSuchObject, errors.Changed, errors.ShortRead, errors.RangeRefused, errors.BadPath, errors.AlreadyThere,
     errors.StoreFull, errors.NotWritable, errors.DamagedOnTheWay, errors.ArchiveRefuses, errors.ArchiveKeyRejected,
     errors.ArchiveSecretRejected, errors.NoSuchArchiveBucket, errors.ArchiveChanged, errors.UploadEnded, errors.Locked,
-    errors.TooLate,
+    errors.TooLate, errors.DatabaseBusy,
 }  # fmt: skip
 
 

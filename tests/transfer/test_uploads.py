@@ -1,12 +1,15 @@
 """The portal's own uploads, written down: each belongs to one archive and to one attempt at a time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from recordings.models import Archive, BegunUpload
 from recordings.models.upload import Book
+from recordings.stores.base import StoreError, Throttled
 from recordings.stores.uploads import Begun
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +56,23 @@ def test_what_is_touched_or_ended_is_not_left(book):
     book.forget(FIRST._replace(upload_id="upload-2"))
     left = book.left(before=timezone.now() - timedelta(days=1))
     assert [one.upload_id for one in left] == ["upload-3"]
+
+
+def test_a_database_that_takes_no_connection_asks_to_slow_down(book):
+    """Each thread that writes parts has a connection for a moment; too many of them are no fault of the file."""
+    wrong = {"HOST": "127.0.0.1", "PORT": "1"}
+
+    def write_down():
+        connection.settings_dict = {**connection.settings_dict, **wrong}
+        try:
+            book.note(FIRST)
+        except StoreError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(write_down).result()
+    assert isinstance(told, Throttled) and told.code == "database_busy" and not told.is_files_fault
 
 
 def test_another_archives_uploads_are_not_in_it(book):
