@@ -41,6 +41,7 @@ __all__ = [
     "AlreadyThere",
     "BadPath",
     "Changed",
+    "Chunk",
     "ClockSkewed",
     "DamagedOnTheWay",
     "EndpointRefused",
@@ -72,6 +73,9 @@ __all__ = [
 CHUNK = (
     256 * 1024
 )  # bytes: large enough that Python's share per chunk is small, small enough for many streams at once
+
+
+Chunk = bytes | bytearray | memoryview  # what comes or goes: a view is passed on without being copied
 
 
 class ListedObject(NamedTuple):
@@ -193,14 +197,14 @@ class WritableStore(Store):
         return size, sha.hexdigest()
 
     @abstractmethod
-    def write(self, path: str, chunks: Iterable[bytes], *, size: int, token: str) -> ObjectFacts:
+    def write(self, path: str, chunks: Iterable[Chunk], *, size: int, token: str) -> ObjectFacts:
         """Store exactly `size` bytes under a path that must be free, durably, and return their facts with the SHA-256.
 
         Never replaces a file (AlreadyThere), and leaves nothing when fewer or more bytes come (ShortRead). A crash leaves
         nothing under the final path. The token names the attempt: leftovers of the same token are cleared first.
         """
 
-    def leftover(self, path: str, *, token: str) -> Iterator[bytes]:
+    def leftover(self, path: str, *, token: str) -> Iterator[Chunk]:
         """Yield the first bytes of a write that an earlier attempt left unfinished, proved to be as they were given to it.
 
         Attempts of one write have tokens that differ only behind the last hyphen. Nothing, where a store keeps nothing.
@@ -232,7 +236,7 @@ class WritableStore(Store):
         """
 
 
-def counted(chunks: Iterable[bytes], *, size: int, what: str) -> Iterator[bytes]:
+def counted(chunks: Iterable[Chunk], *, size: int, what: str) -> Iterator[Chunk]:
     """Yield the bytes of a write, and raise ShortRead before its end when they are not exactly as many as promised."""
     seen = 0
     for chunk in chunks:

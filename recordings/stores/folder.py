@@ -17,6 +17,7 @@ from recordings.stores.base import (
     AlreadyThere,
     BadPath,
     Changed,
+    Chunk,
     ListedObject,
     NoSuchObject,
     NotWritable,
@@ -100,7 +101,7 @@ class FolderStore(WritableStore):
         source = _chunks(fd, key, start, limit=size)
         return ReadStream(facts=facts, source=source, start=start, size=size, close=lambda: os.close(fd))
 
-    def write(self, path: str, chunks: Iterable[bytes], *, size: int, token: str) -> ObjectFacts:
+    def write(self, path: str, chunks: Iterable[Chunk], *, size: int, token: str) -> ObjectFacts:
         """Store the bytes under a free path (see WritableStore.write).
 
         Exclusive temporary file in the same directory → write → fsync → rename without replacing → fsync of the directory.
@@ -116,12 +117,12 @@ class FolderStore(WritableStore):
                 os.unlink(part, dir_fd=parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(part, flags, 0o640, dir_fd=parent)
-            source = counted(chunks, size=size, what=path)
+            source, digest = counted(chunks, size=size, what=path), sha256()
             if size >= leftovers.LARGE:
-                source = leftovers.noted(source, directory=parent, part=part)
+                source = leftovers.noted(source, digest=digest, directory=parent, part=part)
             try:
                 try:
-                    digest = _pour(fd, source)
+                    _pour(fd, source, digest)
                 finally:
                     os.close(fd)
                 if not rename_if_free(part, name, parent):
@@ -135,13 +136,15 @@ class FolderStore(WritableStore):
                     leftovers.forget(directory=parent, part=part)
             os.fsync(parent)
             facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        return _facts(path, facts, digest=digest)
+        return _facts(path, facts, digest=digest.hexdigest())
 
-    def leftover(self, path: str, *, token: str) -> Iterator[bytes]:
+    def leftover(self, path: str, *, token: str) -> Iterator[Chunk]:
         """Yield what former attempts left of a large file (see WritableStore.leftover)."""
-        parts = _parts(path)
+        parts, formers = _parts(path), leftovers.former_tokens(token)
+        if not formers:  # the first attempt of nearly every file
+            return
         with suppress(FileNotFoundError), self._parent(parts) as parent, _named(path):
-            for former in leftovers.former_tokens(token):
+            for former in formers:
                 came = False
                 for piece in leftovers.proved(directory=parent, part=_part_name(parts[-1], former)):
                     came = True
@@ -286,9 +289,8 @@ def _part_name(name: str, token: str) -> str:
     return f".{name}.{token}.seaportal.part"
 
 
-def _pour(fd: int, chunks: Iterable[bytes]) -> str:
+def _pour(fd: int, chunks: Iterable[Chunk], digest: leftovers.Digest) -> None:
     """Write and hash the bytes, and wait until the medium has them."""
-    digest = sha256()
     for chunk in chunks:
         digest.update(chunk)
         rest = memoryview(chunk)
@@ -297,7 +299,6 @@ def _pour(fd: int, chunks: Iterable[bytes]) -> str:
     os.fsync(fd)
     # Forget the cached pages: reading back must come from the disk or the share, not from the memory of having written.
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    return digest.hexdigest()
 
 
 def _chunks(fd: int, key: str, start: int, *, limit: int | None = None) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from isal.isal_zlib import crc32
 from recordings.stores.base import (
     AlreadyThere,
     Changed,
+    Chunk,
     NoSuchObject,
     ReadStream,
     ShortRead,
@@ -80,12 +81,12 @@ class Incoming:
 
     source: Store
     order: Order
-    begun: Iterable[bytes] = ()
+    begun: Iterable[Chunk] = ()
     size: int = 0  # bytes that came
     crc32: int = 0
     _stream: ReadStream | None = field(default=None, init=False)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[Chunk]:
         """Yield the bytes. Raises FromSea with Changed, ShortRead and the errors of SEA."""
         for chunk in self.begun:
             yield self._came(chunk)
@@ -103,7 +104,7 @@ class Incoming:
                 if not (broke and left):
                     raise FromSea(error) from error
 
-    def _came(self, chunk: bytes) -> bytes:
+    def _came(self, chunk: Chunk) -> Chunk:
         self.size += len(chunk)
         self.crc32 = crc32(chunk, self.crc32)
         return chunk
