@@ -18,6 +18,7 @@ from recordings.stores.base import (
     CHUNK,
     AlreadyThere,
     BadPath,
+    Chunk,
     ListedObject,
     NoSuchObject,
     ObjectFacts,
@@ -28,8 +29,9 @@ from recordings.stores.base import (
     WritableStore,
     counted,
 )
-from recordings.stores.bucket import PART, require_plain
+from recordings.stores.bucket import PART, WHOLE, require_plain
 from recordings.stores.clock import require_before
+from recordings.stores.room import gathered, room
 from recordings.stores.s3 import obstore_works_here
 from recordings.stores.wire import ATTEMPTS, CONNECT_TIMEOUT, POOL, READ_TIMEOUT, trusted_certificates
 
@@ -112,7 +114,7 @@ class BlobStore(WritableStore):
         options: GetOptions = {"range": (start, end + 1)}
         return self._open(key, options | ({"if_match": f'"{if_match}"'} if if_match else {}), start=start)
 
-    def write(self, path: str, chunks: Iterable[bytes], *, size: int, token: str) -> ObjectFacts:
+    def write(self, path: str, chunks: Iterable[Chunk], *, size: int, token: str) -> ObjectFacts:
         """Store the bytes under a free path (see WritableStore.write).
 
         Up to 16 MiB one request that only makes a new blob; a larger one is put together under a name of the attempt and
@@ -125,10 +127,13 @@ class BlobStore(WritableStore):
         source = _hashed(counted(chunks, size=size, what=path), digest)
         attributes: Attributes = {"Content-Type": "application/octet-stream", ATTEMPT: token}
         with named(path):
-            if size <= PART:
-                self._put(path, b"".join(source), attributes, token)
-            else:
-                self._put_together(path, source, attributes, token)
+            with room.lent(
+                min(size, WHOLE * PART)
+            ):  # obstore holds a part that it sends while the next one comes
+                if size <= WHOLE * PART:
+                    self._put(path, gathered(source, size=size), attributes, token)
+                else:
+                    self._put_together(path, source, attributes, token)
         facts = self.head(path)
         if facts is None or facts.size != size:
             raise ShortRead(f"{path}: the archive has {facts and facts.size} of {size} bytes")
@@ -197,7 +202,7 @@ class BlobStore(WritableStore):
             source = _stream(told.stream(min_chunk_size=CHUNK), key)
         return ReadStream(facts=facts, source=source, start=first, size=behind - first)
 
-    def _put(self, path: str, body: bytes, attributes: "Attributes", token: str) -> None:
+    def _put(self, path: str, body: Chunk, attributes: "Attributes", token: str) -> None:
         try:
             obstore.put(
                 self._client(), self.prefix + path, body, mode="create", use_multipart=False, attributes=attributes
@@ -205,7 +210,7 @@ class BlobStore(WritableStore):
         except AlreadyExistsError as error:
             self._require_mine(path, token, error)
 
-    def _put_together(self, path: str, source: Iterator[bytes], attributes: "Attributes", token: str) -> None:
+    def _put_together(self, path: str, source: Iterator[Chunk], attributes: "Attributes", token: str) -> None:
         client, part = self._client(), f"{self.prefix}{UNFINISHED}{token}"
         if self.head(path) is not None:
             raise AlreadyThere(path)
@@ -261,7 +266,7 @@ class BlobStore(WritableStore):
         )  # fmt: skip
 
 
-def _hashed(chunks: Iterator[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+def _hashed(chunks: Iterator[Chunk], digest: "hashlib._Hash") -> Iterator[Chunk]:
     for chunk in chunks:
         digest.update(chunk)
         yield chunk

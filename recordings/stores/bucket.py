@@ -18,6 +18,7 @@ from recordings.stores.base import (
     AlreadyThere,
     BadPath,
     Changed,
+    Chunk,
     DamagedOnTheWay,
     KeyRejected,
     ListedObject,
@@ -35,14 +36,14 @@ from recordings.stores.base import (
     counted,
 )
 from recordings.stores.keeping import Keeping
-from recordings.stores.parts import CHECKSUM, Upload, confirm, cut
+from recordings.stores.parts import CHECKSUM, Upload, confirm
+from recordings.stores.room import cut, gathered, room
 from recordings.stores.s3 import S3Store
 from recordings.stores.uploads import Remembered, UploadBook, Uploads
 from recordings.stores.wire import ATTEMPTS
 
-PART = (
-    16 * 1024 * 1024
-)  # bytes: what one writing thread holds at most; above the 5 MiB that S3 asks of a part
+PART = 8 * 1024 * 1024  # bytes; above the 5 MiB that S3 asks of a part
+WHOLE = 2  # parts' worth of bytes that go in one request, and that a part of an earlier attempt may have
 MOST_PARTS = 9_500  # of the 10,000 that S3 takes
 TOUCH = 600.0  # seconds after which a running upload is told to be one
 CHECKED = ".seaportal-check"  # the name under which a check begins an upload, and gives it up
@@ -124,7 +125,7 @@ class BucketStore(WritableStore):
         with _archives_words():
             return self._s3.read_range(key, start=start, end=end, if_match=if_match)
 
-    def write(self, path: str, chunks: Iterable[bytes], *, size: int, token: str) -> ObjectFacts:
+    def write(self, path: str, chunks: Iterable[Chunk], *, size: int, token: str) -> ObjectFacts:
         """Store the bytes under a free path (see WritableStore.write).
 
         One request up to 16 MiB, else an upload in parts, which is given up as a whole when anything fails. The SHA-256
@@ -136,8 +137,9 @@ class BucketStore(WritableStore):
             raise BadPath("the token of a write has letters, digits and hyphens")
         source = counted(chunks, size=size, what=path)
         with _archives_words():
-            if size <= PART:
-                return self._write_whole(path, b"".join(source), token)
+            if size <= WHOLE * PART:
+                with room.lent(size):
+                    return self._write_whole(path, gathered(source, size=size), token)
             return self._write_in_parts(path, source, size, token)
 
     def digest(self, path: str, *, etag: str = "") -> tuple[int, str]:
@@ -225,7 +227,7 @@ class BucketStore(WritableStore):
         key = self._s3.prefix + path
         self._s3.wire.request("DELETE", key=key, query=query, headers=headers, until=until).body()
 
-    def _write_whole(self, path: str, body: bytes, token: str) -> ObjectFacts:
+    def _write_whole(self, path: str, body: Chunk, token: str) -> ObjectFacts:
         digest = sha256(body).hexdigest()
         facts = self._until_settled(
             path, size=len(body), digest=digest, send=lambda: self._put(path, body, digest, token)
@@ -234,7 +236,7 @@ class BucketStore(WritableStore):
             self._learn(path, body, digest, token)
         return facts
 
-    def _put(self, path: str, body: bytes, digest: str, token: str) -> ObjectFacts:
+    def _put(self, path: str, body: Chunk, digest: str, token: str) -> ObjectFacts:
         """Send one object, once."""
         headers = self._keeping.headers() | {
             "If-None-Match": "*", "Content-Type": "application/octet-stream", ATTEMPT: token,
@@ -249,7 +251,7 @@ class BucketStore(WritableStore):
         etag, at = reply.headers.get("ETag", "").strip('"'), reply.server_time() or datetime.now(UTC)
         return _facts(path, etag, size=len(body), digest=digest, at=at)
 
-    def _write_in_parts(self, path: str, source: Iterator[bytes], size: int, token: str) -> ObjectFacts:
+    def _write_in_parts(self, path: str, source: Iterator[Chunk], size: int, token: str) -> ObjectFacts:
         headers = self._keeping.headers() | {
             "Content-Type": "application/octet-stream", ATTEMPT: token, "x-amz-checksum-algorithm": "SHA256",
         }  # fmt: skip
@@ -261,13 +263,16 @@ class BucketStore(WritableStore):
         )
         if begun.begun_by != token:
             self._begun_by[token] = begun.begun_by
+        least = max(PART, -(-size // MOST_PARTS))
+        part_size = upload.part_size(least, most=max(WHOLE * PART, least))
         try:
-            for part in cut(source, max(PART, -(-size // MOST_PARTS))):
-                whole.update(part)
-                upload.send(part)
-                if time.monotonic() - touched > TOUCH:
-                    self._uploads.book.touch(begun)
-                    touched = time.monotonic()
+            with room.lent(part_size):
+                for part in cut(source, part_size):
+                    whole.update(part)
+                    upload.send(part)
+                    if time.monotonic() - touched > TOUCH:
+                        self._uploads.book.touch(begun)
+                        touched = time.monotonic()
             digest = whole.hexdigest()
             written = self._until_settled(
                 path,
@@ -331,7 +336,7 @@ class BucketStore(WritableStore):
             return None
         return _facts(path, facts.etag, size=size, digest=digest, at=facts.modified_at)
 
-    def _learn(self, path: str, body: bytes, digest: str, token: str) -> None:
+    def _learn(self, path: str, body: Chunk, digest: str, token: str) -> None:
         """Find out whether the server looks at If-None-Match: send the first object again, which it must refuse.
 
         One that does not look writes the same bytes over themselves, this once.

@@ -1,14 +1,14 @@
 """Upload one large object to S3 in parts, go on where an earlier attempt ended, and believe no server that stored other bytes."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import md5, sha256
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-from recordings.stores.base import DamagedOnTheWay, ListingBroken, NoSuchObject, StoreError
+from recordings.stores.base import Chunk, DamagedOnTheWay, ListingBroken, NoSuchObject, StoreError
 from recordings.stores.errors import UploadEnded
 from recordings.stores.wire import Wire, error_from_code
 
@@ -22,7 +22,7 @@ class Part(NamedTuple):
     etag: str
     checksum: str  # SHA-256 in base64; empty where the server keeps none
 
-    def holds(self, body: bytes, checksum: str) -> bool:
+    def holds(self, body: Chunk, checksum: str) -> bool:
         """Tell whether these bytes are what the server has: by their SHA-256, or by the MD5 that an ETag usually is."""
         if self.size != len(body):
             return False
@@ -71,7 +71,12 @@ class Upload:
             if marker in ("", before):
                 raise ListingBroken("parts")
 
-    def send(self, part: bytes) -> None:
+    def part_size(self, otherwise: int, *, most: int) -> int:
+        """Return the size in bytes that parts are to have: as those that an earlier attempt sent, unless these are out of bounds."""
+        first = self.there.get(1)
+        return first.size if first and otherwise <= first.size <= most else otherwise
+
+    def send(self, part: Chunk) -> None:
         """Send the next part, unless the server has it; tried again when its answer is lost, for a part may be sent twice.
 
         Raises DamagedOnTheWay when the server says that it got other bytes, and UploadEnded when there is no upload.
@@ -132,18 +137,6 @@ class Upload:
     def abort(self) -> None:
         """Give the upload up, with the parts that were sent."""
         self.wire.request("DELETE", key=self.key, query={"uploadId": self.upload_id}).body()
-
-
-def cut(source: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Yield the bytes in parts of one size, the last one shorter."""
-    part = bytearray()
-    for chunk in source:
-        part += chunk
-        while len(part) >= size:
-            yield bytes(memoryview(part)[:size])
-            del part[:size]
-    if part:
-        yield bytes(part)
 
 
 def confirm(told: str | None, checksum: str, *, what: str) -> None:

@@ -26,6 +26,7 @@ from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as http
 
 from recordings.stores import errors
+from recordings.stores.base import Chunk
 from recordings.stores.clock import require_before
 
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -176,7 +177,7 @@ class Wire:
         once: bool = False,
         until: float | None = None,
         paced: bool = False,
-        body: bytes = b"",
+        body: Chunk = b"",
         sha256: str | None = None,
     ) -> Reply:
         """Send one request and return a 2xx answer; anything else raises the StoreError that it stands for.
@@ -208,7 +209,7 @@ class Wire:
         query: Mapping[str, str],
         headers: Mapping[str, str],
         until: float | None,
-        body: bytes,
+        body: Chunk,
         sha256: str | None,
     ) -> Reply:
         path = f"/{self.access.bucket}" + (

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from recordings.catalog.scan import scan
@@ -62,6 +62,7 @@ def vault(request, weed_vault, monkeypatch):
     """An archive in an S3 bucket, to which files go in one request or in parts."""
     if request.param == "in parts":
         monkeypatch.setattr(bucket, "PART", 5 * 1024 * 1024)  # the least that servers take
+        monkeypatch.setattr(bucket, "WHOLE", 1)
     return Archive.objects.create(
         name="Vault", kind="s3", endpoint=weed_vault.endpoint, bucket=weed_vault.bucket, prefix="calls/",
         access_key=weed_vault.access_key, secret_key=weed_vault.secret_key,
@@ -107,6 +108,20 @@ def test_a_version_that_sea_has_no_more_is_gone_in_seas_words(sea, tenant, vault
     row = Transfer.objects.get(recording=first)
     assert (row.state, row.reason_code) == ("gone", "changed") and "next scan" in row.reason
     assert Copy.objects.count() == 2 and not Pause.objects.exists()
+
+
+@pytest.mark.parametrize("vault", ["in parts"], indirect=True)
+def test_a_database_that_takes_no_more_connections_is_no_fault_of_a_file(tenant, vault, monkeypatch):
+    start(vault)
+    with monkeypatch.context() as full:  # threads write down uploads, each with a connection of its own
+        full.setitem(connections.databases["default"], "HOST", "127.0.0.1")
+        full.setitem(connections.databases["default"], "PORT", "1")
+        save_waiting(owner=queue.me())
+    assert set(Transfer.objects.values_list("state", "attempts", "reason_code")) == {
+        ("queued", 0, "database_busy")
+    }
+    work()
+    assert Copy.objects.count() == 3
 
 
 def forgetful(error):

@@ -94,6 +94,12 @@ def test_the_next_worker_sends_the_rest_only(weed_vault, proxy):
     assert not uploads(weed_vault)
 
 
+def test_an_upload_that_was_begun_with_larger_parts_goes_on_with_them(weed_vault, proxy, monkeypatch):
+    monkeypatch.setattr(bucket, "PART", 3 * 1024 * 1024)
+    finish(weed_vault)
+    assert sent(proxy) == [4, 5]
+
+
 def test_a_part_that_differs_is_sent_again(weed_vault, proxy):
     begun = BegunUpload.objects.get()
     upload = {"Bucket": weed_vault.bucket, "Key": f"calls/{begun.path}", "UploadId": begun.upload_id}
