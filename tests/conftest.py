@@ -5,13 +5,21 @@
 """
 
 import pytest
-from django.db import connection
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
 
+from tests.emptying import empty_the_tables
 from tests.services import RcloneS3, azurite, weed, weed_bucket
 
 hypothesis_settings.register_profile("portal", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("portal")
+
+# A password is hashed a million times over, a quarter of a second for each person that a test makes. Here once
+# is enough; the hash says so itself, so the processes that tests start can check it too.
+PBKDF2PasswordHasher.iterations = 1
+
+TransactionTestCase._fixture_teardown = empty_the_tables
 
 
 def pytest_collection_modifyitems(items):
@@ -19,13 +27,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "browser_name" in getattr(item, "fixturenames", ()) and "browser" not in item.path.parts:
             raise pytest.UsageError(f"{item.nodeid} asks for a browser: call its fixture other than page.")
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker):
-    """Let tests that commit empty the trail afterwards: everywhere else the database refuses that."""
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE recordings_auditentry DISABLE TRIGGER audit_no_truncate")
 
 
 @pytest.fixture

@@ -75,8 +75,10 @@ def large(django_db_setup, django_db_blocker):
         )
         with connection.cursor() as cursor:
             cursor.execute(
+                "ALTER TABLE recordings_auditentry DISABLE TRIGGER audit_no_truncate;"
                 "TRUNCATE recordings_recording, recordings_case, recordings_tag, recordings_metadataimport, recordings_term, "
-                "recordings_daycount, recordings_auditentry CASCADE"
+                "recordings_daycount, recordings_auditentry CASCADE;"
+                "ALTER TABLE recordings_auditentry ENABLE TRIGGER audit_no_truncate"
             )
         KnownContact.objects.all().delete()
         ContactMark.objects.all().delete()

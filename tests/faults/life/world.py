@@ -11,8 +11,6 @@ from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from django.apps import apps
-from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 from hypothesis import strategies as st
@@ -30,6 +28,7 @@ from recordings.models import (
 )
 from recordings.transfer import queue
 from recordings.transfer.allowing import is_stopped
+from tests.emptying import empty_the_tables
 from tests.factories import make_archive, make_bucket, make_tenant, make_user, name_of
 from tests.faults.invariant import body_of, is_whole, put_body
 from tests.faults.proxy import Proxy, answer
@@ -84,10 +83,7 @@ class World(RuleBasedStateMachine):
         """Forget this life, so that the next one is not slower for it."""
         self.near.heal()
         self.far.heal()
-        models = apps.get_app_config("recordings").get_models(include_auto_created=True)
-        tables = {model._meta.db_table for model in models if model._meta.managed}
-        with connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {', '.join(sorted(tables))} CASCADE")
+        empty_the_tables()
 
     def heal(self):
         """End all faults, but for a key that was revoked: it stays so."""
