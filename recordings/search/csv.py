@@ -6,10 +6,11 @@ Cells that a spreadsheet would run as a formula are neutralised in the query its
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import Case, CharField, F, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Cast
 
-from recordings.models import Copy
+from recordings.models import Copy, Recording
 from recordings.models.cells import BOM, Iso, Plain, Tally, copied
 from recordings.models.hold import on_hold
 from recordings.models.recording import RecordingQuerySet
@@ -92,7 +93,11 @@ def select(
     rows: QuerySet[Any, Any] = (
         recordings.order_by(*ORDERS[sort].terms()).annotate(**wanted).values_list(*wanted)
     )
-    statement, params = rows.query.sql_with_params()
+    try:
+        statement, params = rows.query.sql_with_params()
+    except EmptyResultSet:  # Django knows that nothing can match, and writes no statement
+        nothing = Recording.objects.filter(pk__lt=0)
+        return select(nothing, sort=sort, columns=columns, more=more, neutral=neutral)
     # What is told of the call is looked up once per recording, and becomes a cell for each word only here.
     words = list(WORDS)
     cell = {name: f'"{CALL}"[{words.index(name) + 1}]' if name in WORDS else f'"{inner[name]}"' for name in headings}  # fmt: skip

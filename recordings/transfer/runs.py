@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import Aggregate, Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
@@ -129,9 +130,11 @@ def start_run(
         run = Run.objects.create(title=title[:120], query=query, job=job, started_by=actor)
         with connection.cursor() as cursor:
             for archive in archives:
-                statement, params = (
-                    missing(recordings, archive).order_by().values("pk").query.sql_with_params()
-                )
+                try:
+                    wanted = missing(recordings, archive).order_by().values("pk")
+                    statement, params = wanted.query.sql_with_params()
+                except EmptyResultSet:  # Django knows without asking that nothing matches
+                    raise NothingToSave from None
                 cursor.execute(ENQUEUE.format(chosen=statement), [run.pk, archive.pk, *params])
         open_lanes(run)
         sums = run.lanes.aggregate(count=Sum("total"), bytes=Sum("total_bytes"))

@@ -32,6 +32,12 @@ def test_every_match_is_in_it_in_the_order_of_the_search():
     assert rows[0]["started_utc"] == "2026-11-03T07:49:13Z"
 
 
+@pytest.mark.parametrize("query", ["hold=yes", "agent=nobody", "ani=x", "q=tenant:none"])
+def test_what_nothing_can_match_are_the_headings_alone(query):
+    make_recording(make_tenant())
+    assert rows_of(query) == []
+
+
 def test_leading_zeros_of_a_contact_stay():
     make_recording(make_tenant(), key=name_of(contact="00012345678"))
     assert rows_of()[0]["contact_id"] == "00012345678"

@@ -16,6 +16,8 @@ from django.utils import timezone
 from recordings.catalog.scan import scan
 from recordings.models import AuditEntry, Copy, Pause, Recording, Run, Transfer
 from recordings.models.fields import SecretUnreadable
+from recordings.search.criteria import Criteria
+from recordings.search.results import found
 from recordings.stores.base import AccessDenied, Throttled, Unreachable, WritableStore
 from recordings.stores.folder import FolderStore
 from recordings.stores.s3 import S3Store
@@ -23,7 +25,7 @@ from recordings.transfer import queue, runs
 from recordings.transfer.copying import AtArchive, Order, copy_and_verify
 from recordings.transfer.outcomes import MOST_ATTEMPTS
 from recordings.transfer.saving import clear_leftovers, save_waiting
-from tests.factories import make_archive, make_tenant, name_of
+from tests.factories import make_archive, make_tenant, make_user, name_of
 from tests.services import program
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -215,6 +217,14 @@ def test_what_is_saved_already_is_not_queued_again(tenant, archive):
     with pytest.raises(runs.NothingToSave):
         start(archive)
     assert queue.Run.objects.count() == 1
+
+
+def test_a_search_that_nothing_can_match_queues_nothing(archive):
+    for query in ("hold=yes", "agent=nobody"):
+        nothing = found(Criteria.parse(query), make_user())
+        with pytest.raises(runs.NothingToSave):
+            runs.start_run(recordings=nothing, archives=[archive], actor="test", title="Test")
+    assert not queue.Run.objects.exists()
 
 
 def test_a_recording_that_is_being_saved_is_not_queued_twice(tenant, archive):
