@@ -7,9 +7,8 @@ from threading import Condition, Event
 from time import monotonic
 
 GOOD_ANSWERS = 50  # in a row, before one more request may be under way
-PATIENCE = (
-    60.0  # seconds of nothing but SlowDown, after which the scan gives up and is tried again by its schedule
-)
+PATIENCE = 60.0  # seconds of nothing but SlowDown, after which the scan gives up and its schedule tries again
+REST = 0.5, 2.0  # seconds before a request is sent again, at least and at most: not all at the same moment
 
 
 class Pace:
@@ -59,5 +58,5 @@ class Pace:
             self._good = 0
             patient = monotonic() - self._last_good < PATIENCE
         if patient:
-            stop.wait(random.uniform(0.5, 2.0))  # noqa: S311 - jitter, not a secret
+            stop.wait(random.uniform(*REST))  # noqa: S311 - jitter, not a secret
         return patient

@@ -1,25 +1,16 @@
 """Whatever goes wrong with a listing: no recording is called gone that is not, and the truth comes back with the server."""
 
-import functools
 import re
-import ssl
 import time
-from datetime import timedelta
-from ipaddress import ip_address
-from threading import Event, Lock
+from threading import Barrier, Event, Lock
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
 
 from recordings.catalog.scan import scan
-from recordings.models import Alert, Recording, Scan, ScanMiss
-from recordings.stores.s3 import S3Store
-from tests.factories import make_tenant, name_of
+from recordings.models import Alert, Recording, Scan
+from tests.faults.listing import FILES, nothing_is_gone, settles, tenant_behind, thirty_files
 from tests.faults.proxy import (
-    Proxy,
     answer,
     cut,
     drop,
@@ -33,36 +24,13 @@ from tests.faults.proxy import (
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FILES = 30
-AGES = [*range(1, 21), *range(31, 41)]  # days; what is past 30 may go at any moment, and is there still
 NEXT_PAGE = "(continuation-token|start-after)"  # a scan that was told to slow down goes on after its last key
 EMPTY_LISTING = b"<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
 
 
 @pytest.fixture
 def sea(rclone_s3, monkeypatch):
-    """Thirty files of three days; pages of five, so that every listing has several."""
-    monkeypatch.setattr("recordings.stores.listing.PAGE", 5)
-    monkeypatch.setattr("recordings.catalog.pace.PATIENCE", 0.5)
-    monkeypatch.setattr(
-        "recordings.models.tenant.S3Store", functools.partial(S3Store, read_timeout=0.5, attempts=2)
-    )
-    now = timezone.now().replace(microsecond=0)
-    for number in range(FILES):
-        started = now - timedelta(days=2 + number % 3)
-        key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}', started=started)}"
-        rclone_s3.put(key, b"x" * number, now - timedelta(days=AGES[number]))
-    return rclone_s3
-
-
-@pytest.fixture
-def proxy(sea):
-    with Proxy(sea.endpoint) as running:
-        yield running
-
-
-def tenant_behind(proxy, sea, **extra):
-    return make_tenant(s3=sea, endpoint=proxy.endpoint, region=f"r{proxy.endpoint[-5:]}", **extra)
+    return thirty_files(rclone_s3, monkeypatch)
 
 
 def without(pattern, replacement=b""):
@@ -115,23 +83,6 @@ FAULTS = {
 }  # fmt: skip
 # A later page is asked for by a token or by the key before it; the first page is where nothing was listed before.
 WHERE = {"on the first page": "", "on a later page": NEXT_PAGE}
-
-
-def nothing_is_gone(known):
-    gone = Recording.objects.exclude(presence="in_sea").count()
-    return gone == 0 and Recording.objects.in_sea().count() >= known and not ScanMiss.objects.exists()
-
-
-def settles(tenant):
-    """Scan twice after the server is well again, and compare the catalog with the folder."""
-    for _ in range(2):
-        done = scan(tenant=tenant, actor="test")
-        assert (done.state, done.seen) == (Scan.State.COMPLETE, FILES)
-    rows = Recording.objects.filter(tenant=tenant)
-    assert rows.count() == rows.in_sea().count() == FILES
-    assert not rows.filter(missed_scans__gt=0).exists()
-    tenant.refresh_from_db()
-    assert tenant.problem == ""
 
 
 @pytest.mark.parametrize("where", WHERE)
@@ -277,46 +228,26 @@ def test_where_a_head_is_refused_the_listing_is_asked_by_name_what_is_gone(sea, 
 def test_after_a_slowdown_fewer_requests_are_under_way(sea, proxy, settings, monkeypatch):
     settings.SCAN_SHARDS = 8
     monkeypatch.setattr("recordings.catalog.pace.PATIENCE", 60)
-    lock, under_way, most = Lock(), [0], {"before": 0, "after": 0}
+    all_of_them, lock, under_way = Barrier(8), Lock(), [0, 0]  # at this moment, at most
 
-    def counted(when, action, seconds):
-        def act(exchange):
-            with lock:
-                under_way[0] += 1
-                most[when] = max(most[when], under_way[0])
-            time.sleep(seconds)
-            with lock:
-                under_way[0] -= 1
-            action(exchange)
+    def slow_down(exchange):
+        all_of_them.wait(30)  # none is answered before eight are under way
+        answer(503, "SlowDown")(exchange)
 
-        return act
+    def count(exchange):
+        with lock:
+            under_way[0] += 1
+            under_way[1] = max(under_way)
+        time.sleep(0.1)
+        with lock:
+            under_way[0] -= 1
+        pass_on(exchange)
 
-    proxy.on(counted("before", answer(503, "SlowDown"), 0.3), query="list-type", times=8)
-    proxy.on(counted("after", pass_on, 0.1), query="list-type")
+    proxy.on(slow_down, query="list-type", times=8)
+    proxy.on(count, query="list-type")
     done = scan(tenant=tenant_behind(proxy, sea), actor="test")
     assert (done.state, done.seen) == (Scan.State.COMPLETE, FILES)
-    assert most["before"] == 8 and 1 < most["after"] <= 5, most  # halved, and perhaps one more since
-
-
-def test_a_revoked_key_stops_the_scan_in_its_middle_and_a_new_one_goes_on(sea, proxy):
-    tenant = tenant_behind(proxy, sea)
-    settles(tenant)
-    proxy.on(
-        answer(403, "InvalidAccessKeyId"),
-        query="list-type",
-        header=f"Authorization: .*{sea.access_key}/",
-        skip=2,
-    )
-    done = scan(tenant=tenant, actor="test")
-    tenant.refresh_from_db()
-    assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "key_rejected")
-    assert nothing_is_gone(FILES)
-    sea.stop()
-    sea.access_key, sea.secret_key = "NEWKEY", "another-secret-of-no-value"
-    sea.start()
-    tenant.access_key, tenant.secret_key = sea.access_key, sea.secret_key
-    tenant.save()
-    settles(tenant)
+    assert 1 < under_way[1] <= 5, under_way  # halved, and perhaps one more since
 
 
 def test_a_fault_that_passes_is_never_noticed(sea, proxy):
@@ -341,68 +272,3 @@ def test_an_object_that_is_overwritten_while_it_is_listed_is_one_of_both_version
     assert done.state == Scan.State.COMPLETE
     live = Recording.objects.in_sea().get(key=key)
     assert live.size == len(b"another version") and Recording.objects.filter(key=key).count() == 2
-
-
-def test_a_server_that_speaks_no_tls_is_sent_nothing(sea, proxy):
-    tenant = tenant_behind(proxy, sea)
-    settles(tenant)
-    tenant.endpoint = proxy.endpoint.replace("http:", "https:")
-    tenant.save()
-    done = scan(tenant=tenant, actor="test")
-    tenant.refresh_from_db()
-    assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "tls_failed")
-    assert nothing_is_gone(FILES)
-
-
-@pytest.fixture(scope="module")
-def untrusted(tmp_path_factory):
-    """A certificate for the proxy's address that nobody vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sea")])
-    day = timedelta(days=1)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(timezone.now() - day)
-        .not_valid_after(timezone.now() + day)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
-
-
-def test_a_server_whose_certificate_nobody_vouches_for_is_sent_nothing(sea, proxy, untrusted):
-    tenant = tenant_behind(proxy, sea)
-    settles(tenant)
-    with Proxy(sea.endpoint, tls=untrusted) as other:
-        tenant.endpoint = other.endpoint
-        tenant.save()
-        done = scan(tenant=tenant, actor="test")
-        tenant.refresh_from_db()
-        assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "tls_failed")
-        assert nothing_is_gone(FILES) and not other.asked
-        tenant.verify_tls = False  # and all else about it is right
-        tenant.save()
-        settles(tenant)
-
-
-def test_a_name_that_dns_does_not_know_marks_nothing_gone(sea, proxy):
-    tenant = tenant_behind(proxy, sea)
-    settles(tenant)
-    good, tenant.endpoint = tenant.endpoint, "http://sea.invalid:9000"
-    tenant.save()
-    done = scan(tenant=tenant, actor="test")
-    tenant.refresh_from_db()
-    assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "name_unknown")
-    assert nothing_is_gone(FILES)
-    tenant.endpoint = good
-    tenant.save()
-    settles(tenant)
