@@ -3,8 +3,10 @@
 import pytest
 from django.core.cache import cache
 from kombu import pools
+from redis import Redis
 
 from recordings.models import Role
+from seaportal.celery import app
 from tests.factories import make_archive, make_recording, make_tenant, make_user, name_of
 
 
@@ -48,9 +50,26 @@ def archive(db, settings, tmp_path):
 
 
 @pytest.fixture
+def saver(client):
+    """Somebody signed in who may save."""
+    person = make_user(Role.COMPLIANCE)
+    client.force_login(person)
+    return person
+
+
+@pytest.fixture
+def told_to_workers(settings):
+    """Return a function that reads what was put into the queue of transfers."""
+    broker = Redis.from_url(settings.REDIS_URL)
+    app.amqp._producer_pool = None  # whatever broker an earlier test had it talk to
+    broker.delete("scan", "transfer")
+    yield lambda: [message.decode() for message in broker.lrange("transfer", 0, -1)]
+    broker.delete("scan", "transfer")
+
+
+@pytest.fixture
 def broker_is_down():
     """Let nothing answer where the broker should be; afterwards, forget the connections that were made there."""
-    from seaportal.celery import app
 
     def forget():
         app.pool.force_close_all()
