@@ -179,7 +179,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 5,
     "health_check_interval": 25,
     "retry_on_timeout": True,
+    # A person waits for this. What the broker does not take in a second, beat asks for again within a minute.
     "max_retries": 2,
+    "interval_start": 0.2,
+    "interval_step": 0.3,
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
