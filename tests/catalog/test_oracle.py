@@ -302,7 +302,7 @@ def test_the_catalog_equals_the_account_of_what_happened(
 
 
 DEPTH = settings(
-    max_examples=DEEP or 30,
+    max_examples=DEEP or 20,
     stateful_step_count=25 if DEEP else 12,
     derandomize=not DEEP,
     deadline=None,

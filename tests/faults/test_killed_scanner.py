@@ -22,7 +22,7 @@ from tests.faults.proxy import Proxy, delay
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FILES = 6_000
+FILES = 1_800
 DAYS = 6
 
 

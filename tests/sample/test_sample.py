@@ -10,13 +10,11 @@ from recordings.catalog.metadata.importing import run_import
 from recordings.catalog.metadata.uploading import ask, look, proposed, upload
 from recordings.sea.filename import parse
 from seaportal.sample import BUCKET, PREFIX
-from seaportal.sample.calls import MALFORMED, WITHOUT_A_FILE
+from seaportal.sample.calls import MALFORMED, WITHOUT_A_FILE, calls_csv
 from seaportal.sample.clips import SCREEN_CLIPS, VOICE_CLIPS, encode
 from seaportal.sample.plan import SHOWCASE_CONTACT, VENDOR_EXAMPLE, plan
 from seaportal.sample.write import CALLS, SampleFolderRefused, make_sample
 from tests.factories import make_recording, make_tenant
-
-pytestmark = pytest.mark.xdist_group("sample")  # one worker makes what they share
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
@@ -68,9 +66,12 @@ def test_the_same_day_gives_the_same_plan(files):
     assert [file.name for file in plan(now=NOW + timedelta(days=1))] != [file.name for file in files]
 
 
-@pytest.fixture(
-    scope="session"
-)  # tests with a database run apart from the others, and would have it made again
+@pytest.fixture(scope="module")
+def calls(files):
+    return calls_csv(files, seed=f"{NOW:%Y-%m-%d}")
+
+
+@pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sample")
     return folder, make_sample(folder=folder, now=NOW)
@@ -100,9 +101,10 @@ def test_a_voice_clip_has_sound_in_two_channels_and_a_screen_has_pictures_that_c
         assert len(set(pictures)) > screen.seconds
 
 
-def test_it_stays_within_its_size_and_keeps_arrivals_as_file_times(made, files):
+def test_it_stays_within_its_size_and_keeps_arrivals_as_file_times(made, files, calls):
     folder, outcome = made
     assert outcome.made and outcome.size < 300_000_000
+    assert (folder / CALLS).read_text() == calls
     first = files[0]
     assert (folder / BUCKET / PREFIX / first.name).stat().st_mtime == pytest.approx(
         first.arrived_at.timestamp()
@@ -139,11 +141,9 @@ def test_a_folder_of_somebody_else_is_refused_and_untouched(tmp_path):
 
 
 @pytest.mark.django_db
-def test_its_calls_are_imported_without_a_question_and_tell_what_has_no_file(made, files):
+def test_its_calls_are_imported_without_a_question_and_tell_what_has_no_file(files, calls):
     tenant = make_tenant()
-    source = upload(
-        tenant=tenant, file_name=CALLS, chunks=[(made[0] / CALLS).read_bytes()], actor="ann@example.com"
-    )
+    source = upload(tenant=tenant, file_name=CALLS, chunks=[calls.encode()], actor="ann@example.com")
     told = look(source.file)
     mapping, _ = proposed(told)
     ask(source=source, mapping=mapping, headings=told.headings, actor="ann@example.com")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 DEEP = int(os.environ.get("SEAPORTAL_DEEP_TESTS", "0"))
 DEPTH = settings(
-    max_examples=DEEP or 20,
+    max_examples=DEEP or 12,
     stateful_step_count=40 if DEEP else 15,
     derandomize=not DEEP,
     deadline=None,
