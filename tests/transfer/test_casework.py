@@ -1,8 +1,5 @@
 """Cases: what can be done with them, and that what is in a held case is never released, whoever races whom."""
 
-from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, sleep
-
 import pytest
 from django.db import connection, transaction
 from django.db.models import ProtectedError
@@ -13,44 +10,15 @@ from recordings.trail import Action
 from recordings.transfer import allowing, casework, due, gate, receipts
 from recordings.transfer.casework import CaseClosed, CaseHeld, CaseNameTaken
 from tests.factories import make_case, make_recording, make_tenant, make_user, name_of
+from tests.transfer.conftest import PATIENCE, somebody_waits_for_a_lock
 from tests.transfer.sea import saved_sea
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PATIENCE = 30.0  # seconds
 
 
 @pytest.fixture
 def sea(rclone_s3, tmp_path):
     return saved_sea(rclone_s3, tmp_path)
-
-
-@pytest.fixture
-def elsewhere():
-    """Work in a thread with a connection of its own."""
-
-    def run(work, *args, **named):
-        try:
-            return work(*args, **named)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        yield lambda work, *args, **named: pool.submit(run, work, *args, **named)
-
-
-def somebody_waits_for_a_lock():
-    """Return once another connection to this database waits for a lock."""
-    until = monotonic() + PATIENCE
-    while monotonic() < until:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")  # kept for the whole transaction otherwise
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if cursor.fetchone()[0]:
-                return
-        sleep(0.02)
-    raise AssertionError("Nobody waits.")
 
 
 def all_of(tenant):

@@ -1,10 +1,7 @@
 """Orders to delete copies, and who wins when two people act at once: a hold that was there first keeps everything."""
 
-from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, sleep
-
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from recordings.models import (
@@ -20,10 +17,10 @@ from recordings.models import (
 )
 from recordings.transfer import allowing, casework, outdated, removal_gate, removed, retention
 from tests.factories import make_archive, make_case, make_user
+from tests.transfer.conftest import PATIENCE, somebody_waits_for_a_lock
 from tests.transfer.vault import vault
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PATIENCE = 30.0  # seconds
 
 
 @pytest.fixture
@@ -34,35 +31,6 @@ def kept(tmp_path):
 @pytest.fixture
 def admin():
     return make_user(Role.ADMIN, email="ann@example.com")
-
-
-@pytest.fixture
-def elsewhere():
-    """Work in a thread with a connection of its own."""
-
-    def run(work, *args, **named):
-        try:
-            return work(*args, **named)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        yield lambda work, *args, **named: pool.submit(run, work, *args, **named)
-
-
-def somebody_waits_for_a_lock():
-    """Return once another connection to this database waits for a lock."""
-    until = monotonic() + PATIENCE
-    while monotonic() < until:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")  # kept for the whole transaction otherwise
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if cursor.fetchone()[0]:
-                return
-        sleep(0.02)
-    raise AssertionError("Nobody waits.")
 
 
 def order(admin, rows=None, reason="Erasure request 12"):
