@@ -31,6 +31,7 @@ from recordings.stores.base import (
     counted,
 )
 from recordings.stores.clock import require_before
+from recordings.stores.medium import from_medium, pour
 from recordings.stores.rename import rename_if_free
 
 # Ours only: other programs leave files that end so too, and those are theirs.
@@ -122,7 +123,7 @@ class FolderStore(WritableStore):
                 source = leftovers.noted(source, digest=digest, directory=parent, part=part)
             try:
                 try:
-                    _pour(fd, source, digest)
+                    pour(fd, source, digest)
                 finally:
                     os.close(fd)
                 if not rename_if_free(part, name, parent):
@@ -153,13 +154,13 @@ class FolderStore(WritableStore):
                     return
 
     def digest(self, path: str, *, etag: str = "") -> tuple[int, str]:
-        """Read a file through a new handle (see WritableStore.digest), into one buffer that stays in the processor's cache."""
+        """Read a file through a new handle, and from its medium (see WritableStore.digest)."""
         fd, _ = self._open(path, None)
-        digest, size, buffer = sha256(), 0, bytearray(CHUNK)
-        with _named(path), open(fd, "rb", buffering=0) as file, memoryview(buffer) as view:
-            while got := file.readinto(buffer):
-                digest.update(view[:got])
-                size += got
+        digest, size = sha256(), 0
+        with _named(path), open(fd, "rb", buffering=0):
+            for chunk in from_medium(fd):
+                digest.update(chunk)
+                size += len(chunk)
         return size, digest.hexdigest()
 
     def make_durable(self, path: str) -> None:
@@ -287,18 +288,6 @@ def _part_name(name: str, token: str) -> str:
     if len(os.fsencode(name)) + len(token) > 230:
         name = sha256(os.fsencode(name)).hexdigest()
     return f".{name}.{token}.seaportal.part"
-
-
-def _pour(fd: int, chunks: Iterable[Chunk], digest: leftovers.Digest) -> None:
-    """Write and hash the bytes, and wait until the medium has them."""
-    for chunk in chunks:
-        digest.update(chunk)
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-    os.fsync(fd)
-    # Forget the cached pages: reading back must come from the disk or the share, not from the memory of having written.
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _chunks(fd: int, key: str, start: int, *, limit: int | None = None) -> Iterator[bytes]:
