@@ -62,7 +62,7 @@ class Outcome:
 
 @dataclass
 class Pace:
-    """How many files are in flight: more while all goes well, half as many when asked to slow down."""
+    """How many files are in flight: one more for each that goes well, half as many when asked to slow down."""
 
     most: int
     now: int = field(init=False)
@@ -70,8 +70,8 @@ class Pace:
     def __post_init__(self) -> None:
         self.now = min(FIRST_PACE, self.most)
 
-    def good(self, files: int) -> None:
-        self.now = min(self.most, self.now + files)
+    def good(self) -> None:
+        self.now = min(self.most, self.now + 1)
 
     def throttled(self) -> None:
         self.now = max(1, self.now // 2)
@@ -214,6 +214,8 @@ class _Saver:
                 return
             del self.flying[outcome.row.pk]
             self.outcomes.append(outcome)
+            if outcome.stored:
+                self.pace.good()
             self._send()
 
     def _settle(self) -> None:
@@ -224,7 +226,6 @@ class _Saver:
         verified = [(one.row, one.stored) for one in outcomes if one.stored]
         if verified:
             self.batch.verified += write_verified(verified)
-            self.pace.good(len(verified))
         failures = list[Failure]()
         for one in outcomes:
             if one.stored:

@@ -3,7 +3,7 @@
 import os
 import time
 from datetime import timedelta
-from threading import Thread
+from threading import Lock, Thread
 
 import pytest
 from django.db import connection
@@ -147,6 +147,28 @@ def test_a_cancelled_run_ends_though_its_archive_is_down(archive):
     run.transfers.filter(recording=rows[0].recording_id).update(state="failed")
     assert runs.retry(run=run, actor="ann@example.com") == 1
     assert len(queue.claim(owner="b:1", limit=9)) == 1, "who asks for it again means it"
+
+
+def test_each_file_that_comes_back_lets_one_more_be_in_flight_at_once(run, settings, monkeypatch):
+    settings.TRANSFER_THREADS = 8
+    monkeypatch.setattr(saving, "FIRST_PACE", 2)
+    monkeypatch.setattr(saving, "GROUP_WAIT", 2.0)
+    copy, lock, flying, began = saving._copy, Lock(), [0], []
+
+    def counted(row):
+        with lock:
+            flying[0] += 1
+            began.append(flying[0])
+        try:
+            return copy(row)
+        finally:
+            with lock:
+                flying[0] -= 1
+
+    monkeypatch.setattr(saving, "_copy", counted)
+    save_waiting(owner="a:1")
+    assert max(began[:8]) > 2, "and not only once the first ones are written"
+    assert max(began) == 8
 
 
 def large(archive, *, size, files=6, **limited):
