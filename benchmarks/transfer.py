@@ -70,7 +70,7 @@ def main(options: list[str]) -> int:
     parser.add_argument(
         "--share",
         type=int,
-        default=20_000,
+        default=6000,
         help="files of the last run, which one and two workers share; 0 leaves it out",
     )
     parser.add_argument(
