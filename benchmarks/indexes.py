@@ -5,6 +5,7 @@ REASONS = {
     "one_live_version_per_key": "a key is in SEA once; scans, look-ups of names, paths",
     "recording_newest": "lists by start, the deep page, day filters and facets",
     "recording_tenant_newest": "the same of one tenant, for who sees few of them",
+    "recording_tenant_arrived": "lists by arrival of one tenant, and by expiry of what is gone too",
     "recording_contact": "a contact: search, page, look-ups, holds, call metadata",
     "recording_item": "the beginning of an item ID",
     "recording_arrived": "lists by arrival, and by expiry of what is gone too",

@@ -145,6 +145,7 @@ class Recording(models.Model):
             models.Index("sort_at", "id", name="recording_newest"),
             # The same within one tenant: a small or an old one is not looked for among the rows of all others.
             models.Index(Apart("tenant"), "sort_at", "id", name="recording_tenant_newest"),
+            models.Index(Apart("tenant"), "arrived_at", "id", name="recording_tenant_arrived"),
             models.Index(
                 OpClass("contact_id", "text_pattern_ops"),
                 "sort_at",

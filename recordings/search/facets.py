@@ -13,7 +13,7 @@ from recordings.models import Presence, User
 from recordings.search.counts import Count, counts
 from recordings.search.criteria import UNPARSED, Criteria
 from recordings.search.days import Days
-from recordings.search.results import found
+from recordings.search.results import found, newest
 
 MEDIA = {"VOICE": "Voice", "SCREEN": "Screen", "STATEMENT": "Statement", UNPARSED: "Unparsed name"}
 MOST_DAYS = 31
@@ -67,8 +67,7 @@ def facets(criteria: Criteria, *, user: User, tenants: Mapping[int, str]) -> dic
 
 def _other_media(criteria: Criteria, user: User) -> list[str]:
     """Return what other media types there are: those that the search names, and those of its newest recordings."""
-    rest = found(criteria.but(media=()), user).order_by("-sort_at", "-id")
-    seen = set(rest.values_list("media_type", flat=True)[:LOOKED_AT])
+    seen = {row.media_type for row in newest(criteria.but(media=()), user=user, size=LOOKED_AT)}
     return sorted({*criteria.media, *seen} - {"", *MEDIA})
 
 

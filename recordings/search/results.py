@@ -24,6 +24,7 @@ from recordings.search.words import CASE
 
 PAGE_SIZE = 50
 MOST_APART = 50  # tenants whose rows are looked for one tenant after the other
+APART = ("sort_at", "arrived_at")  # the columns by which each tenant's rows have an index of their own
 _IDS = "the ids"  # stands in for them while the SQL is put together
 
 
@@ -107,6 +108,12 @@ def neighbours(criteria: Criteria, *, user: User, recording: Recording) -> tuple
     return before[0].pk if before else None, after[0].pk if after else None
 
 
+def newest(criteria: Criteria, *, user: User, size: int) -> list[Recording]:
+    """Return so many of a search's newest recordings, whatever it is sorted by."""
+    rows, where = found(criteria, user).only("media_type"), tenants_of(criteria, user)
+    return _past(ORDERS["newest"], rows, None, size=size, backwards=False, tenants=where)
+
+
 def tenants_of(criteria: Criteria, user: User) -> list[int]:
     """Return the tenants that a search is narrowed to, by who asks or by what is asked; empty: to none."""
     if user.all_tenants:
@@ -126,7 +133,7 @@ def _past(
     """Return so many rows past a place, nearest first."""
     rows = list[Recording]()
     for some in order.walk(recordings, start, backwards=backwards):
-        if 1 <= len(tenants) <= MOST_APART and order.column == "sort_at":
+        if 1 <= len(tenants) <= MOST_APART and order.column in APART:
             some = nearest_of_each(some, tenants, size)
         rows += some[: size - len(rows)]
         if len(rows) >= size:

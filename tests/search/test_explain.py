@@ -14,6 +14,7 @@ from recordings.models import ContactMark, Hold, KnownContact, MetadataImport, R
 from recordings.oversight import notes
 from recordings.search import counts, results
 from recordings.search.criteria import Criteria
+from recordings.search.facets import facets
 from recordings.search.order import ORDERS, write_cursor
 from tests.factories import make_case, make_recording, make_tenant, make_user
 
@@ -156,8 +157,25 @@ def test_a_deep_page_is_read_from_its_index(large, sort, backwards):
     assert len(page.rows) == 50
 
 
+def explained(sql):
+    """Return the plan of a query as PostgreSQL tells it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sql}")
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
 @pytest.mark.parametrize("many", [1, 2])
-@pytest.mark.parametrize("query", ["", "sort=oldest", "from=2020-01-01&to=2020-12-31&media=VOICE"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "sort=oldest",
+        "from=2020-01-01&to=2020-12-31&media=VOICE",
+        "sort=arrived",
+        "sort=arrived_first",
+        "sort=expiry",
+    ],
+)
 def test_who_sees_only_tenants_that_ended_long_ago_walks_none_of_the_rows_of_others(large, query, many):
     ended = [make_tenant(name=f"Ended {number}") for number in range(many)]
     for tenant in ended:
@@ -168,11 +186,20 @@ def test_who_sees_only_tenants_that_ended_long_ago_walks_none_of_the_rows_of_oth
         rows = results.page(criteria, user=person).rows
     assert {row.tenant for row in rows} == set(ended)
     [asked] = [one["sql"] for one in told if "LIMIT 51" in one["sql"]]
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {asked}")
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "recording_tenant_newest" in plan and "Seq Scan on recordings_recording" not in plan, plan
-    assert "using recording_newest" not in plan, plan
+    plan = explained(asked)
+    assert "recording_tenant_" in plan and "Seq Scan on recordings_recording" not in plan, plan
+    assert "using recording_newest" not in plan and "using recording_arrived" not in plan, plan
+
+
+def test_other_media_of_tenants_that_ended_long_ago_are_found_without_the_rows_of_others(large):
+    tenant = make_tenant(name="Ended")
+    make_recording(tenant, started_at=datetime(2020, 5, 1, tzinfo=UTC), media_type="CHAT")
+    person = make_user(Role.COMPLIANCE, tenants=[tenant])
+    with CaptureQueriesContext(connection) as told:
+        media = facets(Criteria(), user=person, tenants={tenant.pk: "Ended"})["media"]
+    assert "CHAT" in {part.value for part in media}
+    [asked] = [one["sql"] for one in told if "LIMIT 50" in one["sql"]]
+    assert "using recording_tenant_newest" in explained(asked)
 
 
 def test_what_marks_the_rows_of_a_page_looks_each_of_them_up(large):
