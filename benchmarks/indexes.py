@@ -14,6 +14,7 @@ REASONS = {
     "recording_missed": "what the last complete scan did not list; nearly empty",
     "recording_expiry": "the expiry chart, what expires within so many days",
     "recording_unsaved": "at risk, the order of saving",
+    "recording_unsaved_newest": "what of a day is not saved or is at risk, the newest of them",
     "recording_lost": "the lost, the latest first",
     "recording_loss_open": "the alarm on each page; empty on a good day",
     "recording_releasable": "what may be released next",

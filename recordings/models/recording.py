@@ -176,6 +176,15 @@ class Recording(models.Model):
                 name="recording_unsaved",
                 condition=models.Q(presence="in_sea", saved_at=None),
             ),
+            # The unsaved by their start: what of a day is not saved yet or is at risk, and the newest of them.
+            models.Index(
+                "sort_at",
+                "id",
+                "expires_at",
+                name="recording_unsaved_newest",
+                include=["media_type", "tenant"],
+                condition=models.Q(presence="in_sea", saved_at=None),
+            ),
             models.Index(
                 "gone_at",
                 "id",

@@ -11,6 +11,7 @@ from recordings.catalog.scan import STALE
 from recordings.catalog.schedule import next_scan_at
 from recordings.catalog.standing import Guidance, guidance
 from recordings.models import Recording, Scan, Tenant
+from recordings.oversight.overview import lost_of
 from recordings.sea.policy import AT_RISK
 from recordings.search.criteria import Criteria
 
@@ -84,7 +85,7 @@ def standings(tenants: list[Tenant], *, asked: tuple[int, int] = (0, 0)) -> list
         row["tenant"]: row
         for row in mine.in_sea().annotate(unsaved=Count("pk"), at_risk=Count("pk", filter=late))
     }
-    lost = dict(mine.lost().annotate(lost=Count("pk")).values_list("tenant", "lost"))
+    lost = lost_of([tenant.pk for tenant in tenants])
     told = []
     for tenant in tenants:
         scans = list(Scan.objects.filter(tenant=tenant)[:PAST_SCANS])
@@ -94,7 +95,7 @@ def standings(tenants: list[Tenant], *, asked: tuple[int, int] = (0, 0)) -> list
         row = open_.get(tenant.pk, {"unsaved": 0, "at_risk": 0})
         told.append(
             Standing(
-                tenant, scans, began, unsaved=row["unsaved"], at_risk=row["at_risk"], lost=lost.get(tenant.pk, 0)
+                tenant, scans, began, unsaved=row["unsaved"], at_risk=row["at_risk"], lost=lost[tenant.pk]["count"] if tenant.pk in lost else 0
             )
         )  # fmt: skip
     return told

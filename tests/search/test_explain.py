@@ -118,6 +118,12 @@ NAMED = {
     "beginning of an item ID": ("q={row.item_id:.13}", "recording_item"),
     "day and media": ("from={day}&to={day}&media=VOICE", "recording_newest"),
     "name of no pattern": ("q=meeting", None),
+    "not saved of a day": (
+        "from={day}&to={day}&media=VOICE&saved=no&presence=in_sea",
+        "recording_unsaved_newest",
+    ),
+    "at risk of a day": ("from={day}&to={day}&saved=no&expires=7", "recording_unsaved_newest"),
+    "newest not saved": ("saved=no&presence=in_sea", "recording_unsaved_newest"),
     "at risk": ("saved=no&expires=7&sort=expiry", "recording_unsaved"),
     "soonest expiry": ("sort=expiry", "recording_arrived"),
     "in SEA by expiry": ("presence=in_sea&sort=expiry", "recording_expiry"),
