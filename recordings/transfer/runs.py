@@ -17,6 +17,7 @@ from recordings.transfer.lanes import open_lanes
 
 State = Transfer.State
 SPEED_WINDOW = timedelta(seconds=30)
+MANY = 5_000  # transfers; so many at once make what PostgreSQL knows of its tables wrong
 
 ENQUEUE = """
 INSERT INTO recordings_transfer
@@ -152,7 +153,19 @@ def start_run(
                 detail={"run": run.pk, "archives": names, "bytes": run.total_bytes, "query": query},
             )
         )
+    if run.total >= MANY:
+        _count_rows_anew()
     return run
+
+
+def _count_rows_anew() -> None:
+    """Let PostgreSQL know at once how long the queue has become.
+
+    Until it counts by itself, a minute later, it takes the table for as short as before, and reads all of it where it should
+    look up one recording: claims take five times as long, and the overview more than a minute.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE recordings_transfer")
 
 
 def missing(recordings: RecordingQuerySet, archive: Archive) -> RecordingQuerySet:
