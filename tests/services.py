@@ -243,14 +243,14 @@ def new_bucket(endpoint: str) -> str:
         config=Config(s3={"addressing_style": "path"}),
     )  # fmt: skip
     name = f"b{uuid4().hex[:20]}"
-    for attempt in range(60):
+    for attempt in range(300):
         try:
             client.create_bucket(Bucket=name)
             return name
         except (ClientError, BotoCoreError):
-            if attempt == 59:
+            if attempt == 299:
                 raise
-            time.sleep(0.5)
+            time.sleep(0.1)
     raise AssertionError
 
 

@@ -24,8 +24,8 @@ FILES = 90
 
 
 @pytest.fixture
-def run(live_server, rclone_s3, tmp_path, settings, monkeypatch):
-    """A run of ninety files that takes some ten seconds; the two that expire first break off each time."""
+def run(request, live_server, rclone_s3, tmp_path, settings, monkeypatch):
+    """A run of ninety files that takes some ten seconds, or three; the two that expire first break off each time."""
     settings.TRANSFER_THREADS = 4
     monkeypatch.setattr("recordings.transfer.outcomes.FIRST_RETRY", timedelta(0))
     monkeypatch.setattr("recordings.transfer.saving.CLAIM", 8)
@@ -38,7 +38,7 @@ def run(live_server, rclone_s3, tmp_path, settings, monkeypatch):
     with Proxy(rclone_s3.endpoint) as proxy:
         scan(tenant=make_tenant(s3=rclone_s3, name="EMEA-1", endpoint=proxy.endpoint), actor="test")
         proxy.on(cut(0), path=r"_0000000000[01]_")
-        proxy.on(delay(0.4), path=r"\.mp4")
+        proxy.on(delay(getattr(request, "param", 0.4)), path=r"\.mp4")
         yield runs.start_run(
             recordings=Recording.objects.all(), archives=[make_archive(tmp_path / "main", name="Main")],
             actor="ann@example.com", title="Nightly",
@@ -89,6 +89,7 @@ def test_the_focus_stays_on_a_retry_while_a_run_goes_on_and_when_it_ends(visit, 
     assert len(asked) == count, "nothing is asked for after the end"
 
 
+@pytest.mark.parametrize("run", [0.1], ids=["a fast run"], indirect=True)
 def test_the_list_of_runs_follows_too(visit, run, worker):
     page = visit(Role.COMPLIANCE)
     page.goto(reverse("transfers"))
