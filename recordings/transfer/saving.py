@@ -118,22 +118,33 @@ class _Saver:
         while self.waiting or self.flying:
             self._send()
             self._come_back()
+            self._fill_hand()  # before the group is written: the next files are on their way meanwhile
             self._settle()
             self._renew()
             self._look_again()
-            if monotonic() > self.until:
-                self._hand_back()
-            elif len(self.waiting) - len(self.starts) < self.pace.now:
-                self._claim()
+            self._fill_hand()
         for row in self.touched.values():
             runs.close_if_done(row.run)
         return self.batch
 
+    def _fill_hand(self) -> None:
+        """Take more when little is left to begin with, and begin; once the time is up, hand back instead."""
+        if monotonic() > self.until:
+            self._hand_back()
+        elif self._wants_more():
+            self._claim()
+            self._send()
+
+    def _wants_more(self) -> bool:
+        """Tell whether less waits than may be in flight; after a claim that gave less than it could, not before the next outcomes."""
+        return not self.dry and len(self.waiting) - len(self.starts) < self.pace.now and self._room() > 0
+
+    def _room(self) -> int:
+        """Return how many more bytes may wait in this hand."""
+        return queue.MOST_BYTES - sum(row.size for row in self.waiting if row.pk not in self.starts)
+
     def _claim(self) -> None:
-        """Take more, unless the hand is full; after a claim that gave less than it could, not before the next outcomes."""
-        room = queue.MOST_BYTES - sum(row.size for row in self.waiting if row.pk not in self.starts)
-        if self.dry or room <= 0:
-            return
+        room = self._room()
         limit = max(CLAIM, 2 * self.pace.now)
         rows = queue.claim(owner=self.owner, limit=limit, most_bytes=room)
         self.dry = len(rows) < limit and sum(row.size for row in rows) < room
@@ -217,6 +228,8 @@ class _Saver:
             if outcome.stored:
                 self.pace.good()
             self._send()
+            if self._wants_more():
+                return
 
     def _settle(self) -> None:
         """Write what came back: the verified ones in one transaction, then each failure."""

@@ -4,6 +4,7 @@ import os
 import time
 from datetime import timedelta
 from threading import Lock, Thread
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -149,26 +150,47 @@ def test_a_cancelled_run_ends_though_its_archive_is_down(archive):
     assert len(queue.claim(owner="b:1", limit=9)) == 1, "who asks for it again means it"
 
 
-def test_each_file_that_comes_back_lets_one_more_be_in_flight_at_once(run, settings, monkeypatch):
-    settings.TRANSFER_THREADS = 8
-    monkeypatch.setattr(saving, "FIRST_PACE", 2)
-    monkeypatch.setattr(saving, "GROUP_WAIT", 2.0)
-    copy, lock, flying, began = saving._copy, Lock(), [0], []
+@pytest.fixture
+def flight(monkeypatch):
+    """How many files are in flight: now, and when each of them began."""
+    copy, lock = saving._copy, Lock()
+    told = SimpleNamespace(now=0, began=[])
 
     def counted(row):
         with lock:
-            flying[0] += 1
-            began.append(flying[0])
+            told.now += 1
+            told.began.append(told.now)
         try:
             return copy(row)
         finally:
             with lock:
-                flying[0] -= 1
+                told.now -= 1
 
     monkeypatch.setattr(saving, "_copy", counted)
+    return told
+
+
+def test_each_file_that_comes_back_lets_one_more_be_in_flight_at_once(run, flight, settings, monkeypatch):
+    settings.TRANSFER_THREADS = 8
+    monkeypatch.setattr(saving, "FIRST_PACE", 2)
+    monkeypatch.setattr(saving, "GROUP_WAIT", 2.0)
     save_waiting(owner="a:1")
-    assert max(began[:8]) > 2, "and not only once the first ones are written"
-    assert max(began) == 8
+    assert max(flight.began[:8]) > 2, "and not only once the first ones are written"
+    assert max(flight.began) == 8
+
+
+def test_the_next_files_are_claimed_while_the_last_ones_are_in_flight(run, flight, monkeypatch):
+    monkeypatch.setattr(saving, "CLAIM", 8)
+    monkeypatch.setattr(saving, "GROUP_WAIT", 5.0)
+    claim, in_flight = queue.claim, []
+
+    def noted(**extra):
+        in_flight.append(flight.now)
+        return claim(**extra)
+
+    monkeypatch.setattr(queue, "claim", noted)
+    save_waiting(owner="a:1")
+    assert max(in_flight) == 2 and states(run)[0] == {"verified": FILES}
 
 
 def large(archive, *, size, files=6, **limited):
