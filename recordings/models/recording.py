@@ -189,6 +189,7 @@ class Recording(models.Model):
                 "gone_at",
                 "id",
                 name="recording_lost",
+                include=["tenant"],
                 condition=~models.Q(presence="in_sea") & models.Q(saved_at=None),
             ),
             # The alarm: lost, and nobody has said that it is known. Empty on a good day.

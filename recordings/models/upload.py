@@ -81,7 +81,18 @@ def _for_a_moment() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise DatabaseBusy from error
+        if _is_without_connection(error):
+            raise DatabaseBusy from error
+        raise
     finally:
         if threading.current_thread() is not threading.main_thread() and not connection.in_atomic_block:
             connection.close()
+
+
+def _is_without_connection(error: Exception) -> bool:
+    """Tell whether there is no connection: none was made, it broke, there are too many, or the server is stopping.
+
+    A full disk or a statement that took too long also come as OperationalError, and do not pass by waiting a little.
+    """
+    code = getattr(error.__cause__, "sqlstate", None)
+    return code is None or code.startswith(("08", "53300", "57P"))

@@ -1,6 +1,5 @@
 """Write a file to its medium, and read it as the medium has it: what a file system keeps in memory proves nothing."""
 
-import errno
 import fcntl
 import mmap
 import os
@@ -36,10 +35,12 @@ def from_medium(fd: int) -> Iterator[memoryview]:
     while True:
         try:
             got = os.preadv(fd, [view], at)
-        except OSError as error:
-            if not direct or error.errno != errno.EINVAL:
+        except OSError:
+            if not direct:
                 raise
-            direct = _past_memory(fd, False)  # only whole blocks can be read so, and one read came short
+            # Only whole blocks can be read so, and one read came short; or the file system cannot do it after all.
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            direct = _past_memory(fd, False)
             continue
         if not got:
             return
@@ -52,16 +53,14 @@ def _past_memory(fd: int, wanted: bool) -> bool:
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     try:
         fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_DIRECT if wanted else flags & ~os.O_DIRECT)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
+    except OSError:
         return False
     return wanted
 
 
 def _buffer() -> mmap.mmap:
-    """Return this thread's buffer, which begins where a page does, as disks want it."""
+    """Return this thread's buffer, which begins where a page does, as disks want it; a fork in mid-read does not move it."""
     found: mmap.mmap | None = getattr(_own, "buffer", None)
     if found is None:
-        found = _own.buffer = mmap.mmap(-1, BUFFER, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        found = _own.buffer = mmap.mmap(-1, BUFFER, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
     return found

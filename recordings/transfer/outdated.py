@@ -41,11 +41,12 @@ WHERE c.archive_id = %(archive)s AND c.removed_at IS NULL
 """
 # The oldest copies first, which an index of the archive's own copies walks.
 CHOOSE = f"""
-WITH chosen AS (SELECT c.id {KEPT} AND c.id > %(after)s AND {REASON} IS NULL ORDER BY c.id LIMIT %(limit)s)
+WITH chosen AS MATERIALIZED (SELECT c.id {KEPT} AND c.id > %(after)s AND {REASON} IS NULL ORDER BY c.id LIMIT %(limit)s), made AS (
 INSERT INTO recordings_removal (copy_id, archive_id, state, by, path, size, sha256, rule, reason, reason_code, owner, epoch, lease_until)
 SELECT id, %(archive)s, 'planned', %(by)s, '', 0, '', '', '', '', %(owner)s, 1,
     statement_timestamp() + make_interval(secs => %(lease)s)
-FROM chosen ON CONFLICT DO NOTHING RETURNING id, copy_id
+FROM chosen ON CONFLICT DO NOTHING RETURNING id
+) SELECT (SELECT coalesce(array_agg(id), '{{}}') FROM made), (SELECT count(*) FROM chosen), (SELECT max(id) FROM chosen)
 """
 # What somebody ordered, and what a dead worker had planned: nothing of it was removed.
 TAKE_UP = """
@@ -123,9 +124,10 @@ def claim(*, archive_id: int, owner: str, by: str, limit: int, walk: Walk | None
             cursor.execute(
                 CHOOSE, {**named, "limit": limit - len(ids), "days": policy.keep_days, "after": after}
             )
-            chosen = cursor.fetchall()
-            to[archive_id] = max(row[1] for row in chosen) if len(chosen) == limit - len(ids) else END
-            ids += [row[0] for row in chosen]
+            made, chosen, last = cursor.fetchone()
+            # Others may have been quicker with some of these: what is chosen tells whether more follows, not what is left of it.
+            to[archive_id] = last if chosen == limit - len(ids) else END
+            ids += made
     mine = Removal.objects.filter(pk__in=ids, owner=owner)
     return list(mine.select_related("archive", "copy__recording", "deletion__by").order_by("pk"))
 

@@ -153,8 +153,8 @@ def start_run(
                 detail={"run": run.pk, "archives": names, "bytes": run.total_bytes, "query": query},
             )
         )
-    if run.total >= MANY:
-        _count_rows_anew()
+        if run.total >= MANY:
+            transaction.on_commit(_count_rows_anew, robust=True)
     return run
 
 
@@ -162,10 +162,11 @@ def _count_rows_anew() -> None:
     """Let PostgreSQL know at once how long the queue has become.
 
     Until it counts by itself, a minute later, it takes the table for as short as before, and reads all of it where it should
-    look up one recording: claims take five times as long, and the overview more than a minute.
+    look up one recording: claims take five times as long, and the overview more than a minute. Where it counts already,
+    nobody waits for it.
     """
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE recordings_transfer")
+        cursor.execute("ANALYZE (SKIP_LOCKED) recordings_transfer")
 
 
 def missing(recordings: RecordingQuerySet, archive: Archive) -> RecordingQuerySet:

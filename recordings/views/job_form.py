@@ -17,6 +17,7 @@ from recordings.models import Archive, ReleasePolicy, Tenant, TransferJob, User
 from recordings.search.counts import Count as Found
 from recordings.search.counts import count
 from recordings.search.criteria import Criteria
+from recordings.search.discreet import Reader
 from recordings.search.results import found
 from recordings.transfer import jobs, timetable
 from recordings.views.jobs import mine, named_search, record, tenant_names, words_of
@@ -49,6 +50,8 @@ def job_new(request: HttpRequest) -> HttpResponse:
     """Make a transfer job of a search, or of another job."""
     number = _number(request.GET.get("like", ""))
     like = mine(request, number) if number else None
+    if like and not Reader(request.user).may_read(like.query):  # type: ignore[arg-type]
+        return _unreadable(request, like)
     brought = request.POST.get("brought") or request.GET.get("query", "") or (like.query if like else "")
     form = JobForm(request.POST or None, brought=brought, initial=_like(like) if like else None)
     if request.method == "POST" and form.is_valid():
@@ -64,6 +67,8 @@ def job_new(request: HttpRequest) -> HttpResponse:
 def job_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a job; its open runs keep what they were made of."""
     one = mine(request, pk)
+    if not Reader(request.user).may_read(one.query):  # type: ignore[arg-type]
+        return _unreadable(request, one)
     brought = request.POST.get("brought", "")
     form = JobForm(request.POST or None, instance=one, brought=brought)
     if request.method == "POST" and form.is_valid():
@@ -84,6 +89,15 @@ def job_preview(request: HttpRequest) -> HttpResponse:
     form = JobForm(request.POST, brought=request.POST.get("brought", ""))
     form.is_valid()
     return render(request, "transfers/_preview.html", {"preview": _preview(form, request)})
+
+
+def _unreadable(request: HttpRequest, one: TransferJob) -> HttpResponse:
+    """Say why somebody cannot change or copy a job: its form would have to show them what it searches for."""
+    messages.error(
+        request,
+        f"The search of {one} names a case that you do not work on. Ask one of the case’s people to change it.",
+    )
+    return redirect("job", one.pk)
 
 
 def _save(request: HttpRequest, form: JobForm, action: trail.Action) -> TransferJob:

@@ -76,7 +76,7 @@ def test_a_file_system_that_cannot_is_read_through_its_memory(store, monkeypatch
 
     def no_read(fd, buffers, at):
         if switch(fd, fcntl.F_GETFL) & os.O_DIRECT and at:
-            raise OSError(errno.EINVAL, "whole blocks only")
+            raise OSError(errno.EOPNOTSUPP, "whole blocks only")
         return read(fd, buffers, at)
 
     if refused == "the switch":

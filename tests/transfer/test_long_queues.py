@@ -18,13 +18,17 @@ WHERE c.relname = 'recordings_transfer'
 """
 
 
-def test_a_long_queue_is_known_to_postgresql_as_soon_as_it_is_there(tmp_path):
+def test_a_long_queue_is_known_to_postgresql_as_soon_as_it_is_there(
+    tmp_path, django_capture_on_commit_callbacks
+):
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE recordings_transfer")  # as it stood while nothing was queued
         cursor.execute(FILL, [make_tenant().pk, MANY])
-        start_run(
-            recordings=Recording.objects.all(), archives=[make_archive(tmp_path)], actor="ann@example.com", title="All"
-        )  # fmt: skip
+        with django_capture_on_commit_callbacks(execute=True):
+            archive = make_archive(tmp_path)
+            start_run(
+                recordings=Recording.objects.all(), archives=[archive], actor="ann@example.com", title="All"
+            )
         assert Transfer.objects.count() == MANY
         cursor.execute(KNOWN)
         rows, distinct = cursor.fetchone()

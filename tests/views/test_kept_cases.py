@@ -82,3 +82,23 @@ def test_a_job_says_its_search_without_a_kept_case(as_ann, eve, tmp_path):
     for address in (reverse("job", args=[one.pk]), reverse("transfers")):
         page = as_ann.get(address).content.decode()
         assert "ecret" not in page and "case: …" in page.lower()
+
+
+def test_only_searches_are_left_out_of_what_is_found_by_a_kept_name(as_ann, eve):
+    Case.objects.update(name="2026")
+    for told in ("retention 2026", urlencode({"q": "case:2026"})):
+        trail.record(trail.Entry(actor="eve@example.com", action=trail.Action.EXPORTED, object=told))
+    found = as_ann.get(reverse("audit"), {"text": "2026"}).context["lines"]
+    assert [line.object for line in found] == ["retention 2026"]
+
+
+def test_who_may_not_read_what_a_job_searches_for_neither_changes_nor_copies_it(client, eve, tmp_path):
+    query = urlencode({"q": 'case:"Secret 114"'})
+    one = make_job(make_archive(tmp_path / "vault"), query=query, created_by=eve)
+    client.force_login(make_user(Role.ADMIN, tenants=[]))
+    for address in (reverse("job_edit", args=[one.pk]), f"{reverse('job_new')}?like={one.pk}"):
+        page = client.get(address, follow=True).content.decode()
+        assert "names a case that you do not work on" in page and "ecret" not in page
+    client.post(reverse("job_edit", args=[one.pk]), {"name": "Mine", "query": "saved=no"})
+    one.refresh_from_db()
+    assert (one.query, one.name != "Mine") == (query, True)
