@@ -9,7 +9,7 @@ from recordings import trail
 from recordings.models import Case, Role
 from recordings.search import saved
 from recordings.search.criteria import Criteria
-from tests.factories import make_archive, make_case, make_job, make_user
+from tests.factories import make_archive, make_case, make_job, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -93,9 +93,10 @@ def test_only_searches_are_left_out_of_what_is_found_by_a_kept_name(as_ann, eve)
 
 
 def test_who_may_not_read_what_a_job_searches_for_neither_changes_nor_copies_it(client, eve, tmp_path):
-    query = urlencode({"q": 'case:"Secret 114"'})
+    tenant = make_tenant()
+    query = urlencode({"q": 'case:"Secret 114"', "tenant": tenant.pk})
     one = make_job(make_archive(tmp_path / "vault"), query=query, created_by=eve)
-    client.force_login(make_user(Role.ADMIN, tenants=[]))
+    client.force_login(make_user(Role.ADMIN, tenants=[tenant]))
     for address in (reverse("job_edit", args=[one.pk]), f"{reverse('job_new')}?like={one.pk}"):
         page = client.get(address, follow=True).content.decode()
         assert "names a case that you do not work on" in page and "ecret" not in page
