@@ -255,7 +255,7 @@ def _tell_unparsed(tenant: Tenant, number: int) -> None:
     if number:
         raise_alert(
             kind=Kind.UNPARSED, tenant=tenant, count=number, query=SHOW_UNPARSED.format(tenant=tenant.pk),
-            sentence="whose name follows no pattern: saved and counted like any other, but found by its name alone.",
+            sentence="with a name that follows no pattern: saved and counted like any other, but found by file name alone.",
         )  # fmt: skip
 
 

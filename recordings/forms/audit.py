@@ -2,6 +2,7 @@
 
 from django import forms
 from django.db.models import Q, QuerySet
+from django.utils.text import capfirst
 
 from recordings import trail
 from recordings.models import AuditEntry
@@ -18,7 +19,7 @@ class AuditFilter(forms.Form):
     action = forms.ChoiceField(
         required=False,
         widget=forms.Select(attrs={"class": "in"}),
-        choices=[("", "Any action"), *((one.value, one.value.capitalize()) for one in trail.Action)],
+        choices=[("", "Any action"), *((one.value, capfirst(one.value)) for one in trail.Action)],
         error_messages={"invalid_choice": "There is no such action."},
     )
     since = forms.DateField(required=False, widget=forms.DateInput(attrs={"class": "in", "type": "date"}))
