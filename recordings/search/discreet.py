@@ -11,7 +11,13 @@ from recordings.search.criteria import Criteria
 from recordings.search.words import CASE
 
 LEFT_OUT = "…"
-_NAMES_A_CASE = re.compile(r"case(?::|%3a)", re.IGNORECASE)
+_NAMES_A_CASE = re.compile(r"case(?:\s|\+|%20)*(?::|%3a)", re.IGNORECASE)
+# What looks like it and is not read as one: with a space, denied, in brackets, several at once. The name was typed all the same.
+_QUOTED = r"""["“”„][^"“”„]*(?:["“”„]|$)"""
+_LOOSE = re.compile(
+    rf"case\s*:\s*(?P<names>(?:{_QUOTED}|[^\s,|\"“”„]+)(?:\s*[,|]\s*(?:{_QUOTED}|[^\s,|\"“”„]+))*)",
+    re.IGNORECASE,
+)
 
 
 def names_a_case(query: str) -> bool:
@@ -31,15 +37,19 @@ class Reader:
         if not names_a_case(query):
             return query
         criteria = Criteria.parse(query)
+        text = _LOOSE.sub(self._or_nothing, criteria.text)
+        criteria = criteria.but(text=text)
         unknown = [one for one in criteria.box.asked if one.label == CASE and not self._knows(one.value)]
-        text = criteria.text
         for one in sorted(unknown, key=lambda one: -one.begin):
             text = f"{text[: one.begin]}case:{LEFT_OUT}{text[one.end :]}"
-        return criteria.querystring(text=text) if unknown else query
+        return criteria.querystring(text=text) if text != Criteria.parse(query).text else query
 
     def may_read(self, query: str) -> bool:
         """Tell whether nothing of a search has to be left out."""
         return self.told(query) == query
+
+    def _or_nothing(self, found: re.Match[str]) -> str:
+        return found[0] if self._knows(found["names"].strip('"“”„')) else f"case:{LEFT_OUT}"
 
     def _knows(self, name: str) -> bool:
         if name not in self._known:

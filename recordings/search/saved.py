@@ -38,7 +38,7 @@ class Listed:
 def seen_by(user: User) -> SavedSearchQuerySet:
     """Return a person's own searches, and the shared ones but for those that name a case which they do not know of."""
     seen, reader = SavedSearch.objects.for_user(user), Reader(user)
-    naming = seen.exclude(owner=user).filter(query__icontains="case%3A").values_list("pk", "query")
+    naming = seen.exclude(owner=user).filter(query__iregex=r"case(\+|%20)*%3a").values_list("pk", "query")
     hidden = [pk for pk, query in naming if not reader.may_read(query)]
     return seen.exclude(pk__in=hidden) if hidden else seen
 

@@ -31,7 +31,7 @@ from recordings.stores.base import (
 )
 from recordings.stores.bucket import PART, WHOLE, require_plain
 from recordings.stores.clock import require_before
-from recordings.stores.room import gathered, room
+from recordings.stores.room import gathered, room_of
 from recordings.stores.s3 import obstore_works_here
 from recordings.stores.wire import ATTEMPTS, CONNECT_TIMEOUT, POOL, READ_TIMEOUT, trusted_certificates
 
@@ -63,6 +63,7 @@ class BlobStore(WritableStore):
         self._endpoint, self._container = endpoint, container
         self._account, self._key = account, key
         self._attempts, self._read_timeout = attempts, read_timeout
+        self.room = room_of(repr(self))
         self._made: Client | None = None
         self._lock = threading.Lock()
 
@@ -127,7 +128,7 @@ class BlobStore(WritableStore):
         source = _hashed(counted(chunks, size=size, what=path), digest)
         attributes: Attributes = {"Content-Type": "application/octet-stream", ATTEMPT: token}
         with named(path):
-            with room.lent(
+            with self.room.lent(
                 min(size, WHOLE * PART)
             ):  # obstore holds a part that it sends while the next one comes
                 if size <= WHOLE * PART:

@@ -37,7 +37,7 @@ from recordings.stores.base import (
 )
 from recordings.stores.keeping import Keeping
 from recordings.stores.parts import CHECKSUM, Upload, confirm
-from recordings.stores.room import cut, gathered, room
+from recordings.stores.room import cut, gathered, room_of
 from recordings.stores.s3 import S3Store
 from recordings.stores.uploads import Remembered, UploadBook, Uploads
 from recordings.stores.wire import ATTEMPTS
@@ -94,6 +94,7 @@ class BucketStore(WritableStore):
         self._uploads = Uploads(s3.wire, s3.prefix, uploads or Remembered(), repr(self._keeping))
         self._attempts = attempts
         self._begun_by = dict[str, str]()  # whose token the object has, of attempts that went on with it
+        self.room = room_of(repr(s3))
         self._guarded: bool | None = None  # whether the server looks at If-None-Match
         self._learning = threading.Lock()
 
@@ -138,7 +139,7 @@ class BucketStore(WritableStore):
         source = counted(chunks, size=size, what=path)
         with _archives_words():
             if size <= WHOLE * PART:
-                with room.lent(size):
+                with self.room.lent(size):
                     return self._write_whole(path, gathered(source, size=size), token)
             return self._write_in_parts(path, source, size, token)
 
@@ -266,12 +267,15 @@ class BucketStore(WritableStore):
         least = max(PART, -(-size // MOST_PARTS))
         part_size = upload.part_size(least, most=max(WHOLE * PART, least))
         try:
-            with room.lent(part_size):
+            with self.room.lent(part_size):
                 for part in cut(source, part_size):
                     whole.update(part)
                     upload.send(part)
                     if time.monotonic() - touched > TOUCH:
-                        self._uploads.book.touch(begun)
+                        with suppress(
+                            errors.DatabaseBusy
+                        ):  # the next one tells it; a day passes before the sweep
+                            self._uploads.book.touch(begun)
                         touched = time.monotonic()
             digest = whole.hexdigest()
             written = self._until_settled(
@@ -285,7 +289,8 @@ class BucketStore(WritableStore):
             with suppress(StoreError):  # the sweep does it later
                 self._uploads.give_up(begun)
             raise
-        self._uploads.book.forget(begun)
+        with suppress(errors.DatabaseBusy):  # the object is there: the sweep forgets it
+            self._uploads.book.forget(begun)
         there = self._s3.head(path)  # some servers tell another ETag at the end of an upload than ever after
         return replace(written, etag=there.etag) if there else written
 

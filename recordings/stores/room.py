@@ -1,4 +1,4 @@
-"""Lend memory for large files: so many bytes in one process, however many of its threads write at once."""
+"""Lend memory for large files: so many bytes for each archive in one process, however many of its threads write at once."""
 
 import threading
 from collections import deque
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from recordings.stores.base import Chunk
 
-MOST = 128 * 1024 * 1024  # bytes of one process
+MOST = 128 * 1024 * 1024  # bytes of one process for one archive
 UNCOUNTED = (
     1024 * 1024
 )  # bytes of a file that threads may hold without asking: of those there are as many as threads
@@ -48,7 +48,14 @@ class Room:
                 self._changed.notify_all()
 
 
-room = Room(MOST)  # of this process
+_rooms: dict[str, Room] = {}
+_looking = threading.Lock()
+
+
+def room_of(place: str) -> Room:
+    """Return this process's room for one place: an archive that stands still holds up no other."""
+    with _looking:
+        return _rooms.setdefault(place, Room(MOST))
 
 
 def gathered(source: Iterator[Chunk], *, size: int) -> bytearray:

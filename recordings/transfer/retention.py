@@ -34,6 +34,10 @@ class NothingToDelete(Exception):
         super().__init__(self.__doc__)
 
 
+class MoreThanConfirmed(NothingToDelete):
+    """Meanwhile more copies would be deleted than you confirmed. Nothing was ordered: look at the number again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Meant:
     """What an order to delete would do at this moment."""
@@ -88,11 +92,18 @@ def meant(recordings: RecordingQuerySet) -> Meant:
 
 
 def order_deletion(
-    *, recordings: RecordingQuerySet, by: User, reason: str, query: str = "", address: str = ""
+    *,
+    recordings: RecordingQuerySet,
+    by: User,
+    reason: str,
+    query: str = "",
+    address: str = "",
+    confirmed: int | None = None,
 ) -> Deletion:
     """Order the copies of recordings deleted. What is in SEA or on hold is left alone, and counted. Raises NothingToDelete.
 
-    Nothing is removed here: each copy goes through the gate, which asks everything again.
+    Nothing is removed here: each copy goes through the gate, which asks everything again. Raises MoreThanConfirmed when it would
+    be more copies than somebody confirmed: a hold was lifted, or SEA let recordings go, since they were counted.
     """
     with transaction.atomic():
         told = meant(recordings)
@@ -109,6 +120,8 @@ def order_deletion(
             deletion.copies, deletion.bytes = cursor.fetchone()
         if not deletion.copies:
             raise NothingToDelete
+        if confirmed is not None and deletion.copies > confirmed:
+            raise MoreThanConfirmed
         deletion.save(update_fields=["copies", "bytes"])
         _record(
             by, address, trail.Action.DELETION_ORDERED, str(deletion), deletion=deletion.pk, reason=reason,

@@ -44,7 +44,7 @@ def deletion_new(request: HttpRequest) -> HttpResponse:
     form = DeletionForm(request.POST if go else None, copies=told.copies)
     if go and form.is_valid():
         try:
-            return _order(request, selection, form.cleaned_data["reason"])
+            return _order(request, selection, form.cleaned_data["reason"], copies=told.copies)
         except retention.NothingToDelete as error:
             form.add_error(None, str(error))
     context = {
@@ -54,10 +54,10 @@ def deletion_new(request: HttpRequest) -> HttpResponse:
     return render(request, "removals/order.html", context, status=422 if form.errors else 200)
 
 
-def _order(request: HttpRequest, selection: Selection, reason: str) -> HttpResponse:
+def _order(request: HttpRequest, selection: Selection, reason: str, *, copies: int) -> HttpResponse:
     deletion = retention.order_deletion(
         recordings=selection.recordings, by=request.user, reason=reason, query=selection.query,  # type: ignore[arg-type]
-        address=address_of(request),
+        address=address_of(request), confirmed=copies,
     )  # fmt: skip
     for archive in deletion.removals.order_by().values_list("archive", flat=True).distinct():
         wake_remover(archive, request)

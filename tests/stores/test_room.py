@@ -11,8 +11,10 @@ import pytest
 
 from recordings.stores import bucket
 from recordings.stores.bucket import BucketStore
-from recordings.stores.room import Room
+from recordings.stores.errors import DatabaseBusy
+from recordings.stores.room import MOST, Room, room_of
 from recordings.stores.s3 import S3Store
+from recordings.stores.uploads import Remembered
 
 MB = 1024 * 1024
 PART = 5 * MB
@@ -48,7 +50,7 @@ class Sources:
 
 @pytest.mark.parametrize(("size", "at_once"), [(PART, 2), (2 * PART + 17, 2), (MB, 4)])
 def test_large_objects_wait_for_room_and_small_ones_do_not(store, weed_s3, monkeypatch, size, at_once):
-    monkeypatch.setattr(bucket, "room", Room(2 * PART))
+    monkeypatch.setattr(store, "room", Room(2 * PART))
     sources, bodies = Sources(), {f"{number}.mp4": os.urandom(size) for number in range(4)}
 
     def write(name):
@@ -107,3 +109,30 @@ def test_who_asked_first_is_served_first():
     for one in asking:
         one.join(5)
     assert served == [8 * MB, 2 * MB]
+
+
+@pytest.mark.parametrize("moment", ["touch", "forget"])
+def test_a_database_that_is_busy_for_a_moment_ends_no_upload(store, weed_s3, monkeypatch, moment):
+    def busy(*told):
+        raise DatabaseBusy
+
+    monkeypatch.setattr(bucket, "TOUCH", -1.0)
+    monkeypatch.setattr(Remembered, moment, busy)
+    body = os.urandom(3 * PART)
+    assert (
+        store.write("a.mp4", [body], size=len(body), token="1-1").sha256 == hashlib.sha256(body).hexdigest()
+    )
+    assert weed_s3.body("a.mp4") == body
+
+
+def test_an_archive_that_stands_still_holds_up_no_other(store, weed_s3):
+    other = BucketStore(
+        S3Store(
+            endpoint=weed_s3.endpoint, bucket=weed_s3.bucket, prefix="other/", access_key=weed_s3.access_key,
+            secret_key=weed_s3.secret_key,
+        )
+    )  # fmt: skip
+    body = os.urandom(2 * MB)
+    with store.room.lent(MOST):
+        assert other.write("a.mp4", [body], size=len(body), token="1-1").size == len(body)
+    assert room_of(repr(store._s3)) is store.room is not other.room

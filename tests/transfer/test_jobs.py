@@ -4,10 +4,12 @@ from datetime import time, timedelta
 from threading import Thread
 from time import monotonic
 
+import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from recordings import trail
 from recordings.models import Recording, Role, Run, Transfer, TransferJob
 from recordings.transfer import jobs, limits, queue, runs
 from recordings.transfer.copying import Stored
@@ -55,6 +57,35 @@ def test_two_beats_at_once_start_one_run(archive):
     for thread in threads:
         thread.join()
     assert Run.objects.count() == 1 and Transfer.objects.count() == 300
+
+
+def test_a_long_run_by_schedule_holds_up_neither_itself_nor_the_trail_while_the_table_is_vacuumed(
+    archive, monkeypatch
+):
+    monkeypatch.setattr(runs, "MANY", 1)
+    make_recording(make_tenant())
+    due(make_job(archive, every="hour"))
+    connection.ensure_connection()
+    told = connection.connection.info
+
+    def beat():
+        try:
+            jobs.run_due()
+        finally:
+            connection.close()
+
+    thread = Thread(target=beat)
+    with psycopg.connect(told.dsn, password=told.password) as other:
+        other.execute("LOCK TABLE recordings_transfer IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM takes it
+        thread.start()
+        try:
+            thread.join(10)
+            assert not thread.is_alive()
+            trail.record(trail.Entry(actor="ann@example.com", action=trail.Action.SAVED, object="a.mp4"))
+        finally:
+            other.rollback()
+            thread.join()
+    assert Run.objects.count() == 1
 
 
 def test_a_run_that_would_find_nothing_is_none(archive):

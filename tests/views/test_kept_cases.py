@@ -43,13 +43,18 @@ def test_the_menu_counts_the_cases_that_a_person_may_know_of(client, ann, eve):
 
 def test_a_shared_search_that_names_a_kept_case_is_for_those_who_know_of_it(as_ann, ann, eve):
     make_case(name="Open 7")
-    for name, text in (("Hers", 'case:"secret 114"'), ("Typo", "case:secre"), ("Ours", 'case:"Open 7"')):
+    for name, text in (
+        ("Hers", 'case:"secret 114"'),
+        ("Typo", "case:secre"),
+        ("Space", 'case :"secret 114"'),
+        ("Ours", 'case:"Open 7"'),
+    ):
         saved.keep(owner=eve, name=name, criteria=Criteria.parse(urlencode({"q": text})), shared=True)
     hers = saved.seen_by(eve).get(name="Hers")
     assert [one.name for one in saved.seen_by(ann)] == ["Ours"]  # nor is told whether there is such a case
     assert saved.same(Criteria.parse(hers.query), ann) is None
-    assert saved.seen_by(eve).count() == 3
-    assert {one.name for one in saved.seen_by(make_user(Role.ADMIN))} == {"Hers", "Ours"}
+    assert saved.seen_by(eve).count() == 4
+    assert {one.name for one in saved.seen_by(make_user(Role.ADMIN))} == {"Hers", "Ours", "Space"}
     assert not saved.seen_by(make_user(Role.SUPERVISOR)).exists()
     assert as_ann.get(reverse("search_schedule", args=[hers.pk])).status_code == 404
     for address in (reverse("searches"), reverse("recordings")):
@@ -74,6 +79,31 @@ def test_the_trail_names_no_kept_case_that_somebody_else_searched_for(as_ann, ev
     assert [line.entry.actor for line in lines(text="Secret+1")] == ["ann@example.com"]  # nor by guessing
     as_ann.force_login(eve)
     assert {line.object for line in lines()} == {query}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '-case:"Secret 114"', 'case: "Secret 114"', 'case :"Secret 114"', '(case:"Secret 114")', 'case:"Open 7","Secret 114"',
+        'media:voice case:Open|"Secret 114"', 'case:“Secret 114', "case: Secret",
+    ],
+)  # fmt: skip
+def test_a_case_that_is_not_read_as_one_is_not_named_either(as_ann, eve, text):
+    query = urlencode({"q": text})
+    trail.record(
+        trail.Entry(actor=eve.email, action=trail.Action.EXPORTED, object=query, detail={"query": query})
+    )
+    line = as_ann.get(reverse("audit")).context["lines"][0]
+    assert "ecret" not in line.object + line.more
+
+
+def test_no_spelling_of_its_name_finds_what_is_not_shown(as_ann, eve):
+    Case.objects.update(name="Müller 7")
+    trail.record(
+        trail.Entry(actor=eve.email, action=trail.Action.EXPORTED, object=urlencode({"q": 'case:"MÜLLER 7"'}))
+    )
+    for text in ("M%C3%9CLLER", "LLER+7"):
+        assert not as_ann.get(reverse("audit"), {"text": text}).context["lines"]
 
 
 def test_a_job_says_its_search_without_a_kept_case(as_ann, eve, tmp_path):

@@ -129,6 +129,22 @@ def test_a_selection_is_deleted_once_its_number_and_a_reason_are_typed(client, a
     assert "Erasure request 12" in text(client.get(reverse("deletions")))
 
 
+def test_no_more_is_deleted_than_was_confirmed(client, admin, kept, monkeypatch):
+    row, held = kept.put(), kept.put()
+    hold = Hold.objects.create(tenant=kept.tenant, recording=held, reason="Case 7", placed_by=admin)
+    count = retention.meant
+
+    def lifted_just_then(recordings):
+        told = count(recordings)
+        Hold.objects.filter(pk=hold.pk).update(until=timezone.now())
+        return told
+
+    monkeypatch.setattr(retention, "meant", lifted_just_then)
+    told = text(ask(client, id=[row.pk, held.pk], go="yes", typed="delete 1", reason="Erasure request 12"))
+    assert "more copies would be deleted than you confirmed" in told
+    assert not Deletion.objects.exists() and not Removal.objects.exists()
+
+
 def test_all_that_a_search_finds_is_deleted(client, admin, kept):
     kept.put(contact="777777")
     other = kept.put(contact="888888")
