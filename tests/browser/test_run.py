@@ -20,12 +20,12 @@ from tests.browser.test_every_page import serious
 from tests.factories import make_archive, make_tenant, name_of
 from tests.faults.proxy import Proxy, cut, delay
 
-FILES = 90
+FILES = 120
 
 
 @pytest.fixture
 def run(request, live_server, rclone_s3, tmp_path, settings, monkeypatch):
-    """A run of ninety files that takes some ten seconds, or three; the two that expire first break off each time."""
+    """A run of 120 files that takes some twelve seconds, or three; the two that expire first break off each time."""
     settings.TRANSFER_THREADS = 4
     monkeypatch.setattr("recordings.transfer.outcomes.FIRST_RETRY", timedelta(0))
     monkeypatch.setattr("recordings.transfer.saving.CLAIM", 8)
@@ -75,9 +75,9 @@ def test_the_focus_stays_on_a_retry_while_a_run_goes_on_and_when_it_ends(visit, 
     retry.focus()
     page.evaluate("document.activeElement.seen = 'the very same'")
     before, refreshed = verified(page), len(asked)
-    page.wait_for_function(
-        "n => Number(document.querySelector('.meters dd').textContent) > n + 20", arg=before
-    )
+    for _ in range(2):
+        page.wait_for_event("response", lambda response: "/follow/" in response.url)
+    page.wait_for_function("n => Number(document.querySelector('.meters dd').textContent) > n", arg=before)
     assert len(asked) >= refreshed + 2 and Transfer.objects.filter(state="queued").exists()
     assert page.evaluate("document.activeElement.seen") == "the very same", "it was never taken away"
     expect(page.get_by_text("Ended, not all is saved")).to_be_visible(timeout=30_000)
