@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 ONE_FETCH = timedelta(hours=48)  # a range that goes on later than that is a new download
 HOLD = timedelta(seconds=8)  # a request that told nothing for so long sends nothing any more
 TELL = 2.0  # seconds between notes of how far a download is
-MOST_UNASKED = 256 << 20  # bytes that are sent between two of them
 WAIT = 2.5  # seconds that a range waits for the request before it, whose end takes a moment to be noticed
 IN_FLIGHT = 64 << 20  # bytes at most that were sent and never arrived when a connection broke
 AGAIN = 2 << 30  # bytes at most that one download may cost on top of its size, however often it breaks
@@ -175,7 +174,7 @@ class Sending:
     def __init__(self, *, bundle: Bundle, fetch: BundleFetch, first: int, last: int) -> None:
         self._fetch, self._part, self._at = fetch, fetch.parts, first
         self._bytes = send(bundle, first=first, last=last)
-        self._told, self._asked, self._told_at = first, first, time.monotonic()
+        self._told, self._told_at = first, time.monotonic()
         self._most = SMALL
         self._open = True
 
@@ -190,7 +189,7 @@ class Sending:
                     raise Stopped
 
     def _is_due(self) -> bool:
-        return time.monotonic() - self._told_at >= TELL or self._at - self._asked >= MOST_UNASKED
+        return time.monotonic() - self._told_at >= TELL
 
     def _portions(self, chunk: bytes) -> Iterator[bytes]:
         """Cut a chunk so that each portion takes a moment, and no more, to whoever takes it."""
@@ -220,7 +219,7 @@ class Sending:
         told = {
             "more": self._at - self._told, "at": self._at, "part": self._part, "hold": hold, "fetch": self._fetch.pk,
         }  # fmt: skip
-        self._asked, self._told_at = self._at, time.monotonic()
+        self._told_at = time.monotonic()
         try:
             with connection.cursor() as cursor:
                 cursor.execute(TOLD, told)
