@@ -128,9 +128,8 @@ class BlobStore(WritableStore):
         source = _hashed(counted(chunks, size=size, what=path), digest)
         attributes: Attributes = {"Content-Type": "application/octet-stream", ATTEMPT: token}
         with named(path):
-            with self.room.lent(
-                min(size, WHOLE * PART)
-            ):  # obstore holds a part that it sends while the next one comes
+            # obstore holds a part that it sends while the next one comes.
+            with self.room.lent(min(size, WHOLE * PART)):
                 if size <= WHOLE * PART:
                     self._put(path, gathered(source, size=size), attributes, token)
                 else:

@@ -272,9 +272,8 @@ class BucketStore(WritableStore):
                     whole.update(part)
                     upload.send(part)
                     if time.monotonic() - touched > TOUCH:
-                        with suppress(
-                            errors.DatabaseBusy
-                        ):  # the next one tells it; a day passes before the sweep
+                        # Where the database is busy the next one tells it; a day passes before the sweep.
+                        with suppress(errors.DatabaseBusy):
                             self._uploads.book.touch(begun)
                         touched = time.monotonic()
             digest = whole.hexdigest()

@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from recordings.stores.base import Chunk
 
 MOST = 128 * 1024 * 1024  # bytes of one process for one archive
-UNCOUNTED = (
-    1024 * 1024
-)  # bytes of a file that threads may hold without asking: of those there are as many as threads
+UNCOUNTED = 1024 * 1024  # bytes of a file that a thread may hold without asking: there are as many as threads
 
 
 class Room:

@@ -184,12 +184,9 @@ class Sending:
             for portion in self._portions(chunk):
                 yield portion
                 self._at += len(portion)
-                if self._is_due() and not self._tell():
+                if time.monotonic() - self._told_at >= TELL and not self._tell():
                     log.info("Download %s was stopped at %s", self._fetch.pk, self._at)
                     raise Stopped
-
-    def _is_due(self) -> bool:
-        return time.monotonic() - self._told_at >= TELL
 
     def _portions(self, chunk: bytes) -> Iterator[bytes]:
         """Cut a chunk so that each portion takes a moment, and no more, to whoever takes it."""
