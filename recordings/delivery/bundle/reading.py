@@ -238,7 +238,6 @@ class Reader:
                     break
         except StoreError as error:
             taken.problem = error
-        taken.head = [b"".join(taken.head)]  # one chunk to send, where each would wake the reader
         return taken
 
     def _checked(self, piece: Piece, taken: _Taken) -> Iterator[bytes]:
