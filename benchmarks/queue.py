@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.orders import Process
 
+BATCHES = 100  # claimed and written at each depth
 LIMITS = {"claim": 20.0, "page": 150.0, "live": 150.0}  # ms
 IN_WORDS = {"claim": "a claim of 200", "page": "the run’s page", "live": "its live part"}
 
@@ -30,7 +31,7 @@ def main(options: list[str]) -> int:
             f"{'':16}{'ms p50':>14}{'p95':>10}{'ms p50':>14}{'p95':>10}{'ms p50':>10}{'p95':>10}{'ms p50':>10}{'p95':>10}"
         )
         depths = list[dict[str, Any]]()
-        while (told := queuer.ask("work", batches=25))["claim"]:
+        while (told := queuer.ask("work", batches=BATCHES))["claim"]:
             depths.append(told)
             figures = (*told["claim"], *told["write"], *told["page"], *told["live"])
             widths = (14, 10, 14, 10, 10, 10, 10, 10)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from django.test import Client
 
 BATCH = 200
-PAGES = 15  # requests that a figure of a page is of
+PAGES = 40  # requests that a figure of a page is of
 RECORDINGS = """
 INSERT INTO recordings_recording (tenant_id, key, size, etag, arrived_at, contact_id, media_type, media_raw, item_id, presence,
     first_seen_at, missed_scans)
