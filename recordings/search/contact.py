@@ -75,6 +75,11 @@ class Contact:
         return sum(row.saved_at is not None for row in self.recordings)
 
     @property
+    def has_unsaved(self) -> bool:
+        """Tell whether any of it is in SEA only."""
+        return any(row.in_sea and row.saved_at is None for row in self.recordings)
+
+    @property
     def first_to_play(self) -> Recording | None:
         """Return the first recording whose bytes are somewhere and that is not known to be broken."""
         return next((row for row in self.recordings if playable(row)), None)

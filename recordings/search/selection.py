@@ -1,6 +1,6 @@
-"""What a person picked: some rows, or everything that a search finds. Never a list of a million ids."""
+"""What a person picked: some rows, everything that a search finds, or all of a contact, a case or a look-up. Never a million ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,8 +10,9 @@ from django.db import connection
 from django.db.models import Avg, Count, Sum
 from django.http import QueryDict
 
-from recordings.models import Recording, User
+from recordings.models import Case, Lookup, Recording, User
 from recordings.models.recording import RecordingQuerySet
+from recordings.search.cases import of_lookup
 from recordings.search.counts import Count as Number
 from recordings.search.counts import count
 from recordings.search.criteria import Criteria
@@ -19,6 +20,8 @@ from recordings.search.days import moment
 from recordings.search.results import found
 
 MOST_IDS = 2000
+# What says which recordings are meant: a form that asks something more about them posts it again.
+CARRIED = ("id", "everything", "query", "upto", "contact", "look_up", "case")
 # When the oldest transaction began that writes recordings now, or this moment.
 WRITING = """
 SELECT coalesce(min(a.xact_start), statement_timestamp()) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -40,6 +43,10 @@ class SearchNotRead(NothingSelected):
 
     def __init__(self, problems: Sequence[str]) -> None:
         Exception.__init__(self, " ".join([*problems, "Nothing was selected."]))
+
+
+class ListGone(NothingSelected):
+    """This list is not there any more. Look the IDs up again."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,42 @@ class Selection:
         some = self.recordings.order_by().values("size")[:SAMPLE]
         mean = some.aggregate(mean=Avg("size"))["mean"] or 0
         return number, round(float(mean) * number.number)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All of one contact, of one case, or of what a look-up found, within what a person may see."""
+
+    recordings: RecordingQuerySet
+    kind: str  # contact, case or look-up
+    name: str
+    case: Case | None = None
+
+    @classmethod
+    def parse(cls, data: QueryDict, user: User) -> "Whole | None":
+        """Read `contact`, `case` or `look_up`; return None when none is named. Raises NothingSelected when it is not there."""
+        mine = Recording.objects.for_user(user)
+        if contact := data.get("contact", "").replace("\x00", ""):
+            return cls(mine.filter(contact_id=contact), "contact", contact)
+        if pk := _number(data.get("case", "")):
+            case = Case.objects.for_user(user).filter(pk=pk).first()
+            if case is None:
+                raise NothingSelected
+            return cls(mine.filter(memberships__case=case), "case", str(case), case)
+        if pk := _number(data.get("look_up", "")):
+            lookup = Lookup.objects.for_user(user).filter(pk=pk).first()
+            if lookup is None:
+                raise ListGone
+            return cls(of_lookup(lookup, user=user), "look-up", str(lookup))
+        return None
+
+
+def carried(data: QueryDict) -> Iterator[tuple[str, str]]:
+    """Yield what a form must carry on, as names and values."""
+    for name in CARRIED:
+        for value in data.getlist(name):
+            if value:
+                yield name, value
 
 
 def until() -> str:

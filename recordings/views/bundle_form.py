@@ -8,9 +8,10 @@ from django.views.decorators.http import require_http_methods
 
 from recordings.access import May, allow, reason
 from recordings.delivery.bundle.making import MOST, BundleRefused, ask
-from recordings.delivery.bundle.picking import Pick, carried
+from recordings.delivery.bundle.picking import Pick
 from recordings.forms.bundle import BundleForm
 from recordings.models import User
+from recordings.search.selection import carried
 from recordings.views.patience import limited, says_what_to_narrow
 from recordings.views.wake import wake_bundler
 from recordings.views.who import address_of

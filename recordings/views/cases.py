@@ -78,9 +78,10 @@ def case(request: HttpRequest, pk: int) -> HttpResponse:
 def _page(request: HttpRequest, case: Case, **forms: Any) -> dict[str, Any]:
     user: User = request.user  # type: ignore[assignment]
     held = list(case.holds.in_force().select_related("placed_by"))
+    told = found.figures([case], user=user).get(case.pk, found.NOTHING)
     return {
         "case": case,
-        "told": found.figures([case], user=user).get(case.pk, found.NOTHING),
+        "told": told,
         "hidden": found.hidden(case, user=user),
         "page": found.members(case, user=user, after=number(request.GET.get("after", ""))),
         "first": not request.GET.get("after"),
@@ -92,6 +93,7 @@ def _page(request: HttpRequest, case: Case, **forms: Any) -> dict[str, Any]:
         "past": found.history(case, most=MOST_PAST),
         "bundles": list(case.bundles.for_user(user).order_by("-id")[:MOST_BUNDLES]),
         "may_hold": may(user, May.HOLD),
+        "may_save": may(user, May.SAVE) and told.unsaved,
         "may_remove": case.is_open and not held,
         "may_lead": _leads(request, case),
         **(_empty_forms(case) | forms),

@@ -90,6 +90,7 @@ def _about(found: contacts.Contact, user: User) -> dict[str, Any]:
         "may_download": may(user, May.DOWNLOAD),
         "notes": list(notes.notes_of(found.contact_id, found.recordings, user=user)[:MOST_NOTES]),
         "may_note": may(user, May.NOTE),
+        "may_save": may(user, May.SAVE) and found.has_unsaved,
     }
 
 

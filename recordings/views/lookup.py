@@ -101,7 +101,12 @@ def _state(request: HttpRequest, told: dict[str, answering.Tally]) -> LookupRow.
 
 
 def _rights(request: HttpRequest) -> dict[str, bool]:
-    rights = {"may_export": May.EXPORT, "may_download": May.DOWNLOAD, "may_case": May.CASE}
+    rights = {
+        "may_export": May.EXPORT,
+        "may_download": May.DOWNLOAD,
+        "may_case": May.CASE,
+        "may_save": May.SAVE,
+    }
     return {word: may(request.user, what) for word, what in rights.items()}
 
 

@@ -1,4 +1,4 @@
-"""Save now: what was selected goes to an archive."""
+"""Save now: what was selected, or is not saved yet of a contact, a case or a look-up, goes to an archive."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -8,14 +8,17 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from recordings.access import May, allow, may
-from recordings.models import Archive
+from recordings.models import Archive, User
 from recordings.search.criteria import VIEWS, Criteria
-from recordings.search.selection import NothingSelected, Selection
+from recordings.search.selection import NothingSelected, Selection, Whole, carried
 from recordings.transfer.runs import NothingToSave, start_run
 from recordings.views.patience import limited, says_what_to_narrow
 from recordings.views.shell import forget_figures
 from recordings.views.wake import wake_savers
 from recordings.views.who import actor_of, address_of
+
+# Runs are listed for everybody who sees them; a case's name is not.
+WHOLES = {"contact": "Save a contact", "case": "Save a case", "look_up": "Save what a look-up found"}
 
 
 @allow(May.SAVE)
@@ -24,7 +27,7 @@ from recordings.views.who import actor_of, address_of
 def save(request: HttpRequest) -> HttpResponse:
     """Start a run for a selection, or ask first which archive is meant."""
     try:
-        selection = Selection.parse(request.POST, request.user)  # type: ignore[arg-type]
+        selection = _picked(request)
     except NothingSelected as error:
         messages.error(request, str(error))
         return redirect(_back(request))
@@ -39,13 +42,20 @@ def save(request: HttpRequest) -> HttpResponse:
     return _start(request, selection, chosen or archives[0])
 
 
+def _picked(request: HttpRequest) -> Selection:
+    """Return what is meant. Of a contact, a case or a look-up that is what is not saved anywhere, as their pages offer it."""
+    user: User = request.user  # type: ignore[assignment]
+    whole = Whole.parse(request.POST, user)
+    return Selection(whole.recordings.in_sea().unsaved()) if whole else Selection.parse(request.POST, user)
+
+
 def _which(request: HttpRequest, selection: Selection, archives: list[Archive]) -> HttpResponse:
     """Ask which archive is meant, and say how much it is."""
     with limited():
         count, size = selection.count, selection.bytes
     page = {
         "selection": selection, "count": count, "bytes": size, "archives": archives, "back": _back(request),
-        "ids": [] if request.POST.get("everything") == "yes" else request.POST.getlist("id"),
+        "carried": carried(request.POST),
     }  # fmt: skip
     return render(request, "recordings/save.html", page)
 
@@ -72,6 +82,9 @@ def _start(request: HttpRequest, selection: Selection, archive: Archive) -> Http
 
 def _title(request: HttpRequest, selection: Selection) -> str:
     """Return what the run is called in lists."""
+    for name, title in WHOLES.items():
+        if request.POST.get(name):
+            return title
     if request.POST.get("everything") != "yes":
         return "Save a selection"
     criteria = Criteria.parse(selection.query)

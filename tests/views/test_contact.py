@@ -133,8 +133,8 @@ def test_the_first_that_can_be_played_is_offered(client, sign_in, tenant):
     Media.objects.create(recording=broken, problem="It is empty.", read_at=timezone.now())
     good = piece(tenant, 20)
     page = text(client.get(f"/contacts/{ID}/"))
-    assert f'<a class="btn main" href="/recordings/{good.pk}/' in page
-    assert f'<a class="btn main" href="/recordings/{gone.pk}/' not in page and "1 of 3 lost" in page
+    assert f'<a class="btn" href="/recordings/{good.pk}/' in page
+    assert f'<a class="btn" href="/recordings/{gone.pk}/' not in page and "1 of 3 lost" in page
 
 
 def test_what_is_told_of_the_call_stands_beside_it(client, sign_in, tenant):

@@ -2,9 +2,12 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from recordings.models import AuditEntry, Role, Run, Transfer
-from tests.factories import archive_of, make_archive, make_tenant
+from recordings.models import AuditEntry, Case, Recording, Role, Run, Transfer
+from recordings.search.lookup import answering
+from recordings.search.lookup.reading import read_text
+from tests.factories import archive_of, make_archive, make_case, make_recording, make_tenant, name_of
 
 pytestmark = pytest.mark.django_db
 SAVE = "/recordings/save/"
@@ -43,6 +46,64 @@ def test_with_several_archives_it_asks_which(client, sign_in, some, archive, tmp
     assert "To which archive?" in page and not queued()
     client.post(SAVE, {"id": [some["risk"].pk], "archive": second.pk})
     assert archive_of(Run.objects.get()) == second
+
+
+@pytest.fixture
+def wholes(tenant, some):
+    """Return how the page of a contact, of a case and of a look-up ask for all of theirs; three are to save, one is saved."""
+    for media, saved in (("SCREEN", False), ("STATEMENT", True)):
+        make_recording(tenant, key=name_of(contact="10000000001", media=media), saved=saved)
+    some["twin"] = Recording.objects.get(contact_id="10000000001", media_type="SCREEN")
+    case = make_case(recordings=some.values())
+
+    def asked(kind, user):
+        if kind == "look_up":
+            lookup = answering.ask(read_text("10000000001 10000000004"), user=user)
+            return lookup.pk, f"/look-up/{lookup.pk}/", {some["risk"].pk, some["twin"].pk}
+        if kind == "contact":
+            return "10000000001", "/contacts/10000000001/", {some["risk"].pk, some["twin"].pk}
+        return case.pk, f"/cases/{case.pk}/", {some[name].pk for name in ("risk", "hours", "calm", "twin")}
+
+    return asked
+
+
+@pytest.mark.parametrize("kind", ["contact", "case", "look_up"])
+def test_what_is_not_saved_of_a_whole_is_saved_from_its_page(
+    client, sign_in, wholes, archive, kind, tmp_path
+):
+    value, page, unsaved = wholes(kind, sign_in())
+    second = make_archive(tmp_path / "second", name="Second")
+    button = (
+        f'<input type="hidden" name="{kind}" value="{value}"><input type="hidden" name="back" value="{page}">'
+    )
+    assert button in client.get(page).content.decode()
+    which = client.post(SAVE, {kind: value, "back": page}).content.decode()
+    count = len(unsaved)
+    assert f"Save {count} recordings now" in which and f'name="{kind}" value="{value}"' in which
+    client.post(SAVE, {kind: value, "archive": second.pk})
+    assert queued() == unsaved, "what is saved somewhere is not copied anew"
+    assert Run.objects.get().title in ("Save a contact", "Save a case", "Save what a look-up found")
+
+
+@pytest.mark.parametrize("kind", ["contact", "case", "look_up"])
+def test_a_page_offers_to_save_only_what_can_be_saved_and_only_to_who_may(client, sign_in, wholes, kind):
+    _, page, unsaved = wholes(kind, sign_in())
+    Recording.objects.filter(pk__in=unsaved).update(saved_at=timezone.now())
+    client.post(f"{page}again/") if kind == "look_up" else None
+    assert "Save now" not in client.get(page).content.decode(), "all of it is saved"
+    Recording.objects.filter(pk__in=unsaved).update(saved_at=None)
+    if kind != "case":  # supervisors see no cases
+        _, page, _ = wholes(kind, sign_in(Role.SUPERVISOR))
+        assert "Save now" not in client.get(page).content.decode()
+
+
+def test_the_case_and_the_look_up_of_others_cannot_be_saved_by_guessing(client, sign_in, wholes, archive):
+    lookup, _, _ = wholes("look_up", sign_in())
+    case, _, _ = wholes("case", sign_in())
+    Case.objects.update(members_only=True)
+    assert said(client.post(SAVE, {"look_up": lookup}))[-1].startswith("This list is not there any more.")
+    client.post(SAVE, {"case": case})
+    assert not queued()
 
 
 def test_nothing_ticked_no_archive_and_nothing_to_save_each_say_so(client, sign_in, some):

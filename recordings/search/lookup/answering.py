@@ -70,6 +70,7 @@ class Tally:
     entries: int
     recordings: int
     bytes: int
+    unsaved: int = 0  # entries of which something is in SEA only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,7 @@ class Summary:
     unasked: int  # entries that were no question
     recordings: int
     bytes: int
+    unsaved: int  # entries of which something is in SEA only
     at_risk: int
     first_deadline: datetime | None  # of what is in SEA only
 
@@ -140,8 +142,13 @@ def _tenants(user: User) -> list[int]:
 def tallies(lookup: Lookup) -> dict[str, Tally]:
     """Count the entries by answer; every answer is there, with zeros where nothing has it."""
     found = LookupRow.objects.filter(lookup=lookup).order_by().values("state")
-    counted = found.annotate(entries=Count("id"), seen=Sum("recordings"), total=Sum("bytes"))
-    told = {row["state"]: Tally(row["state"], row["entries"], row["seen"], row["total"]) for row in counted}
+    counted = found.annotate(
+        entries=Count("id"), seen=Sum("recordings"), total=Sum("bytes"), unsaved=Count("deadline")
+    )
+    told = {
+        row["state"]: Tally(row["state"], row["entries"], row["seen"], row["total"], row["unsaved"])
+        for row in counted
+    }
     return {state: told.get(state, Tally(state, 0, 0, 0)) for state in State.values}
 
 
@@ -154,6 +161,7 @@ def summary(lookup: Lookup, told: Mapping[str, Tally]) -> Summary:
         unasked=sum(told[state].entries for state in REFUSED),
         recordings=sum(one.recordings for one in answers),
         bytes=sum(one.bytes for one in answers),
+        unsaved=sum(one.unsaved for one in answers),
         at_risk=at_risk,
         first_deadline=first_deadline,
     )
