@@ -19,9 +19,10 @@ from recordings.models.hold import on_hold
 from recordings.search import amounts, calls, days
 from recordings.search.amounts import NotUnderstood, Span
 
-CASE = "Case"
+CASE, TENANT = "Case", "Tenant"
 MOST_HOLDS = 500  # named one by one in a search for what is held
 UNPARSED = "unparsed"  # as a media type: names that follow no pattern
+USUAL_MEDIA = ("VOICE", "SCREEN", "STATEMENT", UNPARSED)  # a name may carry any other word
 _YES = dict.fromkeys(("yes", "y", "true"), True) | dict.fromkeys(("no", "n", "false"), False)
 _PRESENCE = {"sea": Presence.IN_SEA} | {value.lower(): Presence(value) for value in Presence.values}
 _FIELD = re.compile(
@@ -46,6 +47,7 @@ class Asked:
     call: tuple[str, str] | None = None
     any: str = ""  # of several with the same, one has to be true; empty: each has to be
     started: days.Days | None = None  # on which a recording must have started
+    media: tuple[str, ...] = ()  # the types that were named
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,10 @@ def _asked(name: str, value: str, span: tuple[int, int]) -> Asked | None:
         raise NotUnderstood(f"{name}: says nothing; write it as {name}:{word.example}.")
     told, condition = word.read(value)
     started = days.read(value) if name == "started" else None
-    return Asked(word.label, told, *span, condition, any=name if word.any else "", started=started)
+    media = tuple(media_word(one) for one in _listed(value)) if name == "media" else ()
+    return Asked(
+        word.label, told, *span, condition, any=name if word.any else "", started=started, media=media
+    )
 
 
 def _unknown(name: str) -> str:
@@ -270,6 +275,10 @@ def _listed(value: str) -> list[str]:
 
 def _media(value: str) -> tuple[str, Condition]:
     named = _listed(value)
+    if not named:
+        raise NotUnderstood(
+            f"“{value[:40]}” is no media type; write one of {', '.join(USUAL_MEDIA).lower()}."
+        )
     told = ", ".join(media_in_words(one) for one in named)
     return told, lambda: of_media([media_word(one) for one in named])
 
@@ -357,7 +366,7 @@ WORDS: Mapping[str, Word] = {
     "started": Word("Started", "2026-11-03", _days("sort_at")),
     "arrived": Word("Arrived", "2026-11-03", _days("arrived_at")),
     "media": Word("Media", "voice", _media, any=True),
-    "tenant": Word("Tenant", '"EMEA 1"', _tenant, any=True),
+    "tenant": Word(TENANT, '"EMEA 1"', _tenant, any=True),
     "saved": Word("Saved", "no", _saved),
     "presence": Word("Presence", "expired", _presence, any=True),
     "expires": Word("Expires", "<7d", _expires),

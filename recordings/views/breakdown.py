@@ -13,6 +13,7 @@ from recordings.models import Tenant, User
 from recordings.oversight import charts
 from recordings.search.counts import count
 from recordings.search.criteria import Criteria
+from recordings.search.doubts import doubts
 from recordings.search.facets import DayPart, by_day, facets
 from recordings.search.results import found
 from recordings.views.patience import patient
@@ -38,6 +39,9 @@ def breakdown(request: HttpRequest) -> HttpResponse:
         return render(request, "recordings/_counts.html", {"parts": beside})
     page = {
         "criteria": criteria,
+        "doubts": doubts(
+            criteria, media={one.value for one in parts["media"] if one.count.number}, tenants=tenants
+        ),
         "query": criteria.querystring(),
         "count": count(found(criteria, user)),
         "chips": criteria.chips(tenants),

@@ -16,6 +16,7 @@ from recordings.models import Recording, Tenant, User
 from recordings.search import saved
 from recordings.search.counts import count
 from recordings.search.criteria import Criteria
+from recordings.search.doubts import doubts
 from recordings.search.results import found, mark_states, page, tabs
 from recordings.search.selection import until
 from recordings.views.filters import shown
@@ -63,10 +64,16 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
     rows = page(criteria, user=user, after=after, before=before)
     views = tabs(criteria, user)
     current = next((tab for tab in views if tab.current), None)
+    tenants = list(Tenant.objects.for_user(user))
     return {
         "criteria": criteria,
         "query": criteria.querystring(),
         "said": criteria.said(),
+        "doubts": doubts(
+            criteria,
+            media={row.media_type for row in rows.rows},
+            tenants={tenant.pk: tenant.name for tenant in tenants},
+        ),
         "saved_as": saved.same(criteria, user),
         "page": rows,
         "first": not after and not before,
@@ -76,7 +83,7 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         "count": current.count if current else count(found(criteria, user)),
         "open_id": _open_id(request),
         "upto": upto,
-        **shown(criteria, rows=rows.rows, tenants=list(Tenant.objects.for_user(user))),
+        **shown(criteria, rows=rows.rows, tenants=tenants),
         **_table(request, criteria),
         "may": _rights(user),
     }

@@ -320,3 +320,35 @@ class TestRecording:
         assert "Played by ann@example.com" in text(client, reverse("recording", args=[row.pk]))
         sign_in(Role.SUPERVISOR)
         assert "ann@example.com" not in text(client, reverse("recording", args=[row.pk]))
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("q=media:foo", "“foo” is none of the usual media types (voice, screen, statement, unparsed)"),
+        ("q=media:voice,foo", "“foo” is none of the usual media types"),
+        ("media=FOO", "“foo” is none of the usual media types"),
+        ("q=tenant:nowhere", "No tenant that you see has “nowhere” in its name. You see EMEA-1."),
+        ("tenant=999999", "You see no tenant with the number 999999. You see EMEA-1."),
+    ],
+)
+def test_a_value_that_names_nothing_is_told_with_those_that_do(client, sign_in, some, query, told):
+    sign_in()
+    for address in ("/recordings/", "/recordings/breakdown/"):
+        assert told in client.get(f"{address}?{query}").content.decode()
+
+
+def test_a_media_type_that_files_have_is_no_slip_and_nor_is_a_tenant_that_one_sees(client, sign_in, tenant):
+    sign_in(tenants=[tenant])
+    make_tenant(name="Elsewhere")
+    make_recording(tenant, key=name_of(media="WHISPER"))
+    for query in (
+        "q=media:whisper",
+        "media=WHISPER",
+        "q=media:statement",
+        "q=tenant:emea",
+        f"tenant={tenant.pk}",
+    ):
+        assert 'class="note warn"' not in client.get(f"/recordings/?{query}").content.decode(), query
+    page = client.get("/recordings/?q=tenant:elsewhere").content.decode()
+    assert "You see EMEA-1." in page, "of a tenant that one does not see, as of one that does not exist"
