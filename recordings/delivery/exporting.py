@@ -8,9 +8,11 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -22,7 +24,7 @@ from django.utils import timezone
 from isal import isal_zlib
 
 from recordings import trail
-from recordings.access import May, may
+from recordings.delivery import going_on
 from recordings.delivery.choices import Choice
 from recordings.models import Export, ExportSchedule, User
 from recordings.models.cells import Tally
@@ -38,6 +40,7 @@ State = Export.State
 BEAT = 1.0  # seconds between signs of life
 LATE = timedelta(minutes=2)  # an export without a sign of life for so long is taken up again
 MOST_TRIES = 3
+NOT_ALLOWED = "Whoever asked for it may not export it any more."
 LEVEL, GZIP = 2, 31  # of isal: three times as fast as PostgreSQL makes rows; 31 asks for a gzip header
 
 
@@ -114,18 +117,19 @@ def _make(export: Export) -> None:
         raise ExportFailed(
             f"{MOST_TRIES} workers stopped while they made it. Look at the worker's log and memory."
         )
-    if not may(export.by, May.EXPORT):
-        raise ExportFailed("Whoever asked for it may not export any more.")
+    tenants = going_on.reach_of(export.by)
+    allowed = partial(going_on.may_export, user_id=export.by_id, tenants=tenants)
+    if not allowed():
+        raise ExportFailed(NOT_ALLOWED)
     criteria = Criteria.parse(export.query)
     if criteria.ignored:
         raise ExportFailed(" ".join([*criteria.ignored, "Change the search, then export again."]))
-    tenants = None if export.by.all_tenants else list(export.by.tenants.values_list("id", flat=True))
     recordings = found(criteria, export.by)
     _mine(export).update(expected=count(recordings).number, tenants=tenants)
     tally = Tally()
     part = export.file.with_suffix(".part")
     try:
-        with _beating(export, tally):
+        with _beating(export, tally, allowed):
             blocks = csv.stream(
                 recordings, sort=criteria.sort, columns=export.columns, bom=export.bom, tally=tally
             )
@@ -182,34 +186,52 @@ def _mine(export: Export) -> ExportQuerySet:
 
 
 @contextmanager
-def _beating(export: Export, tally: Tally) -> Iterator[None]:
-    """Tell how far it is from beside, for this thread waits for PostgreSQL. Raises TakenOver when the turn is over."""
+def _beating(export: Export, tally: Tally, allowed: Callable[[], bool]) -> Iterator[None]:
+    """Tell how far it is from beside, for this thread waits for PostgreSQL.
+
+    Raises TakenOver when the turn is over, and ExportFailed when whoever asked may not export any more.
+    """
     connection.ensure_connection()
-    ended, over = threading.Event(), threading.Event()
+    ended, why = threading.Event(), list[Exception]()
     beat = threading.Thread(
-        target=_beat, args=(export, tally, connection.connection, ended, over), name="beat", daemon=True
+        target=_beat,
+        args=(export, tally, allowed, connection.connection, ended, why),
+        name="beat",
+        daemon=True,
     )
     beat.start()
     try:
         yield
     except psycopg.errors.QueryCanceled:
-        if over.is_set():
-            raise TakenOver from None
-        raise
+        if not why:
+            raise
     finally:
         ended.set()
         beat.join()
+    if why:
+        raise why[0]
 
 
 def _beat(
-    export: Export, tally: Tally, copying: psycopg.Connection, ended: threading.Event, over: threading.Event
+    export: Export,
+    tally: Tally,
+    allowed: Callable[[], bool],
+    copying: psycopg.Connection,
+    ended: threading.Event,
+    why: list[Exception],
 ) -> None:
+    """Give signs of life until it has ended; put into `why` what ends it, and cancel its query."""
+    looked_at = time.monotonic()
     try:
         while not ended.wait(BEAT):
-            if not _mine(export).update(rows=tally.rows, beat_at=Now()) and not ended.is_set():
-                over.set()
+            if not _mine(export).update(rows=tally.rows, beat_at=Now()):
+                why.append(TakenOver())
+            elif time.monotonic() - looked_at >= going_on.LOOK:
+                looked_at = time.monotonic()
+                why += [] if allowed() else [ExportFailed(NOT_ALLOWED)]
+            if why:
                 with suppress(psycopg.Error):
-                    copying.cancel_safe(timeout=5)
+                    copying.cancel_safe(timeout=going_on.CANCEL)
                 return
     except Exception:  # noqa: BLE001 - without signs of life another worker takes over, which _finish notices
         log.exception("Export %s cannot tell that it is alive", export.pk)

@@ -1,10 +1,12 @@
 """Look again, while bytes are under way, whether whoever gets them still may: a right that is taken away ends what is being sent."""
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, suppress
 
+import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
 from recordings.access import May, may
@@ -13,6 +15,7 @@ from recordings.models import Recording, User
 log = logging.getLogger(__name__)
 
 LOOK = 2.0  # seconds between looks
+CANCEL = 5.0  # seconds that PostgreSQL is given to hear that a query is to end
 MOST = 64 << 20  # bytes that are sent without one
 
 
@@ -31,6 +34,60 @@ def while_allowed(chunks: Iterator[bytes], allowed: Callable[[], bool]) -> Itera
                 looked_at, sent = time.monotonic(), 0
             yield chunk
             sent += len(chunk)
+
+
+def rows_while_allowed(rows: Iterator[bytes], allowed: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield what a query of this thread makes as long as `allowed` says yes; cancel the query and raise Stopped when it says no.
+
+    The query keeps its connection busy, and may make no row for a minute: so it is asked from beside.
+    """
+    connection.ensure_connection()
+    ended, refused = threading.Event(), threading.Event()
+    watcher = threading.Thread(
+        target=_ask_on, args=(allowed, connection.connection, ended, refused), name="allowed", daemon=True
+    )
+    watcher.start()
+    try:
+        with closing(rows) as source:  # type: ignore[type-var] # it is a generator
+            for block in source:
+                if refused.is_set():
+                    raise Stopped
+                yield block
+    except psycopg.errors.QueryCanceled:
+        if not refused.is_set():
+            raise
+        raise Stopped from None
+    finally:
+        # It must not outlive the query: the next one on this connection is somebody else's.
+        ended.set()
+        watcher.join()
+
+
+def _ask_on(
+    allowed: Callable[[], bool],
+    querying: psycopg.Connection,
+    ended: threading.Event,
+    refused: threading.Event,
+) -> None:
+    while not ended.wait(LOOK):
+        if not _asked(allowed) and not ended.is_set():
+            refused.set()
+            with suppress(psycopg.Error):
+                querying.cancel_safe(timeout=CANCEL)
+            return
+
+
+def may_export(*, user_id: int, tenants: Collection[int] | None) -> bool:
+    """Tell whether a person, as they are in the database at this moment, may export what is of these tenants, or of all."""
+    user = User.objects.filter(pk=user_id).first()
+    if user is None or not may(user, May.EXPORT):
+        return False
+    return user.all_tenants or (tenants is not None and set(tenants) <= set(user.tenant_ids))
+
+
+def reach_of(user: User) -> list[int] | None:
+    """Return the tenants whose recordings a person sees; None stands for all."""
+    return None if user.all_tenants else user.tenant_ids
 
 
 def may_have(*, user_id: int, what: May, recording_id: int) -> bool:

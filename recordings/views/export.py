@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -15,14 +16,15 @@ from django.views.decorators.http import require_GET, require_POST
 from recordings import trail
 from recordings.access import May, allow
 from recordings.delivery.choices import Choice
+from recordings.delivery.going_on import Stopped
 from recordings.models.cells import Tally
 from recordings.models.recording import RecordingQuerySet
 from recordings.search import csv, xlsx
 from recordings.search.criteria import Criteria
 from recordings.search.results import found
 from recordings.search.selection import NothingSelected, Selection
-from recordings.views.leaving import ClientLeft, until_left
-from recordings.views.sending import ended, named, record, send_csv
+from recordings.views.leaving import ClientLeft
+from recordings.views.sending import ended, named, record, send_csv, watched
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -90,7 +92,7 @@ def _rows(asked: _Asked, tally: Tally) -> Any:
 
 
 def _send_workbook(request: HttpRequest, asked: _Asked) -> HttpResponseBase:
-    """Send a workbook, which is whole before its first byte. Who leaves meanwhile ends its query too."""
+    """Send a workbook, which is whole before its first byte. Who leaves meanwhile, or may not export any more, ends its query too."""
     record(request, trail.Action.EXPORTED, asked.told, _form(asked, "xlsx"))
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
     tally = Tally()
@@ -98,7 +100,7 @@ def _send_workbook(request: HttpRequest, asked: _Asked) -> HttpResponseBase:
         with ended(request, asked.told, tally):
             xlsx.write(
                 file, asked.recordings, sort=asked.sort, columns=asked.choice.columns, tally=tally,
-                through=partial(until_left, request),
+                through=partial(watched, request),
             )  # fmt: skip
     except xlsx.TooManyForXlsx as error:
         file.close()
@@ -107,6 +109,11 @@ def _send_workbook(request: HttpRequest, asked: _Asked) -> HttpResponseBase:
     except ClientLeft:
         file.close()
         return HttpResponse(status=204)  # which nobody reads
+    except Stopped:
+        file.close()
+        raise PermissionDenied(
+            "You may not export this any more, so the workbook was not finished."
+        ) from None
     except BaseException:
         file.close()
         raise

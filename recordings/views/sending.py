@@ -1,8 +1,9 @@
-"""Rows sent as a file while PostgreSQL makes them: told in the trail before and after, and ended when the reader leaves."""
+"""Rows sent as a file while PostgreSQL makes them: told in the trail before and after, and ended when the reader leaves or may not any more."""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError
@@ -10,6 +11,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
 from recordings import trail
+from recordings.delivery.going_on import may_export, reach_of, rows_while_allowed
+from recordings.models import User
 from recordings.models.cells import Tally
 from recordings.views.leaving import until_left
 from recordings.views.who import actor_of, address_of
@@ -38,7 +41,14 @@ def _sent(request: HttpRequest, rows: Callable[[Tally], Iterator[bytes]], told: 
     """Yield the CSV, and keep how many rows of it were sent, also when it breaks off."""
     tally = Tally()
     with ended(request, told, tally):
-        yield from until_left(request, rows(tally))
+        yield from watched(request, rows(tally))
+
+
+def watched(request: HttpRequest, rows: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield rows until whoever gets them leaves, or may not have them any more."""
+    user: User = request.user  # type: ignore[assignment]
+    allowed = partial(may_export, user_id=user.pk, tenants=reach_of(user))
+    return until_left(request, rows_while_allowed(rows, allowed))
 
 
 @contextmanager

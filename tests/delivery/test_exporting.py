@@ -13,13 +13,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection, connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from recordings.delivery import exporting
+from recordings.delivery import exporting, going_on
 from recordings.delivery.choices import Choice
-from recordings.models import AuditEntry, Export, Role
+from recordings.models import AuditEntry, Export, Role, User
 from recordings.models.export import exports_folder
 from recordings.search.criteria import Criteria
 from recordings.tasks import clear_leftovers
@@ -120,6 +121,81 @@ def test_who_may_not_export_any_more_gets_a_sentence():
     export.refresh_from_db()
     assert export.state == "failed" and "may not export" in export.problem
     assert not list(exports_folder().iterdir())
+
+
+def shut_out(user):
+    User.objects.update(is_active=False)
+
+
+def role_taken(user):
+    user.groups.clear()
+
+
+def tenants_taken(user):
+    user.tenants.clear()
+
+
+@pytest.fixture
+def nothing_comes(monkeypatch):
+    """Whoever makes rows of recordings waits for them, and looks at the right to them often."""
+    monkeypatch.setattr(going_on, "LOOK", 0.05)
+    monkeypatch.setattr(exporting, "BEAT", 0.05)
+    with psycopg.connect(database_url()) as elsewhere:
+        elsewhere.execute("LOCK TABLE recordings_copy IN ACCESS EXCLUSIVE MODE")
+        yield elsewhere
+        elsewhere.rollback()
+
+
+def beside(what):
+    """Do something in a thread; return the thread."""
+
+    def work():
+        what()
+        connections.close_all()
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    return worker
+
+
+@pytest.mark.parametrize("taken", [shut_out, role_taken, tenants_taken])
+def test_a_right_that_is_taken_away_ends_what_is_being_made_and_sent_by_it(nothing_comes, client, taken):
+    tenant = make_tenant()
+    user = make_user(Role.SUPERVISOR, tenants=[tenant])
+    client.force_login(user)
+    export, answers = asked(user), []
+    making = beside(lambda: exporting.make(export_id=export.pk))
+    workbook = beside(lambda: answers.append(client.get("/recordings/export.xlsx").status_code))
+    sent = iter(client.get("/recordings/export.csv"))
+    assert b"recording_id" in next(sent)
+    until = time.monotonic() + 10
+    while AuditEntry.objects.filter(action="exported CSV").count() < 2 or not list(
+        exports_folder().glob("*.part")
+    ):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    taken(user)
+    with pytest.raises(going_on.Stopped):
+        list(sent)
+    for worker in (making, workbook):
+        worker.join(5)
+        assert not worker.is_alive(), "it goes on although nobody may have it"
+    export.refresh_from_db()
+    assert (export.state, export.problem) == ("failed", exporting.NOT_ALLOWED) and answers == [403]
+    assert not list(exports_folder().iterdir())
+    assert AuditEntry.objects.filter(action="export broken off").count() == 3
+
+
+def test_who_keeps_the_right_to_what_they_export_gets_all_of_it(nothing_comes, client):
+    tenant = make_tenant()
+    recording, user = make_recording(tenant), make_user(Role.SUPERVISOR)
+    client.force_login(user)
+    user.tenants.set([tenant])
+    sent = iter(client.get("/recordings/export.csv?columns=recording_id"))
+    next(sent)
+    user.groups.set([Group.objects.get_or_create(name=Role.COMPLIANCE.value)[0]])
+    threading.Timer(0.4, nothing_comes.rollback).start()
+    assert str(recording.pk).encode() in b"".join(sent)
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(monkeypatch):
