@@ -83,13 +83,18 @@ def ask(recording: Recording) -> tuple[Waveform, bool]:
     return waveform, new
 
 
-def ask_for_all(recordings: Iterable[Recording]) -> list[int]:
-    """Ask for those of a page that nobody has asked for yet; return which ones a worker should be told of."""
+def ask_for_all(recordings: Iterable[Recording]) -> tuple[list[int], bool]:
+    """Ask for those of a page that nobody has asked for yet, some at a time.
+
+    Return which ones a worker should be told of, and whether any is still to come.
+    """
     wanted = [recording for recording in recordings if can_be_heard(recording)]
-    known = set(Waveform.objects.filter(recording__in=wanted).values_list("pk", flat=True))
-    new = [Waveform(recording=recording) for recording in wanted if recording.pk not in known][:AT_ONCE]
+    known = dict(Waveform.objects.filter(recording__in=wanted).values_list("pk", "state"))
+    ended = sum(state in (State.READY, State.AWAY) for state in known.values())
+    room = max(0, AT_ONCE - (len(known) - ended))  # or a page that asks on would fill the queue
+    new = [Waveform(recording=recording) for recording in wanted if recording.pk not in known][:room]
     Waveform.objects.bulk_create(new, ignore_conflicts=True)
-    return [waveform.pk for waveform in new]
+    return [waveform.pk for waveform in new], ended < len(wanted)
 
 
 def sketches(recordings: Iterable[Recording]) -> dict[int, Drawing]:

@@ -21,11 +21,12 @@ STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
     2_592_000, 7_776_000, 31_536_000, 157_680_000, 1_576_800_000,
 )  # fmt: skip
-# The playhead, shown and moved by the player.
+# The playhead, shown and moved by the player. Its time lies above the drawing, where the player makes room for it: it would
+# cover the times of the axis.
 _HEAD = (
     '<g data-part="head" hidden><line class="ph" x1="0" x2="0" y1="{top:.1f}" y2="{height:.1f}"/>'
-    '<rect class="ph-b" x="-31" y="4" width="62" height="19" rx="4"/>'
-    '<text class="ph-t" x="0" y="18" text-anchor="middle"></text></g>'
+    '<rect class="ph-b" x="-31" y="-19" width="62" height="19" rx="4"/>'
+    '<text class="ph-t" x="0" y="-5" text-anchor="middle"></text></g>'
 )
 MOST_SAID = 12  # clips that the description names; the table below has all
 
@@ -123,7 +124,9 @@ def between(axis: Axis) -> str:
     if not axis.lengths_known:
         unknown = sum(clip.end is None for clip in axis.clips)
         told.append(
-            f"The length of {unknown} of them is not known before a copy was looked into, so gaps after that are not told."
+            "The length of 1 recording is not known yet, so gaps after it begins are not shown."
+            if unknown == 1
+            else f"The lengths of {unknown} recordings are not known yet, so gaps after the first of them begins are not shown."
         )
     return " ".join(told)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +21,7 @@ from recordings.search import contact as contacts
 from recordings.search.cases import mark_known
 from recordings.views.notes import MOST_NOTES
 from recordings.views.patience import patient
-from recordings.views.reason import About, for_recordings
+from recordings.views.reason import About, ask_first, for_recordings
 from recordings.views.recording import player_of
 from recordings.views.wake import wake_listeners
 from recordings.views.who import actor_of, address_of
@@ -53,11 +53,24 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
     return render(request, "contacts/page.html", _about(found, user) | _drawn(request, found) | told)
 
 
+@allow(May.PLAY)
+@never_cache
+@require_safe
+def heard(request: HttpRequest, contact_id: str) -> HttpResponse:
+    """Show how its voices sound by now: the page asks until all of them were listened to."""
+    found = contacts.find(contact_id, user=request.user)  # type: ignore[arg-type]
+    if found is None:
+        raise Http404("No recording of this contact is known any more.")
+    if refused := ask_first(request, _ask(request, found)):
+        return refused
+    return render(request, "contacts/_heard.html", _drawn(request, found))
+
+
 def _drawn(request: HttpRequest, found: contacts.Contact) -> dict[str, Any]:
     """Return the axis, what plays on it, and what to ask before."""
     axis, ask = found.axis, _ask(request, found)
     sources = _sources(found) if may(request.user, May.PLAY) else {}
-    waves = _waves(found, sources) if not ask else {}
+    waves, more = _waves(found, sources) if not ask else ({}, False)
     title = f"Contact {found.contact_id} on one axis of time"
     return {
         "axis": axis,
@@ -65,6 +78,7 @@ def _drawn(request: HttpRequest, found: contacts.Contact) -> dict[str, Any]:
         "lanes": timeline.lane_names(axis),
         "plays": bool(sources),
         "ask": ask,
+        "listening": more,
         "between": timeline.between(axis),
     }
 
@@ -104,11 +118,14 @@ def _sources(found: contacts.Contact) -> dict[int, timeline.Source]:
     return told
 
 
-def _waves(found: contacts.Contact, sources: Mapping[int, timeline.Source]) -> dict[int, waveform.Drawing]:
-    """Return what is known of how its voices sound, and have the rest listened to."""
+def _waves(
+    found: contacts.Contact, sources: Mapping[int, timeline.Source]
+) -> tuple[dict[int, waveform.Drawing], bool]:
+    """Return what is known of how its voices sound and whether more is to come, and have the rest listened to."""
     voices = [row for row in found.recordings if row.pk in sources and sources[row.pk].kind == "audio"]
-    wake_listeners(waveform.ask_for_all(voices))
-    return waveform.sketches(voices)
+    new, more = waveform.ask_for_all(voices)
+    wake_listeners(new)
+    return waveform.sketches(voices), more
 
 
 def _ask(request: HttpRequest, found: contacts.Contact) -> About | None:

@@ -85,6 +85,7 @@ urlpatterns = [
     path("recordings/<int:pk>/download", media.download, name="download"),
     path("reason/", reason.reason_form, name="reason"),
     path("contacts/<str:contact_id>/", contact.contact, name="contact"),
+    path("contacts/<str:contact_id>/heard/", contact.heard, name="contact_heard"),
     path("look-up/", lookup.look_up, name="look_up"),
     path("look-up/<int:pk>/", lookup.look_up_answer, name="look_up_answer"),
     path("look-up/<int:pk>/again/", lookup.look_up_again, name="look_up_again"),

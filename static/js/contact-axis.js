@@ -2,6 +2,7 @@
 // recording's length becomes known.
 const SVG = "http://www.w3.org/2000/svg";
 const LEAST = 4;
+const ABOVE = 20; // room for the time of the playhead, so that it covers no time of the axis
 
 export class Axis {
   constructor(svg) {
@@ -9,6 +10,7 @@ export class Axis {
     const told = (name) => Number(svg.dataset[name]);
     [this.left, this.right, this.top, this.begin] = [told("left"), told("right"), told("top"), told("begin")];
     [this.width, this.height] = [svg.viewBox.baseVal.width, svg.viewBox.baseVal.height];
+    svg.setAttribute("viewBox", `0 -${ABOVE} ${this.width} ${this.height + ABOVE}`);
     this.head = svg.querySelector("[data-part=head]");
     this.gaps = svg.querySelector("[data-part=gaps]");
     this.clips = [...svg.querySelectorAll(".clip")].map((group) => ({
@@ -63,6 +65,7 @@ export class Axis {
       rect.classList.toggle("open", clip.length === null);
       const wave = clip.group.querySelector("svg");
       for (const name of ["x", "width"]) wave?.setAttribute(name, rect.getAttribute(name));
+      wave?.setAttribute("y", String(Number(rect.getAttribute("y")) + 1));
       text?.setAttribute("x", String(x + 8));
       if (text && clip.length !== null) {
         text.textContent = Number(rect.getAttribute("width")) > 60 ? this.clock(clip.start) : "";
@@ -75,6 +78,23 @@ export class Axis {
       tick.querySelector("text").setAttribute("x", x);
     }
     this.gaps.replaceChildren(...this.between().map(([from, until]) => this.gap(from, until)));
+  }
+
+  // Take over what a newer drawing knows: how a recording sounds, and how long one is that was of unknown length.
+  adopt(svg) {
+    for (const clip of this.clips) {
+      const fresh = svg.querySelector(`.clip[data-clip="${clip.key}"]`);
+      if (!fresh) continue;
+      if (clip.length === null && fresh.dataset.length !== "") {
+        clip.length = Number(fresh.dataset.length);
+        clip.name = clip.group.querySelector("title").textContent = fresh.querySelector("title").textContent;
+      }
+      const wave = fresh.querySelector("svg");
+      if (!wave || clip.group.querySelector("svg")) continue;
+      clip.group.querySelector("text")?.remove();
+      clip.group.append(document.importNode(wave, true));
+    }
+    this.svg.querySelector("desc").textContent = svg.querySelector("desc").textContent;
   }
 
   // Where nothing was recorded; none is claimed after a recording whose length is unknown.

@@ -1,6 +1,7 @@
 // The contact player: voice and screens of one contact on one clock, over their gaps.
 import { Axis } from "./contact-axis.js";
 import { Clock } from "./contact-clock.js";
+import { askOn } from "./contact-heard.js";
 
 const STEP = 10;
 
@@ -17,6 +18,7 @@ function start(box) {
   const told = (name) => box.querySelector(`[data-told="${name}"]`);
   const stage = box.querySelector("[data-stage]");
   const seek = act("seek");
+  const length = document.querySelector("[data-whole]");
   let held = false; // somebody drags the slider
   let learnt = false;
   const broken = []; // in words
@@ -40,6 +42,8 @@ function start(box) {
   const skip = () => clock.skip();
 
   const write = (place, text) => { if (place.textContent !== text) place.textContent = text; };
+  const known = () => axis.clips.every((clip) => clip.length !== null);
+  const long = () => (known() ? span(clock.total) : clock.total > 0 ? `At least ${span(clock.total)}` : "Not known yet");
   const show = () => {
     const t = held ? Number(seek.value) : clock.t;
     const on = clock.heard;
@@ -50,7 +54,7 @@ function start(box) {
     axis.point(t);
     if (clock.running && !held) axis.follow(t);
     write(told("clock"), axis.clock(t));
-    write(told("of"), `${span(t)} of ${span(clock.total)}`);
+    write(told("of"), clock.total > 0 ? `${span(t)} of ${long().toLowerCase()}` : long());
     seek.max = String(clock.total);
     if (!held) seek.value = String(t);
     seek.setAttribute("aria-valuetext", `${axis.clock(t)} UTC, ${Math.floor(t / 60)} minutes ${Math.floor(t % 60)} seconds`);
@@ -104,7 +108,15 @@ function start(box) {
   });
   const lay = () => {
     axis.lay(clock.total);
-    if (axis.clips.every((clip) => clip.length !== null)) box.querySelector("[data-between]").hidden = learnt && box.hasAttribute("data-unknown");
+    const between = box.querySelector("[data-between]");
+    between.hidden = known() && between.hasAttribute("data-open"); // it was written before all lengths were known
+    write(length.firstChild, `${long()} `);
+    const why = known() ? "from the first start to the last end" : clock.total > 0 ? "not all lengths are known yet" : "";
+    write(length.querySelector("small"), why);
+    for (const clip of axis.clips) {
+      const cell = document.querySelector(`[data-length-of="${clip.key}"]`);
+      if (cell?.querySelector(".dim") && clip.length !== null) cell.textContent = span(clip.length);
+    }
   };
   clock.addEventListener("beat", show);
   clock.addEventListener("length", () => { lay(); show(); });
@@ -113,10 +125,15 @@ function start(box) {
     told("problem").querySelector("p").textContent = `Not to be played: ${broken.join("; ")}. The page of the file says why; the others play on.`;
     told("problem").hidden = false;
   });
-  box.toggleAttribute("data-unknown", axis.clips.some((clip) => clip.length === null));
   lay();
   box.querySelector("[data-deck]").hidden = false;
   show();
+  askOn(box, (fresh) => {
+    axis.adopt(fresh.querySelector("svg"));
+    box.querySelector("[data-between]").replaceWith(fresh.querySelector("[data-between]"));
+    lay();
+    show();
+  });
 }
 
 document.querySelectorAll("[data-contact-player]").forEach(start);

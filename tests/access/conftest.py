@@ -51,7 +51,14 @@ SEARCH = ("search_edit", "search_delete", "search_schedule", "search_unschedule"
 # What belongs to one person: whoever else may use such an address finds nothing there.
 OWN = ("look_up_answer", "look_up_again", "look_up_forget", "look_up_csv", "api_token_revoke", *SEARCH)
 FILES = ("export_file", "export_remove")  # the same, but for admins, who see everybody's
-BUNDLE = ("bundle", "bundle_live", "bundle_file", "bundle_remove", "bundle_again", "bundle_share")
+BUNDLE = (
+    "bundle",
+    "bundle_live",
+    "bundle_file",
+    "bundle_remove",
+    "bundle_again",
+    "bundle_share",
+)
 
 
 @pytest.fixture
@@ -141,6 +148,7 @@ def house(db, tmp_path, settings):
         "share": {"token": "x"},
         "share_file": {"token": "x", "ticket": "y"},
         "contact": {"contact_id": recording.contact_id},
+        "contact_heard": {"contact_id": recording.contact_id},
         "contact_note": {"contact_id": recording.contact_id},
         "api_contact": {"contact_id": recording.contact_id},
     }

@@ -11,7 +11,8 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from recordings.models import AuditEntry, Copy, Media, Presence
+from recordings.delivery import waveform
+from recordings.models import AuditEntry, Copy, Media, Presence, Waveform
 from tests.browser.clips import long_tone, noisy_screen, screen, tone, unfinished
 from tests.browser.test_every_page import CONTRAST, serious
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, name_of
@@ -176,6 +177,39 @@ def test_a_file_that_never_tells_its_length_plays_to_its_end_and_then_has_one(vi
     until(page, lambda told: len(told) == 1 and told[0][1] > 5.1)
     expect(page.locator(".clip .open")).to_have_count(0)
     expect(player.locator("[data-told=of]")).to_contain_text("of 0:07")
+
+
+def test_sounds_and_lengths_come_into_the_open_page_and_it_plays_on(visit, recorded):
+    recorded(("VOICE", 0, FILES["voice"], None), ("VOICE", 70, FILES["last"], None))
+    page, asked = visit(), []
+    page.on("request", lambda request: asked.append(request.url) if "/heard/" in request.url else None)
+    player = opened(page)
+    axis, length = page.locator(".tracks svg").first, page.locator("[data-whole]")
+    first, last = Waveform.objects.order_by("recording__key")
+    expect(player.locator("[data-told=of]")).to_have_text("0:00 of at least 1:10")
+    expect(length).to_contain_text("At least 1:10")
+    tag, times = axis.locator(".ph-b").bounding_box(), axis.locator("[data-at] text").first.bounding_box()
+    assert tag["y"] + tag["height"] <= times["y"]  # the time of the playhead covers no time of the axis
+
+    waveform.make(recording_id=last.pk)
+    expect(axis.locator("svg.wv")).to_have_count(1)
+    expect(length).to_contain_text("At least 1:12")
+    expect(page.locator("[data-between]")).to_have_text(re.compile("The length of 1 recording is not known"))
+    player.get_by_role("button", name="Play", exact=True).click()
+    until(page, lambda told: len(told) == 1 and told[0][1] > 0.3)
+    waveform.make(recording_id=first.pk)
+    expect(axis.locator("svg.wv")).to_have_count(2)
+    expect(page.locator("[data-between]")).to_have_text(
+        re.compile("^Nothing was recorded for 1 min . s, in 1 gap.$")
+    )
+    expect(length).to_have_text("1:12 from the first start to the last end")
+    expect(page.locator(f"[data-length-of='{first.pk}']")).to_have_text("0:08")
+    expect(player.get_by_role("button", name="Pause")).to_be_focused()
+    at = until(page, near(0.3))[0][1]
+    until(page, lambda told: len(told) == 1 and told[0][1] > at + 0.2)
+    count = len(asked)
+    page.wait_for_timeout(2500)  # longer than it waited so far
+    assert count == len(asked) > 1
 
 
 def test_eight_large_files_at_once_leave_the_page_its_connection(visit, recorded):

@@ -70,7 +70,7 @@ def test_the_page_shows_the_recordings_to_scale_with_gap_and_length(client, sign
     page = text(client.get(f"/contacts/{ID}/"))
     assert "1 of 2 saved" in page and "2 voice" in page and "Main archive" in page
     assert "Nothing was recorded for 30 s, in 1 gap." in page
-    assert "2 min <small>from the first start to the last end" in page
+    assert "2:00 <small>from the first start to the last end" in page and ">1:00</td>" in page
     # 642 px for 120 s: the first clip is half as long as the axis, the second begins at three quarters.
     assert 'x="128.0" y="34.0" width="321.0"' in page and 'x="609.5" y="34.0" width="160.5"' in page
     assert "Play the first" in page and f"/recordings/?q={ID}" in page
@@ -89,6 +89,37 @@ def test_voices_are_drawn_with_their_sound_and_the_rest_is_listened_to(client, s
     assert Waveform.objects.get(recording=new).state == "waiting" and Waveform.objects.count() == 2
 
 
+def test_the_page_asks_until_each_voice_was_listened_to_or_failed(client, sign_in, tenant):
+    sign_in()
+    rows = [piece(tenant, 0), piece(tenant, 90), piece(tenant, 192)]
+    asked = f"/contacts/{ID}/heard/"
+    page = text(client.get(f"/contacts/{ID}/"))
+    assert f'data-ask="{asked}"' in page and "At least 3:12 <small>not all lengths are known yet" in page
+    assert "The lengths of 3 recordings are not known yet, so gaps after the first of them begins" in page
+    Waveform.objects.filter(recording=rows[0]).update(
+        state="ready", duration=60, channels=1, peaks=bytes([9, 200] * 80)
+    )
+    Waveform.objects.filter(recording=rows[1]).update(state="away", problem="It is not readable now.")
+    page = text(client.get(asked))
+    assert page.count('class="wv"') == 1 and "data-more" in page and 'data-length="60.000"' in page
+    Waveform.objects.filter(recording=rows[2]).update(state="ready", duration=8)
+    assert "data-more" not in text(client.get(asked))
+    assert "data-ask" not in text(client.get(f"/contacts/{ID}/"))
+    assert AuditEntry.objects.filter(action="opened a contact").count() == 1
+
+
+def test_a_page_that_asks_on_has_a_few_voices_listened_to_at_a_time(client, sign_in, tenant):
+    sign_in()
+    for number in range(15):
+        piece(tenant, number)
+    for _ in range(2):
+        text(client.get(f"/contacts/{ID}/"))
+        assert Waveform.objects.count() == 12, "the others wait until some of these are done"
+    Waveform.objects.update(state="ready")
+    assert "data-more" in text(client.get(f"/contacts/{ID}/heard/"))
+    assert Waveform.objects.count() == 15
+
+
 def test_nothing_sounds_or_is_listened_to_before_a_reason_is_given(client, sign_in, tenant):
     sign_in()
     known, _ = piece(tenant, 0, seconds=60), piece(tenant, 90, seconds=30)
@@ -98,6 +129,7 @@ def test_nothing_sounds_or_is_listened_to_before_a_reason_is_given(client, sign_
     tenant.ask_reason = True
     tenant.save()
     assert 'class="wv"' not in text(client.get(f"/contacts/{ID}/"))
+    assert client.get(f"/contacts/{ID}/heard/").status_code == 403
     assert Waveform.objects.count() == 1
 
 
