@@ -5,7 +5,7 @@ Every chart carries a title, a description with its numbers, and a title per bar
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from math import ceil, floor, log10
 
 from django.utils.html import escape
@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from recordings.oversight.overview import Day
 from recordings.oversight.words import compact, counted
+from recordings.sea.policy import AT_RISK
 
-HOT_DAYS = 7  # this many days from today are drawn as being at risk
 LEAST = 4.0  # px: the lowest that a stack of unsaved files may be, or 38 of 99,000 would vanish
 _HATCH = (
     '<defs><pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -64,19 +64,24 @@ def ticks(highest: int, *, about: int = 4) -> list[int]:
     return [step * number for number in range(ceil(highest / step) + 1)]
 
 
-def expiry(days: Sequence[Day]) -> SafeString:
-    """Draw what expires on each day, today first: saved below, not saved on top and hatched."""
+def expiry(days: Sequence[Day], *, at: datetime) -> SafeString:
+    """Draw what expires on each day, today first: saved below, not saved above it and hatched, what is at risk on top.
+
+    A bar is a UTC day. The 7 days of what is at risk go from `at` on, so the zone that shows them ends within the eighth bar.
+    """
     frame = Frame(len(days))
     marks = ticks(max((day.total for day in days), default=0))
     scale = frame.plot / marks[-1]
     parts = [_open(frame, "x", "Recordings in SEA by expiry day", _expiry_in_words(days)), _HATCH]
-    zone = frame.step * HOT_DAYS + 2
+    until = (at + AT_RISK).astimezone(UTC)
+    passed = (until.hour * 60 + until.minute) / 1440  # of the day in which they end
+    zone = frame.step * (AT_RISK.days + passed) + 2
     parts.append(
         f'<rect class="zone" x="{frame.left - 3:.1f}" y="4" width="{zone:.1f}" height="{frame.base - 4:.1f}" rx="4"/>'
-        f'<text x="{frame.left + 4:.1f}" y="17" class="hot">Next 7 days</text>'
+        f'<text x="{frame.left + 4:.1f}" y="17" class="hot">Next 7 days, to {until:%-d %b, %H:%M} UTC</text>'
     )
     parts.append(_axis(frame, marks, scale))
-    label_from = max((day.unsaved for day in days[HOT_DAYS:]), default=0) / 10
+    label_from = max((day.unsaved for day in days if not day.at_risk), default=0) / 10
     for index, day in enumerate(days):
         parts.append(_expiry_bar(frame, scale, index, day, label_from))
         if index % 5 == 0:
@@ -89,41 +94,48 @@ def expiry(days: Sequence[Day]) -> SafeString:
 
 
 def _expiry_bar(frame: Frame, scale: float, index: int, day: Day, label_from: float) -> str:
-    hot = index < HOT_DAYS
     x, middle = frame.x(index), frame.x(index) + frame.bar / 2
-    open_height = max(LEAST, day.unsaved * scale) if day.unsaved else 0.0
+    stack = [
+        (look, max(LEAST, count * scale))
+        for look, count in (("open", day.unsaved - day.at_risk), ("late", day.at_risk))
+        if count > 0
+    ]
+    open_height = sum(height for _, height in stack)
     saved = (day.total - day.unsaved) * scale
-    if day.unsaved and saved > 0.5:
+    if stack and saved > 0.5:
         # A low stack of unsaved files takes its least height from the saved one below it.
         saved = max(0.5, min(saved, day.total * scale - open_height) - 1)
     parts = [
-        f'<g class="col"><title>{day.date:%a %-d %b}: {day.total:,} expire, {day.unsaved:,} not saved</title>'
+        f'<g class="col"><title>{day.date:%a %-d %b}: {day.total:,} expire, {day.unsaved:,} not saved'
+        f"{f', {day.at_risk:,} of them within 7 days' if 0 < day.at_risk < day.unsaved else ''}</title>"
     ]
     if saved > 0.4:
         parts.append(_bar("saved", x, frame.base - saved, frame.bar, saved))
-    if day.unsaved:
-        top = frame.base - saved - open_height - (1 if saved > 0.4 else 0)
-        parts.append(_bar("late" if hot else "open", x, top, frame.bar, open_height))
+    top = frame.base - saved - (1 if saved > 0.4 else 0)
+    for look, height in stack:
+        top -= height
+        parts.append(_bar(look, x, top, frame.bar, height))
         parts.append(
-            f'<rect fill="url(#hatch)" x="{x:.1f}" y="{top:.1f}" width="{frame.bar:.1f}" height="{open_height:.1f}"/>'
+            f'<rect fill="url(#hatch)" x="{x:.1f}" y="{top:.1f}" width="{frame.bar:.1f}" height="{height:.1f}"/>'
         )
-        if hot or (day.unsaved >= label_from and day.unsaved > 0.02 * frame.plot / scale):
-            look = "hot" if hot else "em"
-            parts.append(
-                f'<text class="{look}" x="{middle:.1f}" y="{top - 5:.1f}" text-anchor="middle">{_short(day.unsaved)}</text>'
-            )
+    shown = day.at_risk or day.unsaved
+    if day.at_risk or (shown and shown >= label_from and shown > 0.02 * frame.plot / scale):
+        look = "hot" if day.at_risk else "em"
+        parts.append(
+            f'<text class="{look}" x="{middle:.1f}" y="{top - 5:.1f}" text-anchor="middle">{_short(shown)}</text>'
+        )
     return "".join(parts) + "</g>"
 
 
 def _expiry_in_words(days: Sequence[Day]) -> str:
     if not days:
         return "Nothing is in SEA."
-    hot = [day for day in days[:HOT_DAYS] if day.unsaved]
+    hot = [day for day in days if day.at_risk]
     total = sum(day.total for day in days)
     told = f"{days[0].date:%-d %B} to {days[-1].date:%-d %B}. {counted(total, 'recording')} in SEA, {sum(d.unsaved for d in days):,} of them not saved."
     if not hot:
         return f"{told} All that expire within 7 days are saved."
-    each = ", ".join(f"{day.unsaved:,} on {day.date:%A %-d %B}" for day in hot)
+    each = ", ".join(f"{day.at_risk:,} on {day.date:%A %-d %B}" for day in hot)
     return f"{told} Not saved and expiring within 7 days: {each}."
 
 
@@ -206,7 +218,7 @@ def tide(days: Sequence[Day]) -> SafeString:
         x, height = index * 4, max(0.8, 12 * day.total / peak) if day.total else 0
         if not day.total:
             parts.append(f'<rect class="z" x="{x}" y="14" width="3" height="1"/>')
-        elif day.unsaved and index < HOT_DAYS:
+        elif day.at_risk:
             parts.append(f'<rect class="r" x="{x}" y="1" width="3" height="14" rx="1"/>')
         else:
             parts.append(

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from django.db.models import Count, Max, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Now
@@ -12,6 +13,7 @@ from recordings.catalog.scan import STALE
 from recordings.catalog.standing import is_overdue
 from recordings.models import DayCount, Recording, Scan, Tenant, Transfer, User
 from recordings.models.recording import RecordingQuerySet
+from recordings.sea.policy import AT_RISK
 from recordings.search.criteria import VIEWS, Criteria
 
 MOST_REASONS = 5
@@ -21,11 +23,12 @@ HORIZON = 31  # expiry days on the chart: today and the 30 after it
 
 @dataclass(frozen=True)
 class Day:
-    """One UTC day: how many recordings, and how many of them are not saved."""
+    """One UTC day: how many recordings, how many of them are not saved, and how many of those are at risk."""
 
     date: date
     total: int
     unsaved: int = 0
+    at_risk: int = 0  # over all days as many as the headline says
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def figures(user: User) -> Figures:
     """Count what one person may see. A constant number of statements, whatever the number of tenants."""
     mine = Recording.objects.for_user(user)
     now = timezone.now()
+    # The 7 days of what is at risk are counted from now on, and so end within the eighth day of the chart.
+    last = (now + AT_RISK).date()
     by_arrival = list(
         DayCount.objects.for_user(user)
         .values("day")
@@ -121,6 +126,7 @@ def figures(user: User) -> Figures:
     risk = mine.at_risk().aggregate(
         count=Count("pk"), bytes=Sum("size"), first=Min("expires_at", filter=Q(expires_at__gt=Now())),
         overdue=Count("pk", filter=Q(expires_at__lte=Now())),
+        last_day=Count("pk", filter=Q(expires_at__gte=datetime.combine(last, time(), UTC))),
     )  # fmt: skip
     lost = lost_of(None if user.all_tenants else user.tenant_ids)
     in_sea = sum(row["in_sea__sum"] for row in by_arrival)
@@ -139,7 +145,7 @@ def figures(user: User) -> Figures:
         lost_open=mine.lost().unacknowledged().count(),
         expired_unseen=risk["overdue"],
         days=_days(
-            [Day(row["day"] + LIFE, row["in_sea__sum"], row["unsaved__sum"]) for row in by_arrival],
+            [_expiring(row, last=last) for row in by_arrival] + [Day(last, 0, 0, risk["last_day"])],
             first=now.date(),
         ),
         arrivals=_days(
@@ -155,15 +161,22 @@ def figures(user: User) -> Figures:
     )
 
 
+def _expiring(row: dict[str, Any], *, last: date) -> Day:
+    """Return the expiry day of what arrived on a day. Before the last day of the seven, all that is not saved is at risk."""
+    day, unsaved = row["day"] + LIFE, row["unsaved__sum"]
+    return Day(day, row["in_sea__sum"], unsaved, unsaved if day < last else 0)
+
+
 def _days(rows: Iterable[Day], *, first: date) -> tuple[Day, ...]:
     """Return 31 days from `first` on, with what is overdue counted on the first."""
-    sums: dict[date, list[int]] = {first + timedelta(days=step): [0, 0] for step in range(HORIZON)}
+    sums: dict[date, list[int]] = {first + timedelta(days=step): [0, 0, 0] for step in range(HORIZON)}
     for row in rows:
         day = max(row.date, first)
         if day in sums:
             sums[day][0] += row.total
             sums[day][1] += row.unsaved
-    return tuple(Day(day, total, unsaved) for day, (total, unsaved) in sums.items())
+            sums[day][2] += row.at_risk
+    return tuple(Day(day, *told) for day, told in sums.items())
 
 
 def _why(mine: RecordingQuerySet) -> Iterable[Reason]:

@@ -35,7 +35,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "figures": told,
         "headline": headline(told),
         "views": {view.name: Criteria().with_view(view) for view in VIEWS},
-        "expiry": charts.expiry(told.days),
+        "expiry": charts.expiry(told.days, at=told.at),
         "arrivals": charts.arrivals(told.arrivals, cap=DAILY_CAP),
         "day_rows": [(day, day.total - day.unsaved) for day in told.days],
         "cap": DAILY_CAP,

@@ -1,7 +1,8 @@
 """Charts draw real figures of any size, with classes only, and say the same in words."""
 
 import re
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
@@ -10,11 +11,19 @@ from recordings.oversight import charts
 from recordings.oversight.overview import Day
 
 FIRST = date(2026, 11, 22)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def days(*totals, unsaved=()):
     missing = dict(enumerate(unsaved))
-    return tuple(Day(FIRST + timedelta(days=i), total, missing.get(i, 0)) for i, total in enumerate(totals))
+    return tuple(
+        Day(FIRST + timedelta(days=i), total, missing.get(i, 0), missing.get(i, 0) if i < 7 else 0)
+        for i, total in enumerate(totals)
+    )
+
+
+def expiry(drawn):
+    return charts.expiry(drawn, at=NOON)
 
 
 def month(total, unsaved=()):
@@ -39,7 +48,7 @@ def test_an_axis_has_few_round_whole_steps_and_reaches_the_highest_bar(highest):
 @pytest.mark.parametrize("total", [0, 1, 80, 99_000])
 def test_a_chart_is_well_formed_stays_in_its_box_and_has_no_style(total):
     drawn = month(total, unsaved=[total, total // 2, min(total, 1)])
-    for svg in (charts.expiry(drawn), charts.arrivals(drawn, cap=100_000), charts.tide(drawn)):
+    for svg in (expiry(drawn), charts.arrivals(drawn, cap=100_000), charts.tide(drawn)):
         root = ElementTree.fromstring(str(svg))
         height = float(root.get("viewBox").split()[3])
         for rect in root.iter("rect"):
@@ -51,26 +60,37 @@ def test_a_chart_is_well_formed_stays_in_its_box_and_has_no_style(total):
 
 
 def test_38_unsaved_of_99_000_do_not_vanish():
-    svg = charts.expiry(month(99_000, unsaved=[38]))
+    svg = expiry(month(99_000, unsaved=[38]))
     assert bars(svg, "late") == [4.0]
     assert ">38</text>" in svg
 
 
 def test_saved_and_unsaved_make_up_the_bar():
-    svg = charts.expiry(days(100, *[0] * 30, unsaved=[40]))
+    svg = expiry(days(100, *[0] * 30, unsaved=[40]))
     [saved], [late] = bars(svg, "saved"), bars(svg, "late")
     assert late / (saved + late) == pytest.approx(0.4, abs=0.01)
 
 
+def test_what_expires_within_seven_days_from_now_is_red_and_the_rest_of_the_eighth_day_is_not():
+    drawn = list(month(10, unsaved=[10] * 31))
+    drawn[7] = replace(drawn[7], at_risk=4)  # the other six expire after noon of that day
+    svg = expiry(drawn)
+    assert (len(bars(svg, "late")), len(bars(svg, "open"))) == (8, 24)
+    assert bars(svg, "late")[7] / bars(svg, "open")[0] == pytest.approx(4 / 6, abs=0.01)
+    assert "Sun 29 Nov: 10 expire, 10 not saved, 4 of them within 7 days" in svg
+    assert "Next 7 days, to 29 Nov, 12:00 UTC" in svg and "4 on Sunday 29 November." in svg
+    assert bars(svg, "zone") and 'width="181.0"' in svg  # seven and a half of 31 bars
+
+
 def test_the_first_seven_days_are_red_and_the_others_are_not():
-    svg = charts.expiry(month(10, unsaved=[10] * 31))
+    svg = expiry(month(10, unsaved=[10] * 31))
     assert (len(bars(svg, "late")), len(bars(svg, "open"))) == (7, 24)
 
 
 def test_the_chart_is_told_in_words():
-    svg = charts.expiry(month(100, unsaved=[38, 212 % 100]))
+    svg = expiry(month(100, unsaved=[38, 212 % 100]))
     assert "Not saved and expiring within 7 days: 38 on Sunday 22 November, 12 on Monday 23 November." in svg
-    assert "All that expire within 7 days are saved." in charts.expiry(month(100))
+    assert "All that expire within 7 days are saved." in expiry(month(100))
 
 
 def test_full_days_are_marked_and_the_cap_is_drawn_only_when_it_is_near():
@@ -81,4 +101,4 @@ def test_full_days_are_marked_and_the_cap_is_drawn_only_when_it_is_near():
 
 
 def test_a_name_never_reaches_the_markup_raw():
-    assert "<script" not in charts.expiry(month(3))
+    assert "<script" not in expiry(month(3))

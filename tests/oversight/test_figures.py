@@ -40,6 +40,16 @@ def test_the_figures_add_up(tenant):
     )
 
 
+def test_the_bars_at_risk_add_up_to_the_headline_at_any_hour_of_the_day(tenant):
+    for days_left in (-0.5, 0.1, 6.9, 6.999, 7.001, 7.2, 7.999, 8.5, 20):
+        make_recording(tenant, days_left=days_left)
+    make_recording(tenant, days_left=6.999, saved=True)
+    told = figures(make_user())
+    assert sum(day.at_risk for day in told.days) == told.at_risk == 4
+    assert sum(day.unsaved for day in told.days) == told.unsaved == 9
+    assert all(day.at_risk <= day.unsaved for day in told.days)
+
+
 def test_what_is_overdue_but_not_yet_known_to_be_gone_counts_as_at_risk_today(tenant):
     make_recording(tenant, days_left=-0.5)
     told = figures(make_user())
