@@ -60,6 +60,15 @@ def bundle_live(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @allow(May.DOWNLOAD)
+@never_cache
+@require_safe
+def bundle_fetches(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show only who fetched a bundle: its page asks every few seconds while it may be downloaded."""
+    one = get_object_or_404(theirs(request), pk=pk)
+    return render(request, "bundles/_fetches.html", {"bundle": one, "fetches": _fetches(one)})
+
+
+@allow(May.DOWNLOAD)
 @require_POST
 def bundle_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Let nobody fetch a bundle any more."""
@@ -101,11 +110,15 @@ def bundle_page(
     sums = one.entries.filter(recording=None, name="SHA256SUMS").first()
     return {
         "bundle": one, "query": Reader(request.user).told(one.query), "entries": shown[:PAGE], "next": shown[PAGE - 1].position if len(shown) > PAGE else None,
-        "first": not after, "missing": listed == "missing", "gone": listed == "gone", "fetches": one.fetches.select_related("share")[:PAGE],
+        "first": not after, "missing": listed == "missing", "gone": listed == "gone", "fetches": _fetches(one),
         "shares": one.shares.select_related("by"), "sharing": is_on(), "share_form": form or ShareForm(), "link": link,
         "sums": sums, "here": reverse("bundle", args=[one.pk]), "listed": listed if listed in ("missing", "gone") else "",
         "gone_count": one.entries.gone().count() if one.to_fetch else 0,
     }  # fmt: skip
+
+
+def _fetches(one: Bundle) -> Any:
+    return one.fetches.select_related("share")[:PAGE]
 
 
 def _number(request: HttpRequest, name: str) -> int:

@@ -146,6 +146,7 @@ urlpatterns = [
     path("bundles/sharing/", shares.share_switch, name="share_switch"),
     path("bundles/<int:pk>/", bundles.bundle, name="bundle"),
     path("bundles/<int:pk>/live/", bundles.bundle_live, name="bundle_live"),
+    path("bundles/<int:pk>/fetches/", bundles.bundle_fetches, name="bundle_fetches"),
     path("bundles/<int:pk>/file.zip", bundle_file.bundle_file, name="bundle_file"),
     path("bundles/<int:pk>/remove/", bundles.bundle_remove, name="bundle_remove"),
     path("bundles/<int:pk>/again/", bundles.bundle_again, name="bundle_again"),

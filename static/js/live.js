@@ -19,7 +19,7 @@ function attributes(old, fresh) {
     if (name !== "hx-swap-oob" && old.getAttribute(name) !== value) old.setAttribute(name, value);
 }
 
-function become(old, fresh) {
+export function become(old, fresh) {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
     return;

@@ -54,6 +54,7 @@ FILES = ("export_file", "export_remove")  # the same, but for admins, who see ev
 BUNDLE = (
     "bundle",
     "bundle_live",
+    "bundle_fetches",
     "bundle_file",
     "bundle_remove",
     "bundle_again",

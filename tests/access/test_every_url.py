@@ -57,6 +57,7 @@ WHO_MAY = {
     "bundle_new": SAVERS,
     "bundle": SAVERS,
     "bundle_live": SAVERS,
+    "bundle_fetches": SAVERS,
     "bundle_file": SAVERS,
     "bundle_remove": SAVERS,
     "bundle_again": SAVERS,
@@ -172,7 +173,7 @@ SHOWN = {
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
     "tenant_release", "releases", "release", "holds", "archive_reread",
-    "cases", "case", "archive_retention", "removal", "deletions", "deletion", "bundles", "bundle", "bundle_live", "bundle_file",
+    "cases", "case", "archive_retention", "removal", "deletions", "deletion", "bundles", "bundle", "bundle_live", "bundle_fetches", "bundle_file",
 }  # fmt: skip
 REFUSED = 403
 
