@@ -224,6 +224,16 @@ def test_a_recording_that_cannot_be_read_says_so_beside_the_player(visit, house,
     expect(page.get_by_text("This recording cannot be played.")).to_be_visible()
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_box_has_the_colours_of_the_page_and_the_accent_when_ticked(visit, house, dark):
+    page = visit(dark=dark)
+    page.goto("/recordings/")
+    box, colour = rows(page).nth(0).locator("input"), "it => getComputedStyle(it).backgroundColor"
+    assert box.evaluate(colour) == page.locator(".list").evaluate(colour)
+    box.check()
+    assert box.evaluate(colour) == ("rgb(86, 189, 211)" if dark else "rgb(10, 95, 115)")
+
+
 def test_a_chosen_theme_stays(visit, house):
     page = visit()
     page.get_by_role("button", name="Switch between light and dark").click()
