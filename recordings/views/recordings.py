@@ -17,7 +17,7 @@ from recordings.search import saved
 from recordings.search.counts import count
 from recordings.search.criteria import Criteria
 from recordings.search.doubts import doubts
-from recordings.search.results import found, mark_states, page, tabs
+from recordings.search.results import Tab, found, mark_states, page, tabs
 from recordings.search.selection import until
 from recordings.views.filters import shown
 from recordings.views.patience import patient
@@ -64,6 +64,10 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
     rows = page(criteria, user=user, after=after, before=before)
     views = tabs(criteria, user)
     current = next((tab for tab in views if tab.current), None)
+    if current is None:
+        # Through none of them: say what is shown all the same, where a phone has it in sight.
+        current = Tab("own", "As filtered", count(found(criteria, user)), criteria.querystring(), True)
+        views.insert(1, current)
     tenants = list(Tenant.objects.for_user(user))
     return {
         "criteria": criteria,
@@ -80,7 +84,7 @@ def _found(request: HttpRequest, criteria: Criteria) -> dict[str, Any]:
         "next_query": criteria.querystring(after=rows.next) if rows.next else "",
         "previous_query": criteria.querystring(before=rows.previous) if rows.previous else "",
         "tabs": views,
-        "count": current.count if current else count(found(criteria, user)),
+        "count": current.count,
         "open_id": _open_id(request),
         "upto": upto,
         **shown(criteria, rows=rows.rows, tenants=tenants),

@@ -352,3 +352,14 @@ def test_a_media_type_that_files_have_is_no_slip_and_nor_is_a_tenant_that_one_se
         assert 'class="note warn"' not in client.get(f"/recordings/?{query}").content.decode(), query
     page = client.get("/recordings/?q=tenant:elsewhere").content.decode()
     assert "You see EMEA-1." in page, "of a tenant that one does not see, as of one that does not exist"
+
+
+@pytest.mark.parametrize(
+    ("query", "tab"),
+    [("", "all"), ("saved=no&presence=in_sea", "unsaved"), ("saved=no", "own"), ("presence=released", "own")],
+)
+def test_one_tab_says_where_one_is(client, sign_in, some, query, tab):
+    sign_in()
+    page = client.get(f"/recordings/?{query}").content.decode()
+    assert re.findall(r'id="tab-(\w+)" href="[^"]*" aria-current="page"', page) == [tab]
+    assert ("As filtered" in page) == (tab == "own")
