@@ -1,11 +1,14 @@
 """What is asked of the audit trail: who, what, when."""
 
+from urllib.parse import quote_plus
+
 from django import forms
 from django.db.models import Q, QuerySet
 from django.utils.text import capfirst
 
 from recordings import trail
 from recordings.models import AuditEntry
+from recordings.oversight.names import done_by
 
 HEX = frozenset("0123456789abcdef")
 
@@ -34,7 +37,7 @@ class AuditFilter(forms.Form):
         self.is_valid()
         told = self.cleaned_data
         if told.get("who"):
-            entries = entries.filter(actor__icontains=told["who"])
+            entries = done_by(entries, told["who"])
         if told.get("action"):
             entries = entries.filter(action=told["action"])
         if told.get("since"):
@@ -43,6 +46,9 @@ class AuditFilter(forms.Form):
             entries = entries.filter(at__date__lte=told["until"])
         if text := told.get("text"):
             same = Q(object__icontains=text)
+            # Searches are kept as they stand in an address.
+            if (kept := quote_plus(text)) != text:
+                same |= Q(object__icontains=kept)
             if len(text) >= 4 and set(text.lower()) <= HEX:
                 same |= Q(hash__startswith=text.lower())
             entries = entries.filter(same)

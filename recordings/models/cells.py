@@ -1,5 +1,6 @@
 """CSV as PostgreSQL makes it: cells that a spreadsheet takes for what they are, and the stream of them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from django.db.models import CharField, Func, TextField
 BOM = b"\xef\xbb\xbf"  # so that spreadsheets read UTF-8
 CHUNK = 64 * 1024
 CSV = "FORMAT csv, ENCODING 'UTF8'"
+_FORMULA = re.compile(r"^[\s\u00a0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # as Plain has it
 
 
 class Iso(Func):
@@ -24,6 +26,11 @@ class Plain(Func):
 
     template = r"regexp_replace(%(expressions)s, E'^([\\s\\u00a0]*[=+\\-@\\t\\r\\n\\uff1d\\uff0b\\uff0d\\uff20])', E'''\\1')"
     output_field = TextField()
+
+
+def plain(cell: str) -> str:
+    """Return a cell with an apostrophe before what a spreadsheet would take for a formula, as Plain does in the database."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 @dataclass

@@ -1,13 +1,34 @@
 """Say what an entry of the trail tells, in a line, to whoever reads it."""
 
+import re
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from recordings.models import AuditEntry, User
 from recordings.oversight.words import moment_in_words
+from recordings.search.calls import WORDS
 from recordings.search.discreet import Reader
 
 HEX = frozenset("0123456789abcdef")
+_ASKED = (
+    "q",
+    "from",
+    "to",
+    "media",
+    "presence",
+    "saved",
+    "playable",
+    "hold",
+    "expires",
+    "size",
+    "duration",
+    "tenant",
+    "shape",
+    "sort",
+)
+_PART = rf"(?:{'|'.join((*_ASKED, *WORDS))})=[^\s&]*"
+_SEARCH = re.compile(rf"{_PART}(?:&{_PART})*")  # as it stands in an address
 
 
 class EntryWords:
@@ -18,19 +39,35 @@ class EntryWords:
 
     def object(self, entry: AuditEntry) -> str:
         """Return what it was done to."""
-        return entry.object if entry.actor == self._email else self._reader.told(entry.object)
+        told = entry.object if entry.actor == self._email else self._reader.told(entry.object)
+        return told if entry.recording_id else in_words(told)  # a file may be called like a search
+
+    def reason(self, entry: AuditEntry) -> str:
+        """Return why it was done, where somebody said so."""
+        told = str(entry.detail.get("reason") or "")
+        return told if entry.actor == self._email else self._reader.told(told)
 
     def detail(self, entry: AuditEntry) -> str:
-        """Return the rest in a line; what is empty is left out."""
+        """Return the rest in a line, without the reason; what is empty is left out."""
         own = entry.actor == self._email
         told = []
         for name, value in entry.detail.items():
-            if value in ("", None, [], {}):
+            if value in ("", None, [], {}) or name == "reason":
                 continue
-            if isinstance(value, str) and not own:
-                value = self._reader.told(value)
+            if isinstance(value, str):
+                value = in_words(value if own else self._reader.told(value))
             told.append(f"{name.replace('_', ' ')}: {_in_words(value)}")
         return " · ".join(told)
+
+
+def in_words(text: str) -> str:
+    """Return a search, which is kept as it stands in an address, as people type it; any other text as it is.
+
+    in_words("q=agent%3AAnn&saved=no")  -> "agent:Ann, saved: no"
+    """
+    if not _SEARCH.fullmatch(text):
+        return text
+    return ", ".join(value if name == "q" else f"{name}: {value}" for name, value in parse_qsl(text)) or text
 
 
 def _in_words(value: Any) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from recordings import trail
 from recordings.access import May, may
 from recordings.models import AuditEntry, Hold, Presence, Recording, User
+from recordings.oversight.names import Names
 
 MOST_PAST = 60  # lines of the trail
 # What the trail calls otherwise: each is followed by who did it.
@@ -30,7 +31,7 @@ class Past:
 
 def told(row: Recording, *, user: User, archives: list[str]) -> list[Past]:
     """Return what happened to a recording, newest first, and what SEA does next. `archives` have its copies."""
-    names = may(user, May.AUDIT)
+    names = Names() if may(user, May.AUDIT) else None
     entries = AuditEntry.objects.filter(recording_id=row.pk).order_by("-id")[:MOST_PAST]
     past = [_said(entry, names=names) for entry in entries] + _held(row)
     if row.gone_at and not any(line.at >= row.gone_at for line in past if line.look == "risk-s"):
@@ -64,7 +65,7 @@ def _held(row: Recording) -> list[Past]:
     return past
 
 
-def _said(entry: AuditEntry, *, names: bool) -> Past:
+def _said(entry: AuditEntry, *, names: Names | None) -> Past:
     if entry.action == trail.Action.SAVED:
         return Past(
             entry.at,
@@ -83,4 +84,4 @@ def _said(entry: AuditEntry, *, names: bool) -> Past:
         return Past(entry.at, f"Removed from {entry.detail.get('archive', 'an archive')}: {rule}")
     done = next((said for action, said in _DONE.items() if entry.action == action.value), "")
     done = done or entry.action[:1].upper() + entry.action[1:]
-    return Past(entry.at, f"{done} by {entry.actor}" if names else done)
+    return Past(entry.at, f"{done} by {names.told(entry.actor)}" if names else done)

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from recordings.models import Recording
 from recordings.oversight import words
+from recordings.oversight.names import Names
 
 register = template.Library()
 
@@ -46,6 +47,15 @@ def icon(name: str, variant: str = "") -> SafeString:
         f" {variant}" if variant else "",
         name,
     )
+
+
+@register.simple_tag(takes_context=True)
+def who(context: template.Context, actor: str) -> str:
+    """Say who did something, from what is kept: an e-mail address, or the name of a job or a command."""
+    request = context["request"]
+    if not hasattr(request, "names"):
+        request.names = Names()  # people are asked for once a page
+    return str(request.names.told(actor))
 
 
 @register.filter(name="words")

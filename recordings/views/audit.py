@@ -1,20 +1,26 @@
 """The audit trail on screen: what was done, newest first, and whether the chain still holds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from recordings import trail
 from recordings.access import May, allow
 from recordings.forms.audit import AuditFilter
 from recordings.models import AuditEntry, Bundle, Case, Recording, Tenant, User
+from recordings.models.cells import Tally
 from recordings.oversight.entry_words import EntryWords
+from recordings.oversight.names import Names
+from recordings.oversight.trail_csv import stream
+from recordings.views.sending import named, send_csv
 
 PAGE = 50
 ICONS = {
@@ -36,7 +42,9 @@ class Line:
 
     entry: AuditEntry
     icon: str
+    who: str
     object: str
+    reason: str
     more: str
 
 
@@ -46,21 +54,52 @@ def audit(request: HttpRequest) -> HttpResponse:
     """Show one page of entries, newest first."""
     asked = AuditFilter(request.GET)
     user: User = request.user  # type: ignore[assignment]
-    entries, words = asked.apply(entries_of(user)), EntryWords(user)
-    if asked.params().get("text"):
-        entries = _not_found_by_kept_names(entries, user)
+    entries, words, names = _found(asked, user), EntryWords(user), Names()
     rows, more_newer, more_older = _some(entries, _number(request, "before"), _number(request, "after"))
     params = asked.params()
     page: dict[str, Any] = {
         "form": asked,
         "filtered": bool(params),
         "lines": [
-            Line(row, ICONS.get(row.action, "info"), words.object(row), words.detail(row)) for row in rows
+            Line(
+                row,
+                ICONS.get(row.action, "info"),
+                names.told(row.actor),
+                words.object(row),
+                words.reason(row),
+                words.detail(row),
+            )
+            for row in rows
         ],
+        "query": urlencode(params),
         "newer": urlencode({**params, "after": rows[0].pk}) if rows and more_newer else "",
         "older": urlencode({**params, "before": rows[-1].pk}) if rows and more_older else "",
     }
     return render(request, "audit/page.html", page)
+
+
+def _found(asked: AuditFilter, user: User) -> QuerySet[AuditEntry]:
+    entries = asked.apply(entries_of(user))
+    return _not_found_by_kept_names(entries, user) if asked.params().get("text") else entries
+
+
+@allow(May.AUDIT)
+@require_GET
+def audit_csv(request: HttpRequest) -> HttpResponseBase:
+    """Stream the entries that the filters find, up to now. A filter that cannot be read shows on the page."""
+    asked = AuditFilter(request.GET)
+    user: User = request.user  # type: ignore[assignment]
+    entries, params = _found(asked, user), asked.params()
+    if asked.errors:
+        return redirect(f"{reverse('audit')}?{urlencode(params)}")
+    last = AuditEntry.objects.aggregate(last=Max("pk"))["last"] or 0  # before this export is told
+
+    def rows(tally: Tally) -> Iterator[bytes]:
+        return stream(entries.filter(pk__lte=last), user=user, tally=tally)
+
+    return send_csv(
+        request, rows, told="the audit trail", name=named("audit-trail", "csv"), detail=dict(params)
+    )
 
 
 def _some(entries: QuerySet[AuditEntry], before: int, after: int) -> tuple[list[AuditEntry], bool, bool]:

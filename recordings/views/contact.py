@@ -16,6 +16,7 @@ from recordings.access import May, allow, may
 from recordings.delivery import waveform
 from recordings.models import AuditEntry, Case, Hold, User
 from recordings.oversight import notes, timeline
+from recordings.oversight.names import Names
 from recordings.sea.filename import parse
 from recordings.search import contact as contacts
 from recordings.search.cases import mark_known
@@ -49,7 +50,8 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
     looks = contacts.looks(found, user=user) if may(user, May.AUDIT) else []
     if request.method == "GET":
         _tell(request, found)
-    told = {"looks": [(entry, _said(entry)) for entry in looks]}
+    names = Names()
+    told = {"looks": [(entry, _said(entry, names)) for entry in looks]}
     return render(request, "contacts/page.html", _about(found, user) | _drawn(request, found) | told)
 
 
@@ -178,10 +180,10 @@ def _kinds(found: contacts.Contact) -> list[tuple[int, str]]:
     return [(count, word) for word, count in counts.items()]
 
 
-def _said(entry: AuditEntry) -> str:
+def _said(entry: AuditEntry, names: Names) -> str:
     done = _DONE[trail.Action(entry.action)]
     more = {trail.Action.OPENED: "", trail.Action.REASON_GIVEN: entry.detail.get("reason", "")}
-    return f"{entry.actor} {done} {more.get(trail.Action(entry.action), _short(entry.object))}".strip()
+    return f"{names.told(entry.actor)} {done} {more.get(trail.Action(entry.action), _short(entry.object))}".strip()
 
 
 def _short(name: str) -> str:

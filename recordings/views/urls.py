@@ -194,5 +194,6 @@ urlpatterns = [
     path("people/add/", people.person_new, name="person_new"),
     path("people/<int:pk>/", people.person_edit, name="person_edit"),
     path("audit/", audit.audit, name="audit"),
+    path("audit/export.csv", audit.audit_csv, name="audit_csv"),
     path("audit/verify/", audit.audit_verify, name="audit_verify"),
 ]

@@ -165,6 +165,7 @@ WHO_MAY = {
     "person_edit": ADMINS,
     "audit": SAVERS,
     "audit_verify": SAVERS,
+    "audit_csv": SAVERS,
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {

@@ -1,5 +1,7 @@
 """Reading the audit trail: pages, filters, the chain, and who may read what."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
@@ -8,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recordings import trail
-from recordings.models import AuditEntry, Role
+from recordings.models import AuditEntry, Role, User
 from tests.factories import make_recording, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +102,65 @@ def test_the_copies_of_a_released_recording_are_said_in_words(client, reader):
     assert line.more == f"size: 12,345 · {said} · sha256: abababab…"
 
 
+def test_searches_are_shown_as_people_type_them_and_found_so(client, reader):
+    tell(action=trail.Action.EXPORTED, object="q=agent%3AAnn+M%C3%BCller&saved=no&presence=in_sea")
+    tell(
+        action=trail.Action.RUN_STARTED, object="2 recordings", detail={"query": "q=size%3A%3E5mb", "run": 7}
+    )
+    tell(object="q=a%26b", recording_id=make_recording(make_tenant()).pk)
+    shown_as = [(line.object, line.more) for line in client.get(reverse("audit")).context["lines"]]
+    assert shown_as == [
+        ("q=a%26b", ""), ("2 recordings", "run: 7 · query: size:>5mb"), ("agent:Ann Müller, saved: no, presence: in_sea", ""),
+    ]  # fmt: skip
+    assert len(shown(client.get(reverse("audit"), {"text": "agent:Ann"}))) == 1
+
+
+def test_a_reason_has_a_column_of_its_own(client, reader):
+    tell(action=trail.Action.HELD, object="case 7", detail={"reason": "Asked for by court", "hold": 3})
+    response = client.get(reverse("audit"))
+    (line,) = response.context["lines"]
+    assert (line.reason, line.more) == ("Asked for by court", "hold: 3")
+    assert "Asked for by court</td>" in page(response)
+
+
+def test_people_and_commands_are_called_by_their_names_and_found_by_them(client, reader):
+    User.objects.create_user("ada@example.com", name="Ada Lovelace")
+    tell(object="by Ada")
+    tell(actor="manage transfer", object="by a command")
+    response = client.get(reverse("audit"))
+    assert [line.who for line in response.context["lines"]] == ["Command line (transfer)", "Ada Lovelace"]
+    assert "ada@example.com" in page(response) and "manage transfer" not in page(response)
+    for who, found in {
+        "lovelace": ["by Ada"], "ADA@": ["by Ada"], "command": ["by a command"], "Command line (transfer)": ["by a command"],
+        "command line (scan)": [],
+    }.items():  # fmt: skip
+        assert shown(client.get(reverse("audit"), {"who": who})) == found, who
+
+
+def exported(client, **asked):
+    response = client.get(reverse("audit_csv"), asked)
+    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode("utf-8-sig"))))
+
+
+def test_what_the_filters_find_is_exported_and_that_is_told(client, reader):
+    tell(object="=cmd()+7", detail={"reason": "+asked", "hold": 3})
+    tell(actor="bob@example.com", action=trail.Action.EXPORTED, object="q=agent%3AAnn")
+    (row,) = exported(client, who="ada")
+    entry = AuditEntry.objects.get(actor="ada@example.com")
+    assert (row["object"], row["reason"], row["detail"]) == ("'=cmd()+7", "'+asked", "hold: 3")
+    assert (row["actor"], row["action"], row["hash"]) == (entry.actor, "played", entry.hash)
+    told = [
+        (one.action, one.object, one.detail)
+        for one in AuditEntry.objects.filter(actor=reader.email).order_by("pk")
+    ]
+    assert told == [
+        ("exported CSV", "the audit trail", {"who": "ada"}), ("sent an export", "the audit trail", {"rows": 1}),
+    ]  # fmt: skip
+    rows = exported(client)
+    assert [one["object"] for one in rows] == ["the audit trail", "the audit trail", "agent:Ann", "'=cmd()+7"]
+    assert client.get(reverse("audit_csv"), {"since": "soon"})["Location"] == "/audit/?since=soon"
+
+
 def test_hostile_text_is_shown_as_text(client, reader):
     tell(object="<script>alert(1)</script>", detail={"name": "<b>x</b>"})
     assert "<script>alert" not in page(client.get(reverse("audit")))
@@ -135,3 +196,4 @@ def test_who_sees_some_tenants_reads_about_those_and_their_own_doings(client):
     tell(object="q=secret", action=trail.Action.EXPORTED)
     tell(object="q=own", action=trail.Action.EXPORTED, actor=person.email)
     assert shown(client.get(reverse("audit"))) == ["q=own", "Mine", "seen"]
+    assert [row["object"] for row in exported(client)] == ["own", "Mine", "seen"]

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 from isal.isal_zlib import crc32
 
 from recordings.models import Bundle, BundleEntry, BundleText
+from recordings.models.cells import plain
 
 PART = 512 * 1024  # bytes of a row
-FORMULA = re.compile(r"^[\s\u00a0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 COLUMNS = (
     "file", "sha256", "size_bytes", "tenant", "contact_id", "media_type", "item_id", "started_utc", "arrived_utc",
     "source_key", "source_etag", "read_from", "archive_path", "copy_verified_utc", "missing_because",
@@ -115,11 +114,6 @@ class Manifest:
             self.sums.write(f"{text.entry.sha256}  {text.entry.name}\n")
         self.sums.close()
         return [self.csv, self.json, self.sums]
-
-
-def plain(cell: str) -> str:
-    """Return a cell with an apostrophe before what a spreadsheet would take for a formula."""
-    return f"'{cell}" if FORMULA.match(cell) else cell
 
 
 def iso(moment: datetime | None) -> str:
