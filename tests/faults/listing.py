@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from recordings.catalog.scan import scan
 from recordings.models import Recording, Scan, ScanMiss, Tenant
+from recordings.models import tenant as tenants
 from recordings.stores.s3 import S3Store
 from tests.factories import make_tenant, name_of
 from tests.faults.proxy import Proxy
@@ -23,15 +24,21 @@ def thirty_files(s3: RcloneS3, monkeypatch: pytest.MonkeyPatch) -> RcloneS3:
     monkeypatch.setattr("recordings.stores.listing.PAGE", 5)
     monkeypatch.setattr("recordings.catalog.pace.PATIENCE", 0.5)
     monkeypatch.setattr("recordings.catalog.pace.REST", (0.05, 0.2))
-    monkeypatch.setattr(
-        "recordings.models.tenant.S3Store", functools.partial(S3Store, read_timeout=0.5, attempts=2)
-    )
+    waits(monkeypatch, seconds=20)  # an answer comes at once, but the machine may be busy
     now = timezone.now().replace(microsecond=0)
     for number in range(FILES):
         started = now - timedelta(days=2 + number % 3)
         key = f"recordings/{name_of(contact=f'{number:011d}', item=f'i{number}', started=started)}"
         s3.put(key, b"x" * number, now - timedelta(days=AGES[number]))
     return s3
+
+
+def waits(monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+    """Let the portal wait for SEA's answers as long as this, twice."""
+    tenants._store.cache_clear()  # those that it has wait as they did
+    monkeypatch.setattr(
+        "recordings.models.tenant.S3Store", functools.partial(S3Store, read_timeout=seconds, attempts=2)
+    )
 
 
 def tenant_behind(proxy: Proxy, sea: RcloneS3, **extra: Any) -> Tenant:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from recordings.catalog.scan import scan
 from recordings.models import Alert, Recording, Scan
-from tests.faults.listing import FILES, nothing_is_gone, settles, tenant_behind, thirty_files
+from tests.faults.listing import FILES, nothing_is_gone, settles, tenant_behind, thirty_files, waits
 from tests.faults.proxy import (
     answer,
     cut,
@@ -114,13 +114,15 @@ def test_a_fault_ends_the_scan_and_marks_nothing_gone(sea, proxy, fault, where):
         )
 
 
-def test_a_server_that_hangs_marks_nothing_gone(sea, proxy):
+def test_a_server_that_hangs_marks_nothing_gone(sea, proxy, monkeypatch):
     tenant = tenant_behind(proxy, sea)
     settles(tenant)
     over = Event()
     proxy.on(stall(over), query="list-type")
+    waits(monkeypatch, seconds=0.5)
     done = scan(tenant=tenant, actor="test")
     over.set()
+    waits(monkeypatch, seconds=20)
     tenant.refresh_from_db()
     assert (done.state, tenant.problem_code) == (Scan.State.FAILED, "unreachable")
     assert nothing_is_gone(FILES)
@@ -250,7 +252,8 @@ def test_after_a_slowdown_fewer_requests_are_under_way(sea, proxy, settings, mon
     assert 1 < under_way[1] <= 5, under_way  # halved, and perhaps one more since
 
 
-def test_a_fault_that_passes_is_never_noticed(sea, proxy):
+def test_a_fault_that_passes_is_never_noticed(sea, proxy, monkeypatch):
+    monkeypatch.setattr("recordings.catalog.pace.PATIENCE", 60)
     tenant = tenant_behind(proxy, sea)
     for action in (answer(503, "SlowDown"), answer(500, "InternalError"), drop()):
         proxy.on(action, query="list-type", skip=3, times=1)
