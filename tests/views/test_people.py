@@ -8,9 +8,11 @@ from django.test import Client
 from django.urls import reverse
 
 from recordings.forms.person import LastAdmin, PersonForm
-from recordings.models import AuditEntry, Role, User
+from recordings.models import AuditEntry, Bundle, BundleFetch, Recording, Role, User
 from recordings.trail import Action
-from tests.factories import PASSWORD, make_tenant, make_user
+from recordings.transfer import casework
+from recordings.transfer.runs import start_run
+from tests.factories import PASSWORD, make_archive, make_recording, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db
 NEW = "correct horse battery staple"
@@ -155,3 +157,20 @@ def test_an_admin_of_some_tenants_gives_no_more_than_they_have(client):
     assert client.post(reverse("person_new"), typed(role="admin")).status_code == 422
     assert client.post(reverse("person_new"), typed(scope="some", tenants=[other.pk])).status_code == 422
     assert client.post(reverse("person_new"), typed(scope="some", tenants=[mine.pk])).status_code == 302
+
+
+def test_pages_call_a_person_by_name_wherever_they_kept_the_address(client, tmp_path):
+    person = make_user(Role.COMPLIANCE, email="ada@example.com")
+    User.objects.filter(pk=person.pk).update(name="Ada Lovelace")
+    client.force_login(person)
+    row, who = make_recording(make_tenant()), {"by": person, "address": ""}
+    case = casework.open_case(name="7", **who)
+    start_run(
+        recordings=Recording.objects.all(), archives=[make_archive(tmp_path / "main")], actor=person.email, title="Now"
+    )  # fmt: skip
+    bundle = Bundle.objects.create(by=person, title="All")
+    BundleFetch.objects.create(bundle=bundle, by=person.email)
+    for address in ("contacts/" + row.contact_id, f"cases/{case.pk}", "transfers", f"bundles/{bundle.pk}"):
+        client.get(f"/{address}/")  # the look at the contact is told from the second on
+        shown = client.get(f"/{address}/").content.decode().split("<main", 1)[1]
+        assert "Ada Lovelace" in shown and person.email not in shown, address
