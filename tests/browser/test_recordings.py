@@ -156,6 +156,13 @@ def test_without_scripts_everything_is_still_there(visit, house, width):
 def test_on_a_phone_the_bar_keeps_its_main_action_and_folds_the_rest(visit, house):
     page = visit(width=390, height=844)
     page.goto("/recordings/?saved=no")
+    # A long name ends before what stands beside it, and a state is one line.
+    assert page.evaluate(
+        """() => [...document.querySelectorAll('.recs tbody tr')].every(row => {
+        const box = name => row.querySelector(name).getBoundingClientRect()
+        const [name, life, state] = ['.c-id .med > span', '.c-life', '.c-st'].map(box)
+        return name.right <= life.left && row.querySelector('.c-id .id').scrollWidth <= name.width + 1 && state.height < 26 })"""
+    )
     rows(page).nth(0).locator("input").check()
     bar = page.locator(".bulk")
     expect(bar.get_by_role("button", name="Save now")).to_be_visible()
