@@ -24,6 +24,7 @@ from django.utils import timezone
 from isal import isal_zlib
 
 from recordings import trail
+from recordings.access import May
 from recordings.delivery import going_on
 from recordings.delivery.choices import Choice
 from recordings.models import Export, ExportSchedule, User
@@ -118,7 +119,7 @@ def _make(export: Export) -> None:
             f"{MOST_TRIES} workers stopped while they made it. Look at the worker's log and memory."
         )
     tenants = going_on.reach_of(export.by)
-    allowed = partial(going_on.may_export, user_id=export.by_id, tenants=tenants)
+    allowed = partial(going_on.still_may, May.EXPORT, user_id=export.by_id, tenants=tenants)
     if not allowed():
         raise ExportFailed(NOT_ALLOWED)
     criteria = Criteria.parse(export.query)

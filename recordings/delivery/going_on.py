@@ -77,10 +77,10 @@ def _ask_on(
             return
 
 
-def may_export(*, user_id: int, tenants: Collection[int] | None) -> bool:
-    """Tell whether a person, as they are in the database at this moment, may export what is of these tenants, or of all."""
+def still_may(what: May, *, user_id: int, tenants: Collection[int] | None) -> bool:
+    """Tell whether a person, as they are in the database at this moment, may do this with what is of these tenants, or of all."""
     user = User.objects.filter(pk=user_id).first()
-    if user is None or not may(user, May.EXPORT):
+    if user is None or not may(user, what):
         return False
     return user.all_tenants or (tenants is not None and set(tenants) <= set(user.tenant_ids))
 

@@ -98,8 +98,9 @@ def audit_csv(request: HttpRequest) -> HttpResponseBase:
         return stream(entries.filter(pk__lte=last), user=user, tally=tally)
 
     return send_csv(
-        request, rows, told="the audit trail", name=named("audit-trail", "csv"), detail=dict(params)
-    )
+        request, rows, told="the audit trail", name=named("audit-trail", "csv"), detail=dict(params),
+        what=May.AUDIT,
+    )  # fmt: skip
 
 
 def _some(entries: QuerySet[AuditEntry], before: int, after: int) -> tuple[list[AuditEntry], bool, bool]:

@@ -11,7 +11,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
 from recordings import trail
-from recordings.delivery.going_on import may_export, reach_of, rows_while_allowed
+from recordings.access import May
+from recordings.delivery.going_on import reach_of, rows_while_allowed, still_may
 from recordings.models import User
 from recordings.models.cells import Tally
 from recordings.views.leaving import until_left
@@ -27,27 +28,33 @@ def send_csv(
     told: str,
     name: str,
     detail: dict[str, Any] | None = None,
+    what: May = May.EXPORT,
 ) -> StreamingHttpResponse:
-    """Keep who asked for what, and begin to send. `rows` makes the CSV and counts it; the trail calls it `told`."""
+    """Keep who asked for what, and begin to send. `rows` makes the CSV and counts it; the trail calls it `told`.
+
+    It ends when whoever gets it leaves, or may do `what` no more.
+    """
     record(request, trail.Action.EXPORTED, told, detail or {})
-    response = StreamingHttpResponse(_sent(request, rows, told), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(_sent(request, rows, told, what), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "private, no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy passes the first byte on at once
     return response
 
 
-def _sent(request: HttpRequest, rows: Callable[[Tally], Iterator[bytes]], told: str) -> Iterator[bytes]:
+def _sent(
+    request: HttpRequest, rows: Callable[[Tally], Iterator[bytes]], told: str, what: May
+) -> Iterator[bytes]:
     """Yield the CSV, and keep how many rows of it were sent, also when it breaks off."""
     tally = Tally()
     with ended(request, told, tally):
-        yield from watched(request, rows(tally))
+        yield from watched(request, rows(tally), what=what)
 
 
-def watched(request: HttpRequest, rows: Iterator[bytes]) -> Iterator[bytes]:
+def watched(request: HttpRequest, rows: Iterator[bytes], *, what: May = May.EXPORT) -> Iterator[bytes]:
     """Yield rows until whoever gets them leaves, or may not have them any more."""
     user: User = request.user  # type: ignore[assignment]
-    allowed = partial(may_export, user_id=user.pk, tenants=reach_of(user))
+    allowed = partial(still_may, what, user_id=user.pk, tenants=reach_of(user))
     return until_left(request, rows_while_allowed(rows, allowed))
 
 

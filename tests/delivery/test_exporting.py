@@ -198,6 +198,20 @@ def test_who_keeps_the_right_to_what_they_export_gets_all_of_it(nothing_comes, c
     assert str(recording.pk).encode() in b"".join(sent)
 
 
+def test_who_may_not_read_the_trail_any_more_gets_no_more_of_it_though_they_may_still_export(
+    client, monkeypatch
+):
+    monkeypatch.setattr(going_on, "LOOK", 0.05)
+    user = make_user(Role.COMPLIANCE)
+    client.force_login(user)
+    sent = iter(client.get("/audit/export.csv"))
+    next(sent)
+    user.groups.set([Group.objects.get_or_create(name=Role.SUPERVISOR.value)[0]])
+    time.sleep(0.5)
+    with pytest.raises(going_on.Stopped):
+        list(sent)
+
+
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(monkeypatch):
     make_recording(make_tenant())
 
