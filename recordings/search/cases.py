@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef, Q, Sum
-from django.db.models.functions import Now
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
+from django.db.models.functions import Coalesce, Now
 
 from recordings.access import May, may
 from recordings.models import (
@@ -22,6 +22,7 @@ from recordings.models.audit import ON_A_CASE
 from recordings.models.case import CaseQuerySet
 from recordings.models.recording import RecordingQuerySet
 from recordings.sea.policy import AT_RISK
+from recordings.search.contact import seconds_of
 from recordings.search.results import mark_states
 
 PAGE_SIZE = 50
@@ -29,6 +30,8 @@ CASES_SIZE = 25
 
 _LOST = Q(recording__saved_at=None) & ~Q(recording__presence=Presence.IN_SEA)
 _UNSAVED = Q(recording__saved_at=None, recording__presence=Presence.IN_SEA)
+# As a row tells it: by the copy, else by who listened to it.
+_SECONDS = Coalesce("recording__media_facts__duration", "recording__waveform__duration")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +70,8 @@ def figures(cases: Sequence[Case], *, user: User) -> dict[int, Figures]:
     """Count what cases hold, by one statement; a case that holds nothing is left out."""
     members = CaseRecording.objects.for_user(user).filter(case__in=[case.pk for case in cases])
     told = members.order_by().values("case").annotate(
-        count=Count("pk"), bytes=Sum("recording__size"), seconds=Sum("recording__media_facts__duration", default=0.0),
-        timed=Count("recording__media_facts__duration"), unsaved=Count("pk", filter=_UNSAVED),
+        count=Count("pk"), bytes=Sum("recording__size"), seconds=Sum(_SECONDS, default=0.0),
+        timed=Count(_SECONDS), unsaved=Count("pk", filter=_UNSAVED),
         at_risk=Count("pk", filter=_UNSAVED & Q(recording__expires_at__lte=Now() + AT_RISK)),
         lost=Count("pk", filter=_LOST),
     )  # fmt: skip
@@ -88,9 +91,12 @@ def members(case: Case, *, user: User, after: int = 0) -> Members:
     some = list(mine[: PAGE_SIZE + 1])
     more, some = len(some) > PAGE_SIZE, some[:PAGE_SIZE]
     found = Recording.objects.filter(pk__in=[one.recording_id for one in some])
-    by_id = found.select_related("tenant", "media_facts").in_bulk()
+    told = found.select_related("tenant", "media_facts").annotate(heard_for=F("waveform__duration"))
+    by_id = told.in_bulk()
     rows = [by_id[one.recording_id] for one in some]
     mark_states(rows)
+    for row in rows:
+        row.seconds = seconds_of(row)  # type: ignore[attr-defined]  # None while unknown
     return Members(rows, some[-1].pk if more else None)
 
 

@@ -144,7 +144,8 @@ def other_ids(contact_ids: Sequence[str], *, user: User) -> dict[str, list[str]]
 def seconds_of(row: Recording) -> float | None:
     """Return how long a recording is by its copy, else by who listened to it; None while nobody knows."""
     facts: Any = getattr(row, "media_facts", None)
-    return facts.duration if facts else getattr(row, "heard_for", None)
+    told = facts.duration if facts else None
+    return told if told is not None else getattr(row, "heard_for", None)
 
 
 def playable(row: Recording) -> bool:

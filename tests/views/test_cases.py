@@ -3,10 +3,11 @@
 import pytest
 from django.db.models import Exists
 from django.urls import reverse
+from django.utils import timezone
 
 from recordings import trail
 from recordings.delivery.bundle import making
-from recordings.models import Case, Hold, Recording, Role
+from recordings.models import Case, Hold, Media, Recording, Role, Waveform
 from recordings.models.hold import on_hold
 from recordings.oversight import notes
 from recordings.search.cases import of_lookup
@@ -55,6 +56,19 @@ def test_a_page_of_cases_costs_the_same_however_many_there_are(as_ann, ann, djan
     with django_assert_max_num_queries(40):
         text = as_ann.get(reverse("cases")).content.decode()
     assert "N29" in text and "N3<" not in text and "Older" in text
+
+
+def test_a_case_tells_how_long_its_recordings_are_also_those_that_were_only_listened_to(as_ann, ann):
+    tenant = make_tenant()
+    saved, silent, heard, new = (make_recording(tenant) for _ in range(4))
+    Media.objects.create(recording=saved, duration=60, read_at=timezone.now())
+    Media.objects.create(recording=silent, read_at=timezone.now())  # its copy does not say
+    for row, seconds in ((saved, 59), (silent, 30), (heard, 31)):
+        Waveform.objects.create(recording=row, state="ready", duration=seconds)
+    Waveform.objects.create(recording=new)
+    text = page_of(as_ann, make_case(owner=ann, recordings=[saved, silent, heard, new]))
+    assert "2 min 1 s" in text and "known of 3 of 4" in text
+    assert all(length in text for length in ("1:00", "0:30", "0:31")) and "0:59" not in text
 
 
 def test_a_selection_goes_into_a_new_case(as_ann):
