@@ -10,6 +10,11 @@ from recordings.models import Case, User
 LEAST_PHRASE = 12
 
 
+def _always(sentence: str) -> dict[str, str]:
+    """Say the same whatever is wrong with a number."""
+    return dict.fromkeys(("required", "invalid", "min_value", "max_value"), sentence)
+
+
 class BundleForm(forms.Form):
     """How a bundle is called, and for which case it is."""
 
@@ -44,16 +49,18 @@ class ShareForm(forms.Form):
     )  # fmt: skip
     days = forms.IntegerField(
         label="Days", min_value=1, max_value=90, initial=7, widget=forms.NumberInput(attrs={"class": "in"}),
-        help_text="Never longer than the bundle itself.",
+        help_text="Never longer than the bundle itself.", error_messages=_always("Give 1 to 90 days."),
     )  # fmt: skip
     most = forms.IntegerField(
         label="Downloads", min_value=1, max_value=100, initial=3, widget=forms.NumberInput(attrs={"class": "in"}),
         help_text="One that broke and is taken up again counts once.",
+        error_messages=_always("Give 1 to 100 downloads."),
     )  # fmt: skip
     phrase = forms.CharField(
         label="Pass-phrase", min_length=LEAST_PHRASE, max_length=200, strip=False,
         widget=forms.PasswordInput(attrs={"class": "in", "autocomplete": "new-password"}),
         help_text="12 characters or more. Tell it by phone, not in the message with the link.",
+        error_messages=dict.fromkeys(("required", "min_length"), f"Give a pass-phrase of {LEAST_PHRASE} characters or more."),
     )  # fmt: skip
 
     def until(self) -> timedelta:

@@ -243,6 +243,23 @@ def link(client, bundle):
     return shared(client, bundle)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"phrase": "short"}, "Give a pass-phrase of 12 characters or more."),
+        ({"days": "91"}, "Give 1 to 90 days."),
+        ({"days": "soon"}, "Give 1 to 90 days."),
+        ({"most": "0"}, "Give 1 to 100 downloads."),
+    ],
+)
+def test_what_is_wrong_with_a_new_link_is_said_in_plain_words(client, bundle, wrong, told):
+    sharing.switch(on=True, actor="root@example.com")
+    answer = shared(client, bundle, **wrong)
+    assert answer.status_code == 422 and told in answer.content.decode()
+    assert "Ensure" not in answer.content.decode()
+    assert not BundleShare.objects.exists()
+
+
 def test_an_outsider_fetches_with_link_and_phrase_and_reaches_nothing_else(link, bundle):
     outside = Client(REMOTE_ADDR="203.0.113.9")
     page = outside.get(link)
