@@ -26,6 +26,10 @@ class CaseQuerySet(models.QuerySet["Case"]):
         member = CaseMember.objects.filter(case=OuterRef("pk"), person=user)
         return self.filter(Q(members_only=False) | Q(owner=user) | Exists(member))
 
+    def kept_from(self, user: "User") -> "CaseQuerySet":
+        """Keep the cases that this person may not know of."""
+        return self.exclude(pk__in=Case.objects.for_user(user).values("pk")).order_by()
+
     def open(self) -> "CaseQuerySet":
         return self.filter(state=Case.State.OPEN)
 

@@ -5,11 +5,14 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from recordings.models import AuditEntry, User
+from django.utils.functional import cached_property
+
+from recordings.models import AuditEntry, Case, User
 from recordings.oversight.words import moment_in_words
 from recordings.search.calls import WORDS
-from recordings.search.discreet import Reader
+from recordings.search.discreet import LEFT_OUT, Reader
 
+THE_TRAIL = "the audit trail"  # as the object of an export of it
 HEX = frozenset("0123456789abcdef")
 _ASKED = (
     "q",
@@ -35,7 +38,7 @@ class EntryWords:
     """What entries say to one reader: of what others searched for, no case that the reader does not know of."""
 
     def __init__(self, user: User) -> None:
-        self._email, self._reader = user.email, Reader(user)
+        self._user, self._email, self._reader = user, user.email, Reader(user)
 
     def object(self, entry: AuditEntry) -> str:
         """Return what it was done to."""
@@ -54,10 +57,16 @@ class EntryWords:
         for name, value in entry.detail.items():
             if value in ("", None, [], {}) or name == "reason":
                 continue
-            if isinstance(value, str):
+            if name == "text" and entry.object == THE_TRAIL and not own and not self._knows_every_case:
+                value = LEFT_OUT  # what others looked for in the trail: any word of it may name a case
+            elif isinstance(value, str):
                 value = in_words(value if own else self._reader.told(value))
             told.append(f"{name.replace('_', ' ')}: {_in_words(value)}")
         return " · ".join(told)
+
+    @cached_property
+    def _knows_every_case(self) -> bool:
+        return not Case.objects.kept_from(self._user).exists()
 
 
 def in_words(text: str) -> str:

@@ -17,7 +17,7 @@ from recordings.access import May, allow
 from recordings.forms.audit import AuditFilter
 from recordings.models import AuditEntry, Bundle, Case, Recording, Tenant, User
 from recordings.models.cells import Tally
-from recordings.oversight.entry_words import EntryWords
+from recordings.oversight.entry_words import THE_TRAIL, EntryWords
 from recordings.oversight.names import Names
 from recordings.oversight.trail_csv import stream
 from recordings.views.sending import named, send_csv
@@ -54,28 +54,33 @@ def audit(request: HttpRequest) -> HttpResponse:
     """Show one page of entries, newest first."""
     asked = AuditFilter(request.GET)
     user: User = request.user  # type: ignore[assignment]
-    entries, words, names = _found(asked, user), EntryWords(user), Names()
+    entries = _found(asked, user)
     rows, more_newer, more_older = _some(entries, _number(request, "before"), _number(request, "after"))
     params = asked.params()
     page: dict[str, Any] = {
         "form": asked,
         "filtered": bool(params),
-        "lines": [
-            Line(
-                row,
-                ICONS.get(row.action, "info"),
-                names.told(row.actor),
-                words.object(row),
-                words.reason(row),
-                words.detail(row),
-            )
-            for row in rows
-        ],
+        "lines": _lines(rows, user),
         "query": urlencode(params),
         "newer": urlencode({**params, "after": rows[0].pk}) if rows and more_newer else "",
         "older": urlencode({**params, "before": rows[-1].pk}) if rows and more_older else "",
     }
     return render(request, "audit/page.html", page)
+
+
+def _lines(rows: list[AuditEntry], user: User) -> list[Line]:
+    words, names = EntryWords(user), Names()
+    return [
+        Line(
+            row,
+            ICONS.get(row.action, "info"),
+            names.told(row.actor),
+            words.object(row),
+            words.reason(row),
+            words.detail(row),
+        )
+        for row in rows
+    ]
 
 
 def _found(asked: AuditFilter, user: User) -> QuerySet[AuditEntry]:
@@ -98,7 +103,7 @@ def audit_csv(request: HttpRequest) -> HttpResponseBase:
         return stream(entries.filter(pk__lte=last), user=user, tally=tally)
 
     return send_csv(
-        request, rows, told="the audit trail", name=named("audit-trail", "csv"), detail=dict(params),
+        request, rows, told=THE_TRAIL, name=named("audit-trail", "csv"), detail=dict(params),
         what=May.AUDIT,
     )  # fmt: skip
 
@@ -146,13 +151,9 @@ def entries_of(user: User) -> QuerySet[AuditEntry]:
     )
 
 
-def _kept_from(user: User) -> QuerySet[Case]:
-    return Case.objects.exclude(pk__in=Case.objects.for_user(user).values("pk")).order_by()
-
-
 def _not_found_by_kept_names(entries: QuerySet[AuditEntry], user: User) -> QuerySet[AuditEntry]:
     """Leave out searches for a case that is kept from this person: what is not shown is not found by guessing either."""
-    if not _kept_from(user).exists():
+    if not Case.objects.kept_from(user).exists():
         return entries
     # However it is spelled: upper and lower case are not told apart in a name, and are in what stands in an address.
     return entries.exclude(~Q(actor=user.email), object__iregex=r"case(\+|%20)*%3a")
@@ -160,7 +161,7 @@ def _not_found_by_kept_names(entries: QuerySet[AuditEntry], user: User) -> Query
 
 def _of_known_cases(entries: QuerySet[AuditEntry], user: User) -> QuerySet[AuditEntry]:
     """Leave out what tells of a case that is kept from this person: its own entries, and those of bundles that are for it."""
-    kept = _kept_from(user)
+    kept = Case.objects.kept_from(user)
     names = [f"case {name}" for name in kept.values_list("name", flat=True)]
     if not names:
         return entries

@@ -84,6 +84,16 @@ def test_the_trail_names_no_kept_case_that_somebody_else_searched_for(as_ann, ev
     assert said in {line.object for line in lines(action="exported CSV")}
 
 
+@pytest.mark.parametrize("text", ["case Secret 114", "ecret"])
+def test_what_others_looked_for_in_the_trail_is_for_those_who_know_of_every_case(client, ann, eve, text):
+    client.force_login(eve)
+    b"".join(client.get(reverse("audit_csv"), {"text": text, "action": "exported CSV"}).streaming_content)
+    for person, told in ((ann, "…"), (eve, text), (make_user(Role.ADMIN), text)):
+        client.force_login(person)
+        said = client.get(reverse("audit"), {"action": "exported CSV"}).context["lines"][0].more
+        assert said == f"text: {told} · action: exported CSV", person
+
+
 @pytest.mark.parametrize(
     "text",
     [
