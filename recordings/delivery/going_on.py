@@ -53,7 +53,7 @@ def rows_while_allowed(rows: Iterator[bytes], allowed: Callable[[], bool]) -> It
                 if refused.is_set():
                     raise Stopped
                 yield block
-    except psycopg.errors.QueryCanceled:
+    except (psycopg.errors.QueryCanceled, OperationalError):  # as COPY and as Django's cursors raise it
         if not refused.is_set():
             raise
         raise Stopped from None

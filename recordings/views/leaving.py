@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from django.db import connection
+from django.db import OperationalError, connection
 from django.http import HttpRequest
 from psycopg import Error, errors
 
@@ -34,7 +34,7 @@ def until_left(request: HttpRequest, blocks: Iterator[bytes]) -> Iterator[bytes]
     watcher.start()
     try:
         yield from blocks
-    except errors.QueryCanceled:
+    except (errors.QueryCanceled, OperationalError):  # as COPY and as Django's cursors raise it
         if not left.is_set():
             raise
         raise ClientLeft from None

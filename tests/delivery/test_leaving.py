@@ -1,13 +1,17 @@
 """Whoever leaves a download frees its query, in a real web server: while rows flow, and while none comes."""
 
 import http.client
+import socket
+import threading
 import time
 
 import pytest
 from django.db import connection, transaction
-from django.test import Client
+from django.test import Client, RequestFactory
 
+from recordings.delivery import going_on
 from recordings.models import AuditEntry, Lookup, Role
+from recordings.views.leaving import ClientLeft, until_left
 from tests.delivery.gunicorn import serving
 from tests.factories import make_recording, make_tenant, make_user
 
@@ -135,6 +139,23 @@ def test_who_leaves_while_a_workbook_is_made_frees_its_query(cookie):
             until(lambda: not busy())
         until(broken)
         assert broken().detail == {"rows": 0}
+
+
+def slow():
+    with connection.cursor() as cursor:  # of Django, which calls errors otherwise than COPY does
+        cursor.execute("SELECT pg_sleep(20)")
+    yield b""
+
+
+def test_a_query_of_any_kind_that_is_ended_from_beside_says_why(monkeypatch):
+    monkeypatch.setattr(going_on, "LOOK", 0.2)
+    with pytest.raises(going_on.Stopped):
+        list(going_on.rows_while_allowed(slow(), lambda: False))
+    request = RequestFactory().get("/")
+    request.META["gunicorn.socket"], client = socket.socketpair()
+    threading.Timer(0.2, client.close).start()
+    with pytest.raises(ClientLeft):
+        list(until_left(request, slow()))
 
 
 def test_the_whole_of_it_is_told_with_its_rows(cookie):
