@@ -58,14 +58,18 @@ def contact(request: HttpRequest, contact_id: str) -> HttpResponse:
 @allow(May.PLAY)
 @never_cache
 @require_safe
+@patient
 def heard(request: HttpRequest, contact_id: str) -> HttpResponse:
     """Show how its voices sound by now: the page asks until all of them were listened to."""
     found = contacts.find(contact_id, user=request.user)  # type: ignore[arg-type]
     if found is None:
         raise Http404("No recording of this contact is known any more.")
-    if refused := ask_first(request, _ask(request, found)):
+    drawn = _drawn(request, found)
+    if refused := ask_first(request, drawn["ask"]):
         return refused
-    return render(request, "contacts/_heard.html", _drawn(request, found))
+    if request.method == "GET":
+        _tell(request, found)  # also of who asks for this alone
+    return render(request, "contacts/_heard.html", drawn)
 
 
 def _drawn(request: HttpRequest, found: contacts.Contact) -> dict[str, Any]:

@@ -106,6 +106,9 @@ def test_the_page_asks_until_each_voice_was_listened_to_or_failed(client, sign_i
     assert "data-more" not in text(client.get(asked))
     assert "data-ask" not in text(client.get(f"/contacts/{ID}/"))
     assert AuditEntry.objects.filter(action="opened a contact").count() == 1
+    sign_in(Role.SUPERVISOR)
+    client.get(asked)
+    assert AuditEntry.objects.filter(action="opened a contact").count() == 2, "this alone is a look too"
 
 
 def test_a_page_that_asks_on_has_a_few_voices_listened_to_at_a_time(client, sign_in, tenant):
