@@ -11,18 +11,19 @@ export function askOn(box, take) {
       document.addEventListener("visibilitychange", ask, { once: true });
       return;
     }
-    let more = true; // a portal that does not answer is asked again
+    let told = null; // by a portal that does not answer, which is asked again
     try {
       const answer = await fetch(url);
-      if (answer.status < 500) {
-        const page = new DOMParser().parseFromString(answer.ok ? await answer.text() : "", "text/html");
-        const heard = page.querySelector("[data-heard]");
-        if (heard) take(heard);
-        more = heard?.hasAttribute("data-more");
-      }
+      if (answer.status < 500) told = answer.ok ? await answer.text() : "";
     } catch { /* the network is away */ }
+    if (told !== null) {
+      const heard = new DOMParser().parseFromString(told, "text/html").querySelector("[data-heard]");
+      if (!heard) return;
+      take(heard);
+      if (!heard.hasAttribute("data-more")) return;
+    }
     wait = Math.min(SELDOM, wait * MORE);
-    if (more) setTimeout(ask, wait);
+    setTimeout(ask, wait);
   };
   setTimeout(ask, wait);
 }

@@ -16,16 +16,18 @@ function start(part) {
       return;
     }
     wait = Math.min(SELDOM, wait * MORE);
+    let told = null; // by a portal that does not answer, which is asked again
     try {
       const answer = await fetch(part.dataset.fresh);
-      if (answer.status < 500) {
-        const fresh = new DOMParser().parseFromString(answer.ok ? await answer.text() : "", "text/html").getElementById(part.id);
-        if (!fresh) return;
-        if (said(fresh) !== said(part)) wait = SOON;
-        become(part, fresh);
-        if (!part.dataset.fresh) return;
-      }
+      if (answer.status < 500) told = answer.ok ? await answer.text() : "";
     } catch { /* the network is away */ }
+    if (told !== null) {
+      const fresh = new DOMParser().parseFromString(told, "text/html").getElementById(part.id);
+      if (!fresh) return;
+      if (said(fresh) !== said(part)) wait = SOON;
+      become(part, fresh);
+      if (!part.dataset.fresh) return;
+    }
     plan();
   };
   for (const link of document.querySelectorAll("[data-ask-soon]")) link.addEventListener("click", soon);
