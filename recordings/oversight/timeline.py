@@ -21,6 +21,7 @@ STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
     2_592_000, 7_776_000, 31_536_000, 157_680_000, 1_576_800_000,
 )  # fmt: skip
+DAY = 86_400
 # The playhead, shown and moved by the player. Its time lies above the drawing, where the player makes room for it: it would
 # cover the times of the axis.
 _HEAD = (
@@ -54,7 +55,8 @@ def draw(
     tops, height = _tops(axis)
     parts = [
         f'<svg viewBox="0 0 {WIDTH:.0f} {height:.0f}" data-left="{LEFT:.0f}" data-right="{RIGHT:.0f}" '
-        f'data-begin="{axis.start.timestamp():.3f}" data-top="{TOP:.0f}" data-spare="{UNKNOWN:.0f}" role="img" aria-labelledby="axis-t axis-d">'
+        f'data-begin="{axis.start.timestamp():.3f}" data-top="{TOP:.0f}" data-spare="{UNKNOWN:.0f}" '
+        f'data-steps="{" ".join(str(step) for step in STEPS if step < DAY)}" data-ticks="{MOST_TICKS}" role="img" aria-labelledby="axis-t axis-d">'
         f'<title id="axis-t">{escape(title)}</title><desc id="axis-d">{escape(in_words(axis))}</desc>'
         '<defs><pattern id="gap" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<path class="hatch" d="M0 0V5"/></pattern></defs>'

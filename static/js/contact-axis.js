@@ -2,6 +2,7 @@
 // recording's length becomes known.
 const SVG = "http://www.w3.org/2000/svg";
 const LEAST = 4;
+const DAY = 86_400; // seconds
 const ABOVE = 20; // room for the time of the playhead, so that it covers no time of the axis
 
 export class Axis {
@@ -19,6 +20,8 @@ export class Axis {
       kind: group.dataset.kind, voice: group.dataset.kind === "audio", broken: !group.dataset.src, el: null,
       name: group.querySelector("title").textContent,
     }));
+    this.steps = svg.dataset.steps.split(" ").map(Number);
+    this.ticks = told("ticks");
     this.total = 1;
     this.spare = 0; // room at the end for a recording of unknown length
   }
@@ -71,6 +74,7 @@ export class Axis {
         text.textContent = Number(rect.getAttribute("width")) > 60 ? this.clock(clip.start) : "";
       }
     }
+    this.mark();
     for (const tick of this.svg.querySelectorAll("[data-at]")) {
       const x = String(this.x(Number(tick.dataset.at)));
       tick.querySelector("line").setAttribute("x1", x);
@@ -78,6 +82,24 @@ export class Axis {
       tick.querySelector("text").setAttribute("x", x);
     }
     this.gaps.replaceChildren(...this.between().map(([from, until]) => this.gap(from, until)));
+  }
+
+  // Tell round moments anew, as the portal does: those that were drawn are of a shorter axis. One of days keeps its own.
+  mark() {
+    const drawn = [...this.svg.querySelectorAll("[data-at]")];
+    const step = this.steps.find((one) => this.total / one <= this.ticks - 1);
+    if (!drawn.length || !step || this.total > DAY) return;
+    const marks = [];
+    for (let at = Math.ceil(this.begin / step) * step - this.begin; at <= this.total; at += step) {
+      const tick = drawn[0].cloneNode(true);
+      tick.dataset.at = at.toFixed(3);
+      const text = tick.querySelector("text");
+      text.textContent = this.clock(at).slice(0, step < 60 ? 8 : 5);
+      text.setAttribute("text-anchor", this.x(at) > this.width - 40 ? "end" : "middle");
+      marks.push(tick);
+    }
+    drawn[0].before(...marks);
+    for (const tick of drawn) tick.remove();
   }
 
   // Take over what a newer drawing knows: how a recording sounds, and how long one is that was of unknown length.

@@ -5,6 +5,7 @@ import random
 import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,29 @@ def test_a_file_that_never_tells_its_length_plays_to_its_end_and_then_has_one(vi
     expect(player.locator("[data-told=of]")).to_contain_text("of 0:07")
 
 
+def assert_times_stand_apart(axis):
+    boxes = sorted(
+        (one.bounding_box() for one in axis.locator("[data-at] text").all()), key=lambda box: box["x"]
+    )
+    assert len(boxes) > 2
+    assert all(one["x"] + one["width"] < other["x"] for one, other in pairwise(boxes)), (
+        "times cover each other"
+    )
+
+
+def test_a_length_that_comes_late_leaves_the_times_of_the_axis_apart(visit, recorded):
+    recorded(("VOICE", 0, FILES["voice"], None), ("VOICE", 1, FILES["last"], None))
+    page = visit()
+    opened(page)
+    axis = page.locator(".tracks svg").first
+    for one in Waveform.objects.all():
+        waveform.make(recording_id=one.pk)
+    expect(axis.locator("svg.wv")).to_have_count(2)
+    assert_times_stand_apart(axis)
+    last = axis.locator("[data-at]").last.get_attribute("data-at")
+    assert float(last) > 3, "the times end where the axis ended before"
+
+
 def test_sounds_and_lengths_come_into_the_open_page_and_it_plays_on(visit, recorded):
     recorded(("VOICE", 0, FILES["voice"], None), ("VOICE", 70, FILES["last"], None))
     page, asked = visit(), []
@@ -204,6 +228,7 @@ def test_sounds_and_lengths_come_into_the_open_page_and_it_plays_on(visit, recor
     )
     expect(length).to_have_text("1:12 from the first start to the last end")
     expect(page.locator(f"[data-length-of='{first.pk}']")).to_have_text("0:08")
+    assert_times_stand_apart(axis)
     expect(player.get_by_role("button", name="Pause")).to_be_focused()
     at = until(page, near(0.3))[0][1]
     until(page, lambda told: len(told) == 1 and told[0][1] > at + 0.2)
