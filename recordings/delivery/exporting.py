@@ -10,14 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-import psycopg
 from django.conf import settings
-from django.db import connection, connections, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -26,6 +25,7 @@ from isal import isal_zlib
 from recordings import trail
 from recordings.access import May
 from recordings.delivery import going_on
+from recordings.delivery.beside import watching
 from recordings.delivery.choices import Choice
 from recordings.models import Export, ExportSchedule, User
 from recordings.models.cells import Tally
@@ -130,12 +130,14 @@ def _make(export: Export) -> None:
     tally = Tally()
     part = export.file.with_suffix(".part")
     try:
-        with _beating(export, tally, allowed):
+        with watching(partial(_beat, export, tally, allowed)) as why:  # also while the disk takes its time
             blocks = csv.stream(
                 recordings, sort=criteria.sort, columns=export.columns, bom=export.bom, tally=tally
             )
             with closing(blocks):  # type: ignore[type-var] # a full disk must end the query too
                 size, sha256 = _write(part, blocks)
+        if why:
+            raise why[0]
         part.rename(export.file)
         _finish(export, rows=tally.rows, size=size, sha256=sha256)
     except BaseException:
@@ -186,58 +188,22 @@ def _mine(export: Export) -> ExportQuerySet:
     return Export.objects.filter(pk=export.pk, tries=export.tries, state=State.RUNNING)
 
 
-@contextmanager
-def _beating(export: Export, tally: Tally, allowed: Callable[[], bool]) -> Iterator[None]:
-    """Tell how far it is from beside, for this thread waits for PostgreSQL.
-
-    Raises TakenOver when the turn is over, and ExportFailed when whoever asked may not export any more.
-    """
-    connection.ensure_connection()
-    ended, why = threading.Event(), list[Exception]()
-    beat = threading.Thread(
-        target=_beat,
-        args=(export, tally, allowed, connection.connection, ended, why),
-        name="beat",
-        daemon=True,
-    )
-    beat.start()
-    try:
-        yield
-    except psycopg.errors.QueryCanceled:
-        if not why:
-            raise
-    finally:
-        ended.set()
-        beat.join()
-    if why:
-        raise why[0]
-
-
 def _beat(
-    export: Export,
-    tally: Tally,
-    allowed: Callable[[], bool],
-    copying: psycopg.Connection,
-    ended: threading.Event,
-    why: list[Exception],
-) -> None:
-    """Give signs of life until it has ended; put into `why` what ends it, and cancel its query."""
+    export: Export, tally: Tally, allowed: Callable[[], bool], ended: threading.Event
+) -> Exception | None:
+    """Give signs of life until it has ended; return what ends it: the turn is over, or whoever asked may not export any more."""
     looked_at = time.monotonic()
     try:
         while not ended.wait(BEAT):
             if not _mine(export).update(rows=tally.rows, beat_at=Now()):
-                why.append(TakenOver())
-            elif time.monotonic() - looked_at >= going_on.LOOK:
+                return TakenOver()
+            if time.monotonic() - looked_at >= going_on.LOOK:
                 looked_at = time.monotonic()
-                why += [] if allowed() else [ExportFailed(NOT_ALLOWED)]
-            if why:
-                with suppress(psycopg.Error):
-                    copying.cancel_safe(timeout=going_on.CANCEL)
-                return
+                if not allowed():
+                    return ExportFailed(NOT_ALLOWED)
     except Exception:  # noqa: BLE001 - without signs of life another worker takes over, which _finish notices
         log.exception("Export %s cannot tell that it is alive", export.pk)
-    finally:
-        connections.close_all()
+    return None
 
 
 def remove(*, export: Export, actor: str, address: str = "") -> None:

@@ -4,18 +4,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
+from functools import partial
 
-import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
 from recordings.access import May, may
+from recordings.delivery.beside import watching
 from recordings.models import Recording, User
 
 log = logging.getLogger(__name__)
 
 LOOK = 2.0  # seconds between looks
-CANCEL = 5.0  # seconds that PostgreSQL is given to hear that a query is to end
 MOST = 64 << 20  # bytes that are sent without one
 
 
@@ -37,44 +37,19 @@ def while_allowed(chunks: Iterator[bytes], allowed: Callable[[], bool]) -> Itera
 
 
 def rows_while_allowed(rows: Iterator[bytes], allowed: Callable[[], bool]) -> Iterator[bytes]:
-    """Yield what a query of this thread makes as long as `allowed` says yes; cancel the query and raise Stopped when it says no.
-
-    The query keeps its connection busy, and may make no row for a minute: so it is asked from beside.
-    """
-    connection.ensure_connection()
-    ended, refused = threading.Event(), threading.Event()
-    watcher = threading.Thread(
-        target=_ask_on, args=(allowed, connection.connection, ended, refused), name="allowed", daemon=True
-    )
-    watcher.start()
-    try:
-        with closing(rows) as source:  # type: ignore[type-var] # it is a generator
-            for block in source:
-                if refused.is_set():
-                    raise Stopped
-                yield block
-    except (psycopg.errors.QueryCanceled, OperationalError):  # as COPY and as Django's cursors raise it
-        if not refused.is_set():
-            raise
-        raise Stopped from None
-    finally:
-        # It must not outlive the query: the next one on this connection is somebody else's.
-        ended.set()
-        watcher.join()
+    """Yield what a query of this thread makes as long as `allowed` says yes; cancel the query and raise Stopped when it says no."""
+    with watching(partial(_refused, allowed)) as why, closing(rows) as source:  # type: ignore[type-var] # it is a generator
+        for block in source:
+            if why:
+                raise why[0]
+            yield block
 
 
-def _ask_on(
-    allowed: Callable[[], bool],
-    querying: psycopg.Connection,
-    ended: threading.Event,
-    refused: threading.Event,
-) -> None:
+def _refused(allowed: Callable[[], bool], ended: threading.Event) -> Stopped | None:
     while not ended.wait(LOOK):
-        if not _asked(allowed) and not ended.is_set():
-            refused.set()
-            with suppress(psycopg.Error):
-                querying.cancel_safe(timeout=CANCEL)
-            return
+        if not _asked(allowed):
+            return Stopped()
+    return None
 
 
 def still_may(what: May, *, user_id: int, tenants: Collection[int] | None) -> bool:
