@@ -9,28 +9,12 @@ from django.utils.functional import cached_property
 
 from recordings.models import AuditEntry, Case, User
 from recordings.oversight.words import moment_in_words
-from recordings.search.calls import WORDS
+from recordings.search.criteria import PARAMETERS
 from recordings.search.discreet import LEFT_OUT, Reader
 
 THE_TRAIL = "the audit trail"  # as the object of an export of it
 HEX = frozenset("0123456789abcdef")
-_ASKED = (
-    "q",
-    "from",
-    "to",
-    "media",
-    "presence",
-    "saved",
-    "playable",
-    "hold",
-    "expires",
-    "size",
-    "duration",
-    "tenant",
-    "shape",
-    "sort",
-)
-_PART = rf"(?:{'|'.join((*_ASKED, *WORDS))})=[^\s&]*"
+_PART = rf"(?:{'|'.join(PARAMETERS)})=[^\s&]*"
 _SEARCH = re.compile(rf"{_PART}(?:&{_PART})*")  # as it stands in an address
 
 

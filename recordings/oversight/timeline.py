@@ -153,10 +153,10 @@ class _Scale:
         last = min(self.start.timestamp() + self.seconds, END.timestamp())
         marks = [first + step * n for n in range(MOST_TICKS) if first + step * n <= last]
         moments = [datetime.fromtimestamp(mark, UTC) for mark in marks]
-        shape = "%-d %b %Y" if step >= 2_592_000 else "%-d %b" if step >= 86_400 else "%H:%M"
+        shape = "%-d %b %Y" if step >= 2_592_000 else "%-d %b" if step >= DAY else "%H:%M"
         if step < 60:
             shape = "%H:%M:%S"
-        elif step < 86_400 and self.seconds > 86_400:
+        elif step < DAY and self.seconds > DAY:
             shape = "%-d %b %H:%M"
         return [
             (self.x(moment), (moment - self.start).total_seconds(), f"{moment:{shape}}") for moment in moments

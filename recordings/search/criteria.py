@@ -145,7 +145,14 @@ class Criteria:
 
     def params(self) -> dict[str, list[str]]:
         """Return the URL parameters that say this search again."""
-        told = {
+        return {
+            name: kept
+            for name, values in self._told().items()
+            if (kept := [value for value in values if value])
+        }
+
+    def _told(self) -> dict[str, list[str]]:
+        return {
             "q": [self.text],
             "from": [self.started_from.isoformat() if self.started_from else ""],
             "to": [self.started_to.isoformat() if self.started_to else ""],
@@ -162,7 +169,6 @@ class Criteria:
             "shape": [self.shape],
             "sort": ["" if self.sort == "newest" else self.sort],
         }
-        return {name: kept for name, values in told.items() if (kept := [value for value in values if value])}
 
     def querystring(self, **changes: Any) -> str:
         """Return the query string, with some parameters changed; a change to None drops one."""
@@ -299,3 +305,6 @@ def through(view: View) -> Criteria:
 
 def _within(days: int) -> str:
     return "within 24 hours" if days == 1 else f"within {days} days"
+
+
+PARAMETERS = tuple(Criteria()._told())  # every name that a search may have in an address

@@ -1,9 +1,10 @@
 // The contact player: voice and screens of one contact on one clock, over their gaps.
+import { askOn } from "./ask-on.js";
 import { Axis } from "./contact-axis.js";
 import { Clock } from "./contact-clock.js";
-import { askOn } from "./contact-heard.js";
 
 const STEP = 10;
+const SOON = 1000; // ms until it is asked how voices sound that nobody has listened to yet
 
 function span(seconds) {
   const whole = Math.round(seconds);
@@ -128,12 +129,17 @@ function start(box) {
   lay();
   box.querySelector("[data-deck]").hidden = false;
   show();
-  askOn(box, (fresh) => {
-    axis.adopt(fresh.querySelector("svg"));
-    box.querySelector("[data-between]").replaceWith(fresh.querySelector("[data-between]"));
+  if (!box.dataset.ask) return;
+  // Until all voices were listened to or failed, and when the portal says no.
+  askOn(box.dataset.ask, (page) => {
+    const heard = page.querySelector("[data-heard]");
+    if (!heard) return false;
+    axis.adopt(heard.querySelector("svg"));
+    box.querySelector("[data-between]").replaceWith(heard.querySelector("[data-between]"));
     lay();
     show();
-  });
+    return heard.hasAttribute("data-more");
+  }, SOON);
 }
 
 document.querySelectorAll("[data-contact-player]").forEach(start);
