@@ -6,7 +6,7 @@ through its lease changes nothing. All times are database time, of the statement
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,34 +15,20 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from recordings.models import Archive, Run, Tenant, Transfer
+from recordings.models import Archive, Recording, Run, Tenant, Transfer
 from recordings.transfer import runs
 from recordings.transfer.timetable import URGENT
 
 State = Transfer.State
-_TRANSFER = (
-    "run_id",
-    "recording_id",
-    "archive_id",
-    "tenant_id",
-    "state",
-    "size",
-    "expires_at",
-    "attempts",
-    "owner",
-    "epoch",
-)
-_RECORDING = (
-    "tenant_id",
-    "key",
-    "size",
-    "etag",
-    "started_at",
-    "contact_id",
-    "media_type",
-    "item_id",
-    "arrived_at",
-)
+# What a worker needs of each file, in the order of the models' fields; a claim returns it, so that nothing is asked for twice.
+_OF_TRANSFER = {
+    "id", "run_id", "recording_id", "archive_id", "tenant_id", "state", "size", "expires_at", "attempts", "owner", "epoch",
+}  # fmt: skip
+_OF_RECORDING = {
+    "id", "tenant_id", "key", "size", "etag", "started_at", "contact_id", "media_type", "item_id", "arrived_at",
+}  # fmt: skip
+_TRANSFER = tuple(one.column for one in Transfer._meta.concrete_fields if one.column in _OF_TRANSFER)
+_RECORDING = tuple(one.column for one in Recording._meta.concrete_fields if one.column in _OF_RECORDING)
 IN_HAND = 16  # files of a job with a speed limit
 IN_HAND_SECONDS = 60  # what such a job sends in this time is in hand at most
 MOST_BYTES = 512_000_000  # of waiting files in one worker's hand: of large ones there are few, so that all workers have some
@@ -56,7 +42,7 @@ WHERE r.finished_at IS NULL AND coalesce(j.parallel_files, j.mb_per_second) IS N
 
 # Lane by lane through one index, so a lane that stands still costs nothing, however much waits in it. Of what the open
 # lanes have, the soonest expiry comes first, whatever run it belongs to: a backlog can never lose the oldest file first.
-CLAIM = """
+CLAIM = f"""
 WITH run AS MATERIALIZED (
     SELECT r.id, r.waits_until > statement_timestamp() AS waits,
         -- Files of a job with a speed limit wait in hand for their turn: not many, or others would not be taken.
@@ -100,8 +86,8 @@ WITH run AS MATERIALIZED (
 UPDATE recordings_transfer t
 SET state = 'copying', owner = %(owner)s, epoch = t.epoch + 1,
     lease_until = statement_timestamp() + make_interval(secs => %(lease)s)
-FROM chosen WHERE t.id = chosen.id
-RETURNING t.id
+FROM chosen, recordings_recording r WHERE t.id = chosen.id AND r.id = t.recording_id
+RETURNING {", ".join([*(f"t.{name}" for name in _TRANSFER), *(f"r.{name}" for name in _RECORDING)])}
 """
 
 # May something of an open lane be tried now?
@@ -159,17 +145,20 @@ def claim(*, owner: str, limit: int, most_bytes: int = MOST_BYTES) -> list[Trans
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK_LIMITED)
         cursor.execute(CLAIM, named)
-        ids = [row[0] for row in cursor.fetchall()]
-    claimed = list(
-        Transfer.objects.filter(pk__in=ids, owner=owner)
-        .select_related("recording")
-        .only(*_TRANSFER, *(f"recording__{name}" for name in _RECORDING))
-        .order_by("expires_at", "id")
-    )
+        claimed = [_made(row) for row in cursor.fetchall()]
+    claimed.sort(key=lambda row: (row.expires_at, row.pk))
     _give(claimed, "run", Run.objects.select_related("job"))
     _give(claimed, "tenant", Tenant.objects.all())
     _give(claimed, "archive", Archive.objects.all())
     return claimed
+
+
+def _made(row: Sequence[Any]) -> Transfer:
+    """Make a transfer and its recording of what a claim returned."""
+    alias, of_transfer = connection.alias, len(_TRANSFER)
+    transfer = Transfer.from_db(alias, _TRANSFER, row[:of_transfer])
+    transfer.recording = Recording.from_db(alias, _RECORDING, row[of_transfer:])
+    return transfer
 
 
 def _give(transfers: list[Transfer], noun: str, rows: QuerySet[Any]) -> None:

@@ -35,10 +35,12 @@ def tenant(rclone_s3):
 @pytest.mark.parametrize("digests", [True, False], ids=["compared", "merged again"])
 def test_no_row_is_written_and_none_is_dead(tenant, digests):
     assert scan(tenant=tenant, actor="test").new == FILES
-    before = written()
+    *before, dead_before = written()
     for _ in range(2):
         if not digests:
             Shard.objects.all().delete()  # every row is merged with what is listed
         done = scan(tenant=tenant, actor="test")
         assert (done.state, done.seen, done.new, done.changed) == (Scan.State.COMPLETE, FILES, 0, 0)
-    assert written() == before
+    *after, dead_after = written()
+    assert after == before
+    assert dead_after <= dead_before  # what an earlier test left dead may be cleared away meanwhile
