@@ -38,15 +38,15 @@ UPDATE recordings_scan SET beat_at = now(), shards = %(shards)s, shards_done = %
 WHERE id = %(scan)s AND state = 'running' AND epoch = %(epoch)s
 """
 
-# How a chunk's transaction begins, in one statement, for each costs the threads that list a turn. It keeps the scan from
-# being taken over (which locks the row for update) and the tenant from being deleted, and asks whether any row lies in the
-# range. The planner's figures lag far behind in the middle of a first scan. Nothing is flushed per chunk: should the machine
+# How a chunk's transaction begins, in one statement, for each costs the threads that list a turn. It keeps the tenant from
+# being deleted or connected elsewhere and the scan from being taken over, both of which lock the tenant for update first, so
+# this does so too; and it asks whether any row lies in the range. The planner's figures lag far behind in the middle of a first scan. Nothing is flushed per chunk: should the machine
 # stop, the last chunks and their shards are lost together, and the end of the scan is flushed with all that came before it.
 BEGIN = f"""
-WITH held AS (
+WITH kept AS (SELECT FROM recordings_tenant WHERE id = %(tenant)s FOR KEY SHARE), held AS (
     SELECT FROM recordings_scan WHERE id = %(scan)s AND state = 'running' AND epoch = %(epoch)s FOR KEY SHARE
-), kept AS (SELECT FROM recordings_tenant WHERE id = %(tenant)s FOR KEY SHARE)
-SELECT (SELECT count(*) FROM held) + (SELECT count(*) FROM kept) = 2,
+)
+SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM held) = 2,
     EXISTS (SELECT FROM recordings_recording r WHERE {LIVE_IN_RANGE})
     OR EXISTS (SELECT FROM recordings_recording r WHERE {IN_RANGE} AND r.presence <> 'in_sea'),
     set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true)

@@ -39,6 +39,7 @@ LEFT_OUT = (
     "The listing left out {} that SEA still has, and perhaps others. Nothing was marked as gone for that; if it stays, "
     "something between here and SEA changes its answers."
 )
+CHANGED = "The connection was changed while it ran, so it was ended. Nothing was marked as gone."
 UNANSWERED = "SEA has not answered yet about {} that its listing did not show. The next scan asks again; nothing of that is marked as gone."
 
 KNOWN = """
@@ -121,6 +122,17 @@ def _begin(tenant: Tenant) -> Scan:
             mine.update(state=Scan.State.FAILED, finished_at=Now(), problem="The worker that ran it stopped.")
             ScanMiss.objects.filter(scan=running).delete()
         return Scan.objects.create(tenant=tenant)
+
+
+def break_off(*, tenant: Tenant) -> None:
+    """End the scan that runs with a connection which is being changed: what it still finds is another folder's or key's.
+
+    Call it in the transaction that changes the connection: chunks that are being merged are waited for, and none comes after.
+    """
+    Tenant.objects.select_for_update().get(pk=tenant.pk)
+    running = Scan.objects.filter(tenant=tenant, state=Scan.State.RUNNING)
+    ScanMiss.objects.filter(scan__in=running).delete()
+    running.update(state=Scan.State.FAILED, finished_at=Now(), problem=CHANGED)
 
 
 def _list_and_merge(record: Scan, tally: Tally) -> None:

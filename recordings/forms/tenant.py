@@ -17,6 +17,11 @@ from recordings.stores.s3 import is_region
 
 # What a stored secret belongs to: it is never used for another server, bucket or key than it was given for.
 BOUND = ("endpoint", "bucket", "access_key")
+CONNECTION = frozenset({"location", "access_key", "secret_key", "region", "verify_tls"})
+ANOTHER_FOLDER = (
+    "This is another folder. Recordings of the present one are known, and a scan of the new one would take them for gone: "
+    "connect the new folder as a tenant of its own."
+)
 INTERVAL = "Give a number of minutes from 5 to 1,440."
 ASK_AGAIN = (
     "Type the secret key again: the stored one is only ever used with the server, bucket and access key that it was "
@@ -149,13 +154,20 @@ class TenantForm(forms.ModelForm):
                 self.add_error(
                     "location", f"This is where copies are kept in the archive {archive}, and not SEA."
                 )
-        moved = (place.bucket, place.prefix) != (self.before["bucket"], self.before["prefix"])
+        self.check_folder()
+
+    def check_folder(self) -> bool:
+        """Refuse to leave a folder of which recordings are known; asked once more when no scan can add any."""
+        mine = self.instance
+        moved = (mine.bucket, mine.prefix) != (self.before["bucket"], self.before["prefix"])
         if mine.pk and moved and Recording.objects.filter(tenant=mine.pk).exists():
-            self.add_error(
-                "location",
-                "This is another folder. Recordings of the present one are known, and a scan of the new one would take "
-                "them for gone: connect the new folder as a tenant of its own.",
-            )
+            self.add_error("location", ANOTHER_FOLDER)
+        return not self.errors
+
+    @property
+    def reconnects(self) -> bool:
+        """Tell whether SEA is asked in another way from now on, once the form is valid."""
+        return not CONNECTION.isdisjoint(self.changed_data)
 
     def _may_reuse_secret(self, told: dict[str, Any]) -> bool:
         place = self.understood

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from recordings import trail
 from recordings.access import May, allow
+from recordings.catalog.scan import break_off
 from recordings.catalog.schedule import keep_schedule
 from recordings.forms.tenant import TenantForm
 from recordings.models import Tenant
@@ -56,17 +57,27 @@ def tenant_edit(request: HttpRequest, pk: int) -> HttpResponse:
     form = TenantForm(request.POST or None, instance=tenant)
     if request.method == "POST" and form.is_valid() and form.check_server():
         with transaction.atomic():
-            keep_schedule(form.save())
-            record(
-                request,
-                trail.Action.TENANT_CHANGED,
-                tenant,
-                folder=_folder(tenant),
-                changed=form.changed_data,
-                ask_reason=tenant.ask_reason,  # who switched it off must be told by the trail
-            )
-        return _scan_after_save(request, tenant, f"{tenant} is saved.")
+            if saved := _change(form):
+                record(
+                    request,
+                    trail.Action.TENANT_CHANGED,
+                    tenant,
+                    folder=_folder(tenant),
+                    changed=form.changed_data,
+                    ask_reason=tenant.ask_reason,  # who switched it off must be told by the trail
+                )
+        if saved:
+            return _scan_after_save(request, tenant, f"{tenant} is saved.")
     return _form(request, form)
+
+
+def _change(form: TenantForm) -> bool:
+    """Write the change, and end a scan that runs as it was before; False when that scan has found what keeps it here."""
+    if form.reconnects:
+        break_off(tenant=form.instance)
+    if saved := form.check_folder():
+        keep_schedule(form.save())
+    return saved
 
 
 @allow(May.SET_UP)

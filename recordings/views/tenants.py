@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from recordings import trail
 from recordings.access import May, allow
-from recordings.catalog.scan import STALE
+from recordings.catalog.scan import STALE, break_off
 from recordings.models import Scan, Tenant
 from recordings.models.release import policy_of
 from recordings.models.tenant import TenantQuerySet
@@ -88,6 +88,7 @@ def take_region(request: HttpRequest, pk: int) -> HttpResponse:
         mine = get_object_or_404(_mine(request).select_for_update(of=("self",)), pk=pk)
         region = mine.suggested_region
         if region:
+            break_off(tenant=mine)
             mine.region, mine.suggested_region = region, ""
             mine.problem, mine.problem_code, mine.problem_since = "", "", None
             mine.save(

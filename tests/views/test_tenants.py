@@ -2,15 +2,17 @@
 
 import logging
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 from redis import Redis
 
+from recordings.catalog.merge import Superseded, Tally, hold
 from recordings.catalog.scan import scan
 from recordings.forms.tenant import TenantForm
 from recordings.models import Archive, AuditEntry, Recording, Role, Scan, ScanMiss, Tenant
@@ -18,6 +20,7 @@ from recordings.stores.s3 import regional
 from recordings.trail import Action
 from seaportal.celery import app
 from tests.factories import make_recording, make_tenant, make_user, name_of
+from tests.transfer.conftest import somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECRET = "a-secret-that-nobody-may-read"
@@ -159,6 +162,42 @@ def test_another_folder_is_refused_while_recordings_of_this_one_are_known(client
         reverse("tenant_edit", args=[tenant.pk]), typed(sea, location=f"{sea.endpoint}/sea/elsewhere/")
     )
     assert "connect the new folder as a tenant of its own" in page(response)
+
+
+def test_a_changed_connection_ends_the_scan_that_runs_with_the_old_one(client, admin, sea):
+    """Or it would write another folder's files, or the old key's refusal, over what was just entered."""
+    tenant = make_tenant(s3=sea, prefix="elsewhere/", name="EMEA-1")
+    begun = Scan.objects.create(tenant=tenant)
+    there = f"{sea.endpoint}/{sea.bucket}/elsewhere/"
+    Tenant.objects.update(location=there)
+    client.post(reverse("tenant_edit", args=[tenant.pk]), typed(sea, location=there, secret_key=""))
+    assert Tenant.objects.get().time_zone == "Europe/Berlin"
+    hold(scan=begun, tally=Tally())  # another time zone is no other connection
+    assert client.post(reverse("tenant_edit", args=[tenant.pk]), typed(sea)).status_code == 302
+    with pytest.raises(Superseded):
+        hold(scan=begun, tally=Tally())
+    begun.refresh_from_db()
+    assert begun.state == Scan.State.FAILED and "connection was changed" in begun.problem
+
+
+def test_a_folder_is_not_left_when_a_scan_that_runs_has_just_found_something(client, admin, sea):
+    tenant = make_tenant(s3=sea, prefix="elsewhere/")
+
+    def change():
+        try:
+            return client.post(reverse("tenant_edit", args=[tenant.pk]), typed(sea))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+            make_recording(tenant)
+            asked = pool.submit(change)
+            somebody_waits_for_a_lock()
+        assert "connect the new folder as a tenant of its own" in page(asked.result())
+    tenant.refresh_from_db()
+    assert tenant.prefix == "elsewhere/"
 
 
 def test_a_saved_change_clears_the_problem_and_asks_for_a_scan(client, admin, sea, told_to_workers):
