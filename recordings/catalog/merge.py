@@ -75,12 +75,27 @@ FROM listed l
 WHERE {LIVE_IN_RANGE} AND l.key = r.key AND (l.etag, l.size, l.arrived_at) IS DISTINCT FROM (r.etag, r.size, r.arrived_at)
 """
 
+# What left SEA before each of its archives had it, and lies verified in one of them, is not lost: no other copy can be made any
+# more. In a statement of its own, behind the one that closed the rows: whoever commits a copy waits for one of the two.
+GOOD_COPIES = (
+    "FROM recordings_copy c WHERE c.recording_id = r.id AND c.failed_at IS NULL AND c.removed_at IS NULL"
+)
+SAVED_ANYWHERE = f"""
+UPDATE recordings_recording r SET saved_at = (SELECT min(c.verified_at) {GOOD_COPIES})
+WHERE {{which}} AND r.presence <> 'in_sea' AND r.saved_at IS NULL AND EXISTS (SELECT {GOOD_COPIES})
+"""
+
 # A version that was taken for gone and is listed again: the row that we have tells the truth again. One whose copies were
-# removed meanwhile is not saved any more.
+# removed meanwhile is not saved any more, nor is one that an archive still lacks.
 REVIVE = f"""
 UPDATE recordings_recording r
 SET presence = '{Presence.IN_SEA}', gone_at = NULL, missed_scans = 0,
-    saved_at = CASE WHEN r.removed_at IS NULL THEN r.saved_at END, removed_at = NULL
+    saved_at = CASE WHEN r.removed_at IS NULL AND NOT EXISTS (
+        SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'dropped' AND NOT EXISTS (
+            SELECT FROM recordings_copy c
+            WHERE c.recording_id = r.id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
+        )
+    ) THEN r.saved_at END, removed_at = NULL
 FROM listed l
 WHERE r.tenant_id = %(tenant)s AND r.presence <> 'in_sea' AND r.key = l.key
   AND (l.etag, l.size, l.arrived_at) = (r.etag, r.size, r.arrived_at)
@@ -236,7 +251,8 @@ def _merge_known(cursor: CursorWrapper, chunk: Chunk, named: dict[str, object]) 
     cursor.execute(FORGET_RELEASED, named)
     cursor.execute(REMEMBER_MISSED, named)
     cursor.execute(CLOSE_CHANGED, named)
-    changed = cursor.rowcount
+    if changed := cursor.rowcount:
+        cursor.execute(SAVED_ANYWHERE.format(which=f"{IN_RANGE} AND r.gone_at = now()"), named)
     cursor.execute(REVIVE, named)
     cursor.execute(INSERT_NEW, named)
     return max(cursor.rowcount - changed, 0), changed

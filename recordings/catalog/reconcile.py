@@ -18,7 +18,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Max
 
 from recordings import trail
-from recordings.catalog.merge import Superseded
+from recordings.catalog.merge import SAVED_ANYWHERE, Superseded
 from recordings.catalog.suspects import asked_about
 from recordings.models import Kind, Presence, Scan, Tenant
 from recordings.trail.alerts import raise_alert
@@ -57,8 +57,10 @@ UPDATE recordings_recording r
 SET presence = CASE WHEN r.expires_at <= now() THEN '{Presence.EXPIRED}' ELSE '{Presence.VANISHED}' END,
     gone_at = now(), loss_id = NULL
 WHERE r.id = ANY(%(ids)s) AND r.presence = 'in_sea' AND r.missed_scans > 0
-RETURNING r.presence, r.id, r.key, r.saved_at IS NULL
+RETURNING r.id
 """
+KEPT_AFTER_ALL = SAVED_ANYWHERE.format(which="r.id = ANY(%(ids)s)")
+NOW_GONE = "SELECT r.presence, r.id, r.key, r.saved_at IS NULL FROM recordings_recording r WHERE r.id = ANY(%(ids)s) ORDER BY r.id"
 # Of what is gone, what was being released when its worker died or SEA did not answer: gone by us, after the whole gate.
 # The rows are locked first, then the receipt is written, then the presence, which the database ties to the receipt.
 BEING_RELEASED = """
@@ -191,6 +193,9 @@ def _mark_gone(scan: Scan, ids: Sequence[int]) -> tuple[int, int]:
         _hold(cursor, scan)
         released = _release(cursor, ids)
         cursor.execute(GONE, {"ids": list(ids)})
+        named = {"ids": [row[0] for row in cursor.fetchall()]}
+        cursor.execute(KEPT_AFTER_ALL, named)
+        cursor.execute(NOW_GONE, named)
         gone = [(presence, (pk, key, unsaved)) for presence, pk, key, unsaved in cursor.fetchall()]
         expired: list[Row] = [row for presence, row in gone if presence == Presence.EXPIRED]
         vanished: list[Row] = [row for presence, row in gone if presence == Presence.VANISHED]

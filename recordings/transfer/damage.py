@@ -29,15 +29,15 @@ WHERE r.id = ANY(%s) AND r.saved_at IS NOT NULL AND (
 """
 
 
-# A copy that was removed by a rule is not waited for.
+# A copy that was removed by a rule is not waited for, and of what SEA does not have any more, no other one.
 SAVED_AGAIN = """
 UPDATE recordings_recording r SET saved_at = statement_timestamp()
-WHERE r.id = %s AND r.saved_at IS NULL AND NOT EXISTS (
+WHERE r.id = %s AND r.saved_at IS NULL AND (r.presence <> 'in_sea' OR NOT EXISTS (
     SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'dropped' AND NOT EXISTS (
         SELECT FROM recordings_copy c
         WHERE c.recording_id = r.id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
     )
-)
+))
 """
 
 

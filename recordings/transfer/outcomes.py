@@ -56,14 +56,14 @@ ON CONFLICT (recording_id, archive_id) DO UPDATE SET
     failed_at = NULL, failure = '', removed_at = NULL, removed_by_rule = ''
 """
 
-# Saved is what lies in every archive that its run goes to, those for which it was cancelled left out. The rows were locked
-# before, so of two archives that end at once the later one sees the earlier.
+# Saved is what lies in every archive that its run goes to, those for which it was cancelled left out; of what has left SEA
+# meanwhile, what lies in any. The rows were locked before, so of two archives that end at once the later one sees the earlier.
 SAVED = """
 UPDATE recordings_recording r SET saved_at = coalesce(r.saved_at, statement_timestamp()), removed_at = NULL
 FROM unnest(%s::bigint[], %s::bigint[]) AS mine(id, run)
-WHERE r.id = mine.id AND (r.saved_at IS NULL OR r.removed_at IS NOT NULL) AND NOT EXISTS (
+WHERE r.id = mine.id AND (r.saved_at IS NULL OR r.removed_at IS NOT NULL) AND (r.presence <> 'in_sea' OR NOT EXISTS (
     SELECT FROM recordings_transfer t WHERE t.recording_id = mine.id AND t.run_id = mine.run AND t.state NOT IN ('verified', 'dropped')
-)
+))
 """
 
 

@@ -13,10 +13,12 @@ from recordings.catalog import suspects
 from recordings.catalog.merge import Superseded
 from recordings.catalog.reconcile import reconcile
 from recordings.catalog.scan import scan
-from recordings.models import Alert, AuditEntry, Kind, LossNote, Presence, Recording, Scan, ScanMiss
+from recordings.models import Alert, AuditEntry, Copy, Kind, LossNote, Presence, Recording, Scan, ScanMiss
 from recordings.stores.base import Throttled, Unreachable
 from recordings.stores.s3 import S3Store
-from tests.factories import make_recording, make_released, make_tenant, make_user, name_of
+from recordings.transfer import damage, runs
+from recordings.transfer.saving import save_waiting
+from tests.factories import make_archive, make_recording, make_released, make_tenant, make_user, name_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,6 +96,36 @@ def test_an_overwritten_version_that_was_not_saved_is_a_loss_that_is_told(sea):
     assert AuditEntry.objects.filter(action="found gone from SEA").get().object == unsaved
     scanned(tenant, 2)
     assert alerts() == {("lost", "overwritten"): 1, ("vanished", "overwritten"): 1}, "told once"
+
+
+def test_what_one_of_its_archives_has_is_never_called_lost(sea, tmp_path):
+    """The other archive can get no copy any more once the file has gone; the one that there is counts."""
+    tenant = make_tenant(s3=sea)
+    old, over, late = add(sea, name_of(), age=31), add(sea, name_of()), add(sea, name_of())
+    scanned(tenant)
+    has, lacks = make_archive(tmp_path / "has"), make_archive(tmp_path / "lacks")
+    three = Recording.objects.filter(key__in=[old, over, late])
+    run = runs.start_run(recordings=three, archives=[has, lacks], actor="t", title="t")
+    run.transfers.filter(archive=lacks).update(state="failed", finished_at=timezone.now())
+    three.filter(key=late).update(presence="vanished", gone_at=timezone.now())  # while it is being copied
+    save_waiting(owner="t:1")
+    assert [one.key for one in Recording.objects.saved()] == [late]
+    arrived = three.get(key=old).arrived_at
+    sea.delete(f"recordings/{old}")
+    add(sea, over, body=b"other", age=1)
+    scanned(tenant)
+    assert not Recording.objects.lost().exists() and alerts() == {("vanished", "overwritten"): 1}
+    copy = Copy.objects.get(recording__key=old)
+    assert copy.recording.presence == "expired" and copy.recording.saved_at == copy.verified_at
+    damage.mark_damaged(archive=has, damages=[damage.Damage(copy, "It differs.")], actor="t")
+    assert Recording.objects.lost().get().key == old, "its only copy"
+    copy.refresh_from_db()
+    assert damage.mend(copy) and not Recording.objects.lost().exists()
+    sea.put(f"recordings/{old}", b"x", arrived)
+    scanned(tenant)  # and what SEA has again can be copied there after all
+    assert set(
+        Recording.objects.in_sea().unsaved().filter(key__in=[old, late]).values_list("key", flat=True)
+    ) == {old, late}
 
 
 def test_unparsed_names_are_told_once_when_they_appear(sea):
