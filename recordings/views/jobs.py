@@ -125,7 +125,7 @@ def lines_for(user: User) -> list[Line]:
         .prefetch_related("archives")
         .annotate(last_run=Max("runs"))
     )
-    last = Run.objects.in_bulk([one.last_run for one in rows if one.last_run])
+    last = Run.objects.for_user(user).in_bulk([one.last_run for one in rows if one.last_run])
     names, reader = tenant_names(user), Reader(user)
     told = []
     for one in rows:

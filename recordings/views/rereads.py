@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from recordings import trail
 from recordings.access import May, allow
 from recordings.forms.reread import RereadForm
-from recordings.models import Archive, Copy, Reread
+from recordings.models import Archive, Copy, Recording, Reread
 from recordings.transfer import auditing
 from recordings.views.wake import wake_rereader
 from recordings.views.who import actor_of, address_of
@@ -37,7 +37,9 @@ def archive_reread(request: HttpRequest, pk: int) -> HttpResponse:
             )  # fmt: skip
         messages.success(request, f"{archive.reread_percent} % of {archive} is read again each week.")
         return redirect("archive_reread", pk)
-    return render(request, "archives/reread.html", _page(archive, form), status=422 if form.errors else 200)
+    return render(
+        request, "archives/reread.html", _page(request, archive, form), status=422 if form.errors else 200
+    )
 
 
 @allow(May.SET_UP)
@@ -57,8 +59,9 @@ def reread_now(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("archive_reread", pk)
 
 
-def _page(archive: Archive, form: RereadForm) -> dict[str, Any]:
-    damaged = Copy.objects.damaged().filter(archive=archive)
+def _page(request: HttpRequest, archive: Archive, form: RereadForm) -> dict[str, Any]:
+    mine = Recording.objects.for_user(request.user)  # type: ignore[arg-type]
+    damaged = Copy.objects.damaged().filter(archive=archive, recording__in=mine.values("pk"))
     return {
         "archive": archive, "form": form, "rereads": list(archive.rereads.all()[:LAST]),
         "running": archive.rereads.filter(state=Reread.State.RUNNING).exists(),

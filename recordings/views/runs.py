@@ -11,6 +11,8 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from recordings import trail
 from recordings.access import May, allow, may
 from recordings.models import Run, Transfer
+from recordings.models.cells import Tally
+from recordings.search.discreet import Reader
 from recordings.transfer import manifest as manifests
 from recordings.transfer import runs
 from recordings.views.jobs import chips, rights
@@ -138,6 +140,7 @@ def _page(request: HttpRequest, one: Run) -> dict[str, Any]:
         "reason": reason,
         "chips": chips(one.query, request.user),  # type: ignore[arg-type]
         "retryable": rows.filter(RETRYABLE).count(),
+        "query": Reader(request.user).told(one.query),  # type: ignore[arg-type]
         "manifests": one.manifests.select_related("archive"),
         "may_export": may(request.user, May.EXPORT),
         **rights(request),

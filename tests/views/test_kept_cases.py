@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from recordings import trail
-from recordings.models import Case, Role
+from recordings.models import Case, Role, Run
 from recordings.search import saved
 from recordings.search.criteria import Criteria
 from tests.factories import make_archive, make_case, make_job, make_tenant, make_user
@@ -119,12 +119,14 @@ def test_no_spelling_of_its_name_finds_what_is_not_shown(as_ann, eve):
         assert not as_ann.get(reverse("audit"), {"text": text}).context["lines"]
 
 
-def test_a_job_says_its_search_without_a_kept_case(as_ann, eve, tmp_path):
+def test_a_job_and_its_runs_say_their_search_without_a_kept_case(as_ann, eve, tmp_path):
     query = urlencode({"q": 'case:"Secret 114"', "saved": "no"})
     one = make_job(make_archive(tmp_path / "vault"), query=query, created_by=eve)
-    for address in (reverse("job", args=[one.pk]), reverse("transfers")):
+    run = Run.objects.create(title="Hers", query=query, job=one, started_by=eve.email)
+    for address in (reverse("job", args=[one.pk]), reverse("transfers"), reverse("run", args=[run.pk])):
         page = as_ann.get(address).content.decode()
-        assert "ecret" not in page and "case: …" in page.lower()
+        assert "ecret" not in page, address
+        assert "case: …" in page.lower() or "case%3A%E2%80%A6" in page
 
 
 def test_only_searches_are_left_out_of_what_is_found_by_a_kept_name(as_ann, eve):

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from recordings.models import Archive, AuditEntry, Reread, Role
-from tests.factories import make_archive, make_copy, make_recording
+from tests.factories import make_archive, make_copy, make_recording, make_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -50,3 +50,6 @@ def test_damaged_copies_are_named_with_what_is_wrong(client, sign_in, archive, t
     assert "1 copy missing, changed or unreadable" in told and row.contact_id in told
     assert "The archive does not have this copy any more." in told
     assert "does not have this copy any more" in text(client.get(f"/recordings/{row.pk}/"))
+    sign_in(Role.ADMIN, tenants=[make_tenant()])  # the archive is everybody's, the recording is not
+    told = text(client.get(f"/archives/{archive.pk}/reread/"))
+    assert row.contact_id not in told and "missing, changed or unreadable" not in told

@@ -176,6 +176,12 @@ def test_who_sees_some_tenants_sees_runs_and_jobs_of_those_only(client, archive)
     asked = start(archive, make_recording(mine), query=f"tenant={mine.pk}&tenant={other.pk}")
     said = page(client.get(reverse("run", args=[asked.pk])))
     assert "Mine" in said and "Other" not in said  # a number that somebody put into a search names nobody
+    Run.objects.filter(pk=mixed.pk).update(
+        job=TransferJob.objects.get(name="Job of mine"), finished_at=timezone.now()
+    )
+    assert reverse("run", args=[mixed.pk]) not in page(
+        client.get(reverse("transfers"))
+    )  # its search was another then
     hidden = TransferJob.objects.get(name="Job of all")
     assert client.post(reverse("job_run", args=[hidden.pk])).status_code == 404
 
