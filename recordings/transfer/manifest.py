@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from recordings.models import Archive, Run
-from recordings.models.cells import BOM, Iso, Plain, copied
+from recordings.models.cells import BOM, Iso, Plain, Tally, copied
 
 
 class Form(StrEnum):
@@ -61,15 +61,17 @@ ORDER BY t.id
 RAW = r"FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02', ENCODING 'UTF8'"
 
 
-def stream(run: Run, form: Form, *, archive: Archive | None = None) -> Iterator[bytes]:
+def stream(
+    run: Run, form: Form, *, archive: Archive | None = None, tally: Tally | None = None
+) -> Iterator[bytes]:
     """Yield the manifest of a run as it is made, or what it tells of one archive. The query ends when the reader leaves."""
     rows = ROWS.format(columns=", ".join(f'{_cell(name, form)} AS "{name}"' for name in ORDER))
     of = [run.pk, archive and archive.pk, archive and archive.pk]
     if form is Form.CSV:
         yield BOM + (",".join(ORDER) + "\n").encode()
-        yield from copied(rows, of)
+        yield from copied(rows, of, tally=tally)
     else:
-        yield from copied(f"SELECT row_to_json(line) FROM ({rows}) line", of, options=RAW)
+        yield from copied(f"SELECT row_to_json(line) FROM ({rows}) line", of, options=RAW, tally=tally)
 
 
 def name_of(run: Run, form: Form, *, number: int = 1) -> str:

@@ -1,14 +1,15 @@
 """Call metadata: CSV files in, how their columns are understood, how far they are, and what they say is missing."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from recordings import trail
 from recordings.access import May, allow
 from recordings.catalog.metadata import completeness
 from recordings.catalog.metadata.columns import guess
@@ -16,6 +17,7 @@ from recordings.catalog.metadata.importing import MOST_MALFORMED
 from recordings.catalog.metadata.uploading import UploadRefused, ask, look, proposed, upload
 from recordings.forms.metadata import MappingForm, UploadForm
 from recordings.models import MetadataImport, Tenant
+from recordings.views.sending import send_csv
 from recordings.views.wake import wake_importer
 from recordings.views.who import actor_of, address_of
 
@@ -136,26 +138,19 @@ def metadata_discard(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def metadata_missing(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Stream the completeness report."""
-    source = get_object_or_404(_mine(request), pk=pk)
-    return _send(request, source, completeness.gaps_csv(source), "missing")
+    return _send(request, pk, completeness.gaps_csv, "missing")
 
 
 @allow(May.SET_UP)
 @require_safe
 def metadata_malformed(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Stream the malformed rows."""
+    return _send(request, pk, completeness.malformed_csv, "malformed")
+
+
+def _send(request: HttpRequest, pk: int, rows: Callable[..., Iterator[bytes]], what: str) -> HttpResponseBase:
     source = get_object_or_404(_mine(request), pk=pk)
-    return _send(request, source, completeness.malformed_csv(source), "malformed")
-
-
-def _send(request: HttpRequest, source: MetadataImport, blocks: Any, what: str) -> StreamingHttpResponse:
-    trail.record(
-        trail.Entry(
-            actor=actor_of(request), address=address_of(request), action=trail.Action.EXPORTED,
-            object=f"{what} rows of {source.file_name}", detail={"import": source.pk},
-        )
+    return send_csv(
+        request, partial(rows, source), told=f"{what} rows of {source.file_name}", name=f"metadata-{source.pk}-{what}.csv",
+        detail={"import": source.pk}, what=May.SET_UP,
     )  # fmt: skip
-    response = StreamingHttpResponse(blocks, content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="metadata-{source.pk}-{what}.csv"'
-    response["Cache-Control"] = "private, no-store"
-    return response

@@ -1,5 +1,6 @@
 """One run: how far it is, what failed and why, its manifest, and what people do with it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
@@ -8,7 +9,6 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from recordings import trail
 from recordings.access import May, allow, may
 from recordings.models import Run, Transfer
 from recordings.models.cells import Tally
@@ -16,6 +16,7 @@ from recordings.search.discreet import Reader
 from recordings.transfer import manifest as manifests
 from recordings.transfer import runs
 from recordings.views.jobs import chips, rights
+from recordings.views.sending import send_csv
 from recordings.views.shell import forget_figures
 from recordings.views.transfers import live
 from recordings.views.wake import wake_savers
@@ -51,16 +52,14 @@ def run_follow(request: HttpRequest, pk: int) -> HttpResponse:
 def manifest(request: HttpRequest, pk: int, form: str) -> StreamingHttpResponse:
     """Stream what the run did with each file."""
     one, kind = _run(request, pk), manifests.Form(form)
-    trail.record(
-        trail.Entry(
-            actor=actor_of(request), address=address_of(request), action=trail.Action.EXPORTED,
-            object=f"manifest of run {one.pk}", detail={"run": one.pk, "form": kind},
-        )
+
+    def rows(tally: Tally) -> Iterator[bytes]:
+        return manifests.stream(one, kind, tally=tally)
+
+    return send_csv(
+        request, rows, told=f"manifest of run {one.pk}", name=manifests.name_of(one, kind),
+        detail={"run": one.pk, "form": kind}, content_type=manifests.CONTENT_TYPES[kind],
     )  # fmt: skip
-    response = StreamingHttpResponse(manifests.stream(one, kind), content_type=manifests.CONTENT_TYPES[kind])
-    response["Content-Disposition"] = f'attachment; filename="{manifests.name_of(one, kind)}"'
-    response["Cache-Control"] = "private, no-store"
-    return response
 
 
 @allow(May.SAVE)
@@ -108,6 +107,9 @@ def run_resume(request: HttpRequest, pk: int) -> HttpResponse:
 def run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back what has not begun."""
     one = _run(request, pk)
+    if one.finished_at:
+        messages.info(request, f"{one} has ended already; there was nothing left to take back.")
+        return redirect("run", one.pk)
     runs.cancel(run=one, actor=actor_of(request), address=address_of(request))
     messages.success(
         request,
@@ -138,9 +140,9 @@ def _page(request: HttpRequest, one: Run) -> dict[str, Any]:
         "groups": [{**group, "said": _plain(group["said"])} for group in groups.order_by("first")],
         "failures": rows[:FAILURES],
         "reason": reason,
+        "query": Reader(request.user).told(one.query),  # type: ignore[arg-type]
         "chips": chips(one.query, request.user),  # type: ignore[arg-type]
         "retryable": rows.filter(RETRYABLE).count(),
-        "query": Reader(request.user).told(one.query),  # type: ignore[arg-type]
         "manifests": one.manifests.select_related("archive"),
         "may_export": may(request.user, May.EXPORT),
         **rights(request),

@@ -29,13 +29,14 @@ def send_csv(
     name: str,
     detail: dict[str, Any] | None = None,
     what: May = May.EXPORT,
+    content_type: str = "text/csv; charset=utf-8",
 ) -> StreamingHttpResponse:
-    """Keep who asked for what, and begin to send. `rows` makes the CSV and counts it; the trail calls it `told`.
+    """Keep who asked for what, and begin to send. `rows` makes the file and counts it; the trail calls it `told`.
 
     It ends when whoever gets it leaves, or may do `what` no more.
     """
     record(request, trail.Action.EXPORTED, told, detail or {})
-    response = StreamingHttpResponse(_sent(request, rows, told, what), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(_sent(request, rows, told, what), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "private, no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy passes the first byte on at once

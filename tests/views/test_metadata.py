@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from recordings.models import AuditEntry, ColumnMapping, Interaction, MetadataImport, Role
 from recordings.models.metadata import uploads
 from recordings.tasks import clear_leftovers, import_metadata, watch
+from recordings.trail import Action
 from tests.factories import make_recording, make_tenant, name_of
 
 pytestmark = pytest.mark.django_db
@@ -137,6 +138,8 @@ def test_reports_stream_as_csv_and_the_trail_tells_of_it(client, sign_in, tenant
 
 def test_an_upload_can_be_thrown_away_until_its_import_is_asked_for(client, sign_in, tenant, asked):
     sign_in(Role.ADMIN)
+    sent = AuditEntry.objects.filter(action=Action.EXPORT_SENT)
+    assert {one.detail["rows"] for one in sent} == {missing.count("\n") - 1, malformed.count("\n") - 1}
     uploaded(client, tenant)
     source = MetadataImport.objects.get()
     assert "was thrown away" in text(client.post(f"/metadata/{source.pk}/discard/", follow=True))

@@ -249,6 +249,7 @@ def test_while_a_run_goes_on_its_page_is_told_of_failures_and_of_what_may_be_don
     said = page(client.get(followed))
     for part in ("run-actions", "run-manifest", "run-outcome"):
         assert f'id="{part}" hx-swap-oob="true"' in said
+    assert [one.detail for one in AuditEntry.objects.filter(action=Action.EXPORT_SENT)] == [{"rows": 1}] * 2
     assert said.count("Retry 1") == 2 and "Retry all 2" in said and 'id="retry-short"' in said
     only = page(client.get(f"{followed}?reason=short"))
     assert 'id="retry-all"' in only and "Retry all 2" not in only and f"{followed}?reason=short" in only

@@ -12,7 +12,7 @@ from django.db import connection
 
 from recordings.catalog.metadata.merging import no_file
 from recordings.models import MetadataImport
-from recordings.models.cells import BOM, Plain, copied
+from recordings.models.cells import BOM, Plain, Tally, copied
 
 PAGE = 50
 STATES = {
@@ -86,8 +86,8 @@ def page(source: MetadataImport, *, after: int = 0) -> Gaps:
     return Gaps(rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None)
 
 
-def gaps_csv(source: MetadataImport) -> Iterator[bytes]:
-    """Yield all gaps of an import as CSV while PostgreSQL makes it."""
+def gaps_csv(source: MetadataImport, tally: Tally | None = None) -> Iterator[bytes]:
+    """Yield all gaps of an import as CSV while PostgreSQL makes it, and count them."""
     cells = ", ".join(_plain(f"nullif({sql}, '')") for sql in _CELLS.values())
     words = " ".join(f"WHEN '{name}' THEN '{told}'" for name, told in STATES.items())
     yield BOM + (",".join(CSV_HEADINGS) + "\n").encode()
@@ -97,17 +97,19 @@ def gaps_csv(source: MetadataImport) -> Iterator[bytes]:
     )
 
 
-def malformed_csv(source: MetadataImport) -> Iterator[bytes]:
-    """Yield the malformed rows of an import as CSV."""
+def malformed_csv(source: MetadataImport, tally: Tally | None = None) -> Iterator[bytes]:
+    """Yield the malformed rows of an import as CSV, and count them."""
     yield BOM + b"line,reason,row\n"
     yield from copied(
         f"SELECT number, {_plain('reason')}, {_plain('excerpt')} FROM recordings_malformedline "
         "WHERE source_id = %(source)s ORDER BY number, id",
         {"source": source.pk},
     )
+        tally=tally,
 
 
 def _plain(sql: str) -> str:
     """Return SQL for a cell that no spreadsheet runs as a formula."""
     template: Any = Plain.template
     return str(template % {"expressions": sql})
+        tally=tally,
