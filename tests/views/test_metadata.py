@@ -94,6 +94,10 @@ def test_a_choice_is_remembered_for_the_next_file_with_these_headings(client, si
     client.post(uploaded(client, tenant)["Location"], chosen(column4="disposition"))
     page = text(client.get(uploaded(client, tenant)["Location"]))
     assert "as they were chosen for the last file" in page and '<option value="disposition" selected>' in page
+    ColumnMapping.objects.update(mapping=ColumnMapping.objects.get().mapping | {"zone": "Mars/Olympus"})
+    assert "were guessed" in text(client.get(uploaded(client, tenant)["Location"])), (
+        "what is no more is guessed anew"
+    )
 
 
 def test_the_end_of_an_import_is_told_to_the_page_that_waits_for_it(client, sign_in, tenant, asked):
@@ -134,12 +138,12 @@ def test_reports_stream_as_csv_and_the_trail_tells_of_it(client, sign_in, tenant
     )
     assert malformed.splitlines()[1].startswith('5,"“soon” is not a date')
     assert AuditEntry.objects.filter(action="exported CSV").count() == 2
+    sent = AuditEntry.objects.filter(action=Action.EXPORT_SENT)
+    assert {one.detail["rows"] for one in sent} == {missing.count("\n") - 1, malformed.count("\n") - 1}
 
 
 def test_an_upload_can_be_thrown_away_until_its_import_is_asked_for(client, sign_in, tenant, asked):
     sign_in(Role.ADMIN)
-    sent = AuditEntry.objects.filter(action=Action.EXPORT_SENT)
-    assert {one.detail["rows"] for one in sent} == {missing.count("\n") - 1, malformed.count("\n") - 1}
     uploaded(client, tenant)
     source = MetadataImport.objects.get()
     assert "was thrown away" in text(client.post(f"/metadata/{source.pk}/discard/", follow=True))

@@ -19,18 +19,29 @@ STATES = {
     "contact": "No file of the contact",
     "segment": "The contact has files, this segment has none",
     "lost": "Lost: gone from SEA without a copy",
+    "removed": "Was saved, and removed by a rule or an order",
     "found": "Has its file since",
 }
 
-# Whether any row of the contact was ever seen: then its file was there, and is lost.
+# Whether any row of the contact was ever seen: then its file was there, and was removed from the archive or is lost.
 _SEEN = """EXISTS (
     SELECT FROM recordings_recording r
     WHERE r.tenant_id = i.tenant_id AND r.contact_id <> '' AND r.contact_id = {name}
-      AND (i.item_id = '' OR lower(r.item_id) = lower(i.item_id))
+      AND (i.item_id = '' OR lower(r.item_id) = lower(i.item_id)) {more}
 )"""
+_REMOVED = "AND r.saved_at IS NOT NULL"
+
+
+def _seen(more: str = "") -> str:
+    return " OR ".join(
+        _SEEN.format(name=name, more=more) for name in ("i.contact_id", "nullif(i.master_id, '')")
+    )
+
+
 STATE = f"""CASE
     WHEN NOT ({no_file("i", segment=True)}) THEN 'found'
-    WHEN {_SEEN.format(name="i.contact_id")} OR {_SEEN.format(name="nullif(i.master_id, '')")} THEN 'lost'
+    WHEN {_seen(_REMOVED)} THEN 'removed'
+    WHEN {_seen()} THEN 'lost'
     WHEN {no_file("i", segment=False)} THEN 'contact'
     ELSE 'segment' END"""
 _JOINS = """
@@ -94,6 +105,7 @@ def gaps_csv(source: MetadataImport, tally: Tally | None = None) -> Iterator[byt
     yield from copied(
         f"SELECT {cells}, {_START}, CASE {STATE} {words} END {_JOINS} WHERE g.source_id = %(source)s ORDER BY g.id",
         {"source": source.pk},
+        tally=tally,
     )
 
 
@@ -104,12 +116,11 @@ def malformed_csv(source: MetadataImport, tally: Tally | None = None) -> Iterato
         f"SELECT number, {_plain('reason')}, {_plain('excerpt')} FROM recordings_malformedline "
         "WHERE source_id = %(source)s ORDER BY number, id",
         {"source": source.pk},
-    )
         tally=tally,
+    )
 
 
 def _plain(sql: str) -> str:
     """Return SQL for a cell that no spreadsheet runs as a formula."""
     template: Any = Plain.template
     return str(template % {"expressions": sql})
-        tally=tally,

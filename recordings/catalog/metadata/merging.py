@@ -81,11 +81,11 @@ WHERE NOT EXISTS (SELECT FROM recordings_interaction i WHERE {SAME})
 ORDER BY l.contact_id, l.line
 """
 
-# A file of a contact, under either of its IDs: still in SEA, or saved.
+# A file of a contact, under either of its IDs: still in SEA, or saved and not removed since.
 FILE = """EXISTS (
     SELECT FROM recordings_recording r
     WHERE r.tenant_id = {of}.tenant_id AND r.contact_id <> '' AND r.contact_id = nullif({of}.{name}, '')
-      AND (r.presence = 'in_sea' OR r.saved_at IS NOT NULL) {segment}
+      AND (r.presence = 'in_sea' OR r.saved_at IS NOT NULL AND r.removed_at IS NULL) {segment}
 )"""
 SEGMENT = "AND ({of}.item_id = '' OR lower(r.item_id) = lower({of}.item_id))"
 

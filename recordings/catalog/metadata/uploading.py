@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -102,7 +103,8 @@ def proposed(told: Preview) -> tuple[Mapping | None, bool]:
     None when nothing is remembered and no column looks like a contact ID: a person has to say.
     """
     if kept := ColumnMapping.objects.filter(signature=signature(told.headings)).first():
-        return Mapping.of(kept.mapping), True
+        with suppress(MappingRefused):  # an earlier version knew a field or a time zone that is no more
+            return Mapping.of(kept.mapping), True
     columns = guess(told.headings)
     order = told.order_of(columns.index("started")) if "started" in columns else "mdy"
     try:

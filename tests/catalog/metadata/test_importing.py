@@ -176,11 +176,13 @@ def test_what_has_a_file_is_matched_and_what_has_none_is_told(tenant):
         tenant, key=name_of(contact="1004", item="s-4"), presence=Presence.EXPIRED, gone_at=timezone.now()
     )
     make_recording(make_tenant(), key=name_of(contact="1005", item="s-5"))
-    text = HEAD + "".join(line(f"100{n}", f"S-{n}") for n in range(1, 6)) + line("1002", "")
+    removed = {"presence": Presence.EXPIRED, "gone_at": timezone.now(), "removed_at": timezone.now()}
+    make_recording(tenant, key=name_of(contact="1006", item="s-6"), saved=True, **removed)
+    text = HEAD + "".join(line(f"100{n}", f"S-{n}") for n in range(1, 7)) + line("1002", "")
     done = imported(tenant, text)
-    assert (done.matched, done.unmatched, done.missing_contacts) == (3, 3, 2)
+    assert (done.matched, done.unmatched, done.missing_contacts) == (3, 4, 3)
     assert {(gap.contact_id, gap.state) for gap in page(done).rows} == {
-        ("1002", "segment"), ("1004", "lost"), ("1005", "contact"),
+        ("1002", "segment"), ("1004", "lost"), ("1005", "contact"), ("1006", "removed"),
     }  # fmt: skip
 
 
