@@ -32,9 +32,11 @@ class JobForm(forms.ModelForm):
 
     query = forms.ChoiceField(
         label="Which recordings",
-        required=False,
         widget=forms.RadioSelect,
-        error_messages={"invalid_choice": "This search cannot be read. Choose one of those below."},
+        error_messages={
+            "required": "Choose which recordings it saves.",
+            "invalid_choice": "This search cannot be read. Choose one of those below.",
+        },
     )
     archives = forms.ModelMultipleChoiceField(
         queryset=Archive.objects.none(),
@@ -107,6 +109,8 @@ class JobForm(forms.ModelForm):
             self.fields["time_zone"].initial = "UTC"
         self.fields["query"].choices = [(search, search) for search in self.searches()]  # type: ignore[attr-defined]
         self.fields["query"].initial = next(iter(self.searches()))
+        if own:  # as the choices spell it: it has to be found among them
+            self.initial["query"] = Criteria.parse(own).querystring()
 
     def searches(self) -> list[str]:
         """Return the query strings that may be chosen, the one brought along first."""

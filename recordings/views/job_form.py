@@ -1,5 +1,6 @@
 """A transfer job as an admin makes or changes it, and what it would do as it is typed."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +22,7 @@ from recordings.search.discreet import Reader
 from recordings.search.results import found
 from recordings.transfer import jobs, timetable
 from recordings.views.jobs import mine, named_search, record, tenant_names, words_of
+from recordings.views.patience import TookTooLong, limited
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Choice:
 class Preview:
     """What a job as it is typed would do."""
 
-    now: jobs.DryRun
+    now: jobs.DryRun | None  # None: counting took too long
     next_runs: list[datetime]
     words: str
     releases: str  # what releasing would do; '' when recordings stay in SEA
@@ -129,7 +131,9 @@ def _preview(form: JobForm, request: HttpRequest) -> Preview:
     archives = typed.pop("archives")
     one = TransferJob(**typed, created_by=request.user)
     recordings = found(Criteria.parse(one.query), request.user)  # type: ignore[arg-type]
-    now = jobs.dry_run(recordings, archives)
+    now = None
+    with suppress(TookTooLong), limited():
+        now = jobs.dry_run(recordings, archives)
     try:
         next_runs = timetable.next_runs(one, after=timezone.now())
     except timetable.ScheduleRefused:  # it is still being typed

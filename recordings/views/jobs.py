@@ -14,10 +14,12 @@ from recordings import trail
 from recordings.access import May, allow, may
 from recordings.forms.job import SAYS
 from recordings.models import Run, Tenant, TransferJob, User
+from recordings.oversight.words import counted, size
 from recordings.search.criteria import VIEWS, Chip, Criteria
 from recordings.search.discreet import Reader
 from recordings.transfer import jobs, timetable
 from recordings.transfer.runs import NothingToSave
+from recordings.views.patience import TookTooLong, limited
 from recordings.views.shell import forget_figures
 from recordings.views.wake import wake_savers
 from recordings.views.who import actor_of, address_of
@@ -76,12 +78,20 @@ def job_run(request: HttpRequest, pk: int) -> HttpResponse:
 def job_dry_run(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a run would move now, and move nothing."""
     one = mine(request, pk)
-    told = jobs.dry_run(jobs.recordings_of(one), list(one.archives.all()))
+    try:
+        with limited():
+            told = jobs.dry_run(jobs.recordings_of(one), list(one.archives.all()))
+    except TookTooLong:
+        messages.warning(
+            request,
+            f"Dry run of {one}: counting took too long and was ended. The job itself may take as long as it takes.",
+        )
+        return redirect("job", one.pk)
     if told.files:
         first = f"; the first expires {told.first_expiry:%d %b %Y, %H:%M} UTC" if told.first_expiry else ""
         messages.info(
             request,
-            f"Dry run of {one}: {told.files:,} copies, {told.bytes / 1e9:,.2f} GB{first}. Nothing was moved.",
+            f"Dry run of {one}: {counted(told.files, 'copy', 'copies')}, {size(told.bytes)}{first}. Nothing was moved.",
         )
     else:
         messages.info(request, f"Dry run of {one}: there is nothing to save now.")
@@ -91,9 +101,9 @@ def job_dry_run(request: HttpRequest, pk: int) -> HttpResponse:
 @allow(May.SET_UP)
 @require_POST
 def job_switch(request: HttpRequest, pk: int) -> HttpResponse:
-    """Switch a job's schedule off or on; by hand it runs in any case."""
+    """Switch a job's schedule off or on, as the button said; by hand it runs in any case."""
     one = mine(request, pk)
-    one.is_on = not one.is_on
+    one.is_on = request.POST.get("on") == "yes"
     with transaction.atomic():
         one.save(update_fields=["is_on"])
         jobs.plan_next(one)

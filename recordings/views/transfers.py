@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -15,7 +14,7 @@ from recordings.oversight.words import clock
 from recordings.transfer import lanes, runs
 from recordings.views.jobs import lines_for, rights
 
-MOST_RUNNING = 8
+MOST_RUNNING = 8  # shown with their progress; of the others their names
 PAST_RUNS = 25
 
 
@@ -53,8 +52,11 @@ def transfers(request: HttpRequest) -> HttpResponse:
     if before.isascii() and before.isdigit() and len(before) < 19:
         ended = ended.filter(pk__lt=int(before))
     past = list(ended.order_by("-pk")[: PAST_RUNS + 1])
+    running = list(mine.filter(finished_at=None).prefetch_related("lanes__archive"))
     page = {
-        "lives": _running(mine),
+        "lives": [live(one) for one in running[:MOST_RUNNING]],
+        "older_running": running[MOST_RUNNING:],
+        "running": len(running),
         "jobs": lines_for(request.user),  # type: ignore[arg-type]
         "past": _counted(past[:PAST_RUNS]),
         "older": past[PAST_RUNS - 1].pk if len(past) > PAST_RUNS else None,
@@ -63,12 +65,6 @@ def transfers(request: HttpRequest) -> HttpResponse:
         **rights(request),
     }
     return render(request, "transfers/list.html", page)
-
-
-def _running(mine: QuerySet[Run]) -> list[Live]:
-    return [
-        live(one) for one in mine.filter(finished_at=None).prefetch_related("lanes__archive")[:MOST_RUNNING]
-    ]
 
 
 def live(one: Run) -> Live:

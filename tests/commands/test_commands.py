@@ -64,7 +64,7 @@ def test_transfer_does_not_exit_0_when_a_recording_could_not_be_saved(tenant, tm
     run("scan")
     make_job(make_archive(tmp_path / "a"), name="Nightly")
     rclone_s3.delete(f"recordings/{Recording.objects.first().key}")
-    with pytest.raises(CommandError, match="1 recordings were not saved"):
+    with pytest.raises(CommandError, match="1 copy was not made"):
         run("transfer", "--job", "Nightly")
 
 

@@ -55,6 +55,7 @@ def test_a_job_with_nothing_to_save_says_so_and_starts_nothing(client, saver, ar
         {"name": ""},
         {"archives": "999"},
         {"query": "media=FORGED"},
+        {"query": ""},
         {"name": "TAKEN"},
         {"every": "cron", "cron": "99 * * * *"},
         {"only_from": "18:00"},
@@ -125,7 +126,8 @@ def test_a_job_is_changed_copied_switched_off_and_removed(client, archive):
     job.refresh_from_db()
     assert job.next_run_at.weekday() == 4 and AuditEntry.objects.filter(action=Action.JOB_CHANGED).exists()
     assert 'value="Weekly, copy"' in page(client.get(f"{reverse('job_new')}?like={job.pk}"))
-    client.post(reverse("job_switch", args=[job.pk]))
+    for _ in range(2):  # pressed twice, or by two people, a button does what it says
+        client.post(reverse("job_switch", args=[job.pk]), {"on": "no"})
     job.refresh_from_db()
     assert not job.is_on and job.next_run_at is None
     client.post(reverse("job_remove", args=[job.pk]))
@@ -144,6 +146,17 @@ def test_a_job_is_switched_in_the_list_by_who_may_set_up(client, archive):
     assert ">Off</td>" in said and 'role="switch"' not in said
 
 
+def test_however_its_search_is_spelt_a_job_keeps_it_when_it_is_changed(client, archive):
+    client.force_login(make_user(Role.ADMIN))
+    job = make_job(archive, query="presence=in_sea&saved=no&media=SCREEN")
+    assert page(client.get(reverse("job_edit", args=[job.pk]))).count('name="query"') == 3
+    chosen = client.get(reverse("job_edit", args=[job.pk])).context["chosen"]
+    assert Criteria.parse(chosen) == Criteria.parse(job.query)
+    assert f'value="{chosen.replace("&", "&amp;")}" checked' in page(
+        client.get(reverse("job_edit", args=[job.pk]))
+    )
+
+
 def test_a_job_with_runs_stays(client, archive):
     client.force_login(make_user(Role.ADMIN))
     job = make_job(archive, query="saved=no")
@@ -157,5 +170,5 @@ def test_a_dry_run_moves_nothing(client, saver, archive):
     job = make_job(archive, query="saved=no")
     assert "nothing to save now" in page(client.post(reverse("job_dry_run", args=[job.pk]), follow=True))
     make_recording(make_tenant())
-    assert "1 copies, 0.00 GB" in page(client.post(reverse("job_dry_run", args=[job.pk]), follow=True))
+    assert "1 copy, 1 kB" in page(client.post(reverse("job_dry_run", args=[job.pk]), follow=True))
     assert not Run.objects.exists()

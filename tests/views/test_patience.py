@@ -5,6 +5,7 @@ import threading
 import psycopg
 import pytest
 from django.db import connection
+from django.urls import reverse
 
 from recordings.models import ApiToken, Role
 from tests.factories import make_archive, make_recording, make_tenant, make_user
@@ -97,3 +98,15 @@ def test_an_export_waits_longer_than_a_page(client, locked):
     told = client.get("/recordings/export.csv?column=presence&bom=no")
     assert b"".join(told.streaming_content) == b"presence\nin_sea\n"
     free.join()
+
+
+def test_a_job_is_shown_as_it_is_typed_also_when_what_it_finds_cannot_be_counted(client, locked, tmp_path):
+    client.force_login(make_user(Role.ADMIN))
+    to = {"archives": [make_archive(tmp_path / "main").pk], "every": "day", "at": "02:30", "time_zone": "UTC"}
+    told = {"name": "New", "query": "media=SCREEN", "brought": "media=SCREEN", "weekday": "0", **to}
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '5s'")
+    page = client.post(reverse("job_preview"), told).content.decode()
+    with connection.cursor() as cursor:
+        cursor.execute("RESET lock_timeout")
+    assert "Not counted" in page and "every day at 02:30, UTC" in page

@@ -217,6 +217,21 @@ def test_a_run_is_paused_goes_on_and_is_cancelled(client, saver, archive, told_t
     )
 
 
+def test_a_run_that_has_ended_is_not_said_to_be_cancelled(client, saver, archive):
+    run = start(archive, make_recording(make_tenant()))
+    settle(run, "verified")
+    said = page(client.post(reverse("run_cancel", args=[run.pk]), follow=True))
+    assert "has ended already" in said and "was cancelled" not in said
+
+
+def test_every_run_that_is_under_way_is_in_sight_and_counted(client, saver, archive, monkeypatch):
+    monkeypatch.setattr("recordings.views.transfers.MOST_RUNNING", 1)
+    old, new = (start(archive, make_recording(make_tenant()), title=title) for title in ("Older", "Newer"))
+    said = page(client.get(reverse("transfers")))
+    assert "2 runs are under way" in said and said.count(LIVE) == 1
+    assert said.index(reverse("run", args=[new.pk])) < said.index(reverse("run", args=[old.pk]))
+
+
 def test_one_reason_is_tried_again_and_others_rest(client, saver, archive):
     first, second = make_recording(make_tenant()), make_recording(make_tenant())
     run = start(archive, first, second)
@@ -234,6 +249,7 @@ def test_a_manifest_is_streamed_and_who_took_it_is_kept(client, saver, archive):
         assert response.streaming and response["Content-Type"].startswith(kind)
         assert f"run-{run.pk}-manifest." in response["Content-Disposition"]
         assert b"queued" in b"".join(response.streaming_content)
+    assert [one.detail for one in AuditEntry.objects.filter(action=Action.EXPORT_SENT)] == [{"rows": 1}] * 2
     kept = AuditEntry.objects.filter(action=Action.EXPORTED)
     assert {(one.actor, one.object) for one in kept} == {(saver.email, f"manifest of run {run.pk}")}
 
@@ -249,7 +265,6 @@ def test_while_a_run_goes_on_its_page_is_told_of_failures_and_of_what_may_be_don
     said = page(client.get(followed))
     for part in ("run-actions", "run-manifest", "run-outcome"):
         assert f'id="{part}" hx-swap-oob="true"' in said
-    assert [one.detail for one in AuditEntry.objects.filter(action=Action.EXPORT_SENT)] == [{"rows": 1}] * 2
     assert said.count("Retry 1") == 2 and "Retry all 2" in said and 'id="retry-short"' in said
     only = page(client.get(f"{followed}?reason=short"))
     assert 'id="retry-all"' in only and "Retry all 2" not in only and f"{followed}?reason=short" in only

@@ -19,6 +19,8 @@ class Command(BaseCommand):
 
     def handle(self, *, tenant: str | None, json: bool, **options: Any) -> None:
         tenants = Tenant.objects.filter(name__iexact=tenant) if tenant else Tenant.objects.all()
+        if not tenants and not tenant:
+            raise CommandError("No tenant is connected yet. Connect one in the browser, under Tenants.")
         if not tenants:
             known = ", ".join(Tenant.objects.values_list("name", flat=True)) or "none yet"
             raise CommandError(f"There is no tenant {tenant!r}. Known tenants: {known}.")

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from recordings.models import Run, TransferJob
+from recordings.oversight.words import counted
 from recordings.transfer import filing, jobs, lanes, queue, runs
 from recordings.transfer.saving import save_waiting
 
@@ -51,18 +52,20 @@ class Command(BaseCommand):
         run.refresh_from_db()
         done = runs.progress(run)
         self.stdout.write(
-            f"{done.verified:,} of {done.total:,} saved and verified in {run.destinations}, {done.failed + done.gone:,} not."
+            f"{done.verified:,} of {done.total:,} saved and verified in {run.destinations}, {done.total - done.verified:,} not."
         )
         if json:
             self.stdout.write(_line({"job": found.name, "run": run.pk, **asdict(done)}))
         if done.verified != done.total:
             raise CommandError(
-                f"{done.failed + done.gone:,} recordings were not saved: see the run's page for the reasons."
+                f"{counted(done.total - done.verified, 'copy was', 'copies were')} not made: see the run's page for the reasons."
             )
 
     def _tell_dry_run(self, job: TransferJob, json: bool) -> None:
         told = jobs.dry_run(jobs.recordings_of(job), list(job.archives.all()))
-        self.stdout.write(f"{told.files:,} copies, {told.bytes:,} bytes; nothing was moved.")
+        self.stdout.write(
+            f"{counted(told.files, 'copy', 'copies')}, {told.bytes:,} bytes; nothing was moved."
+        )
         if json:
             first = told.first_expiry.isoformat() if told.first_expiry else None
             self.stdout.write(_line({"job": job.name, **asdict(told), "first_expiry": first}))
