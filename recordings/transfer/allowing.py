@@ -46,11 +46,12 @@ class Decided:
 
 
 def set_policy(
-    *, tenant: Tenant, enabled: bool, min_age_days: int, cap_per_day: int, by: User, address: str = ""
+    *, tenant: Tenant, enabled: bool | None, min_age_days: int, cap_per_day: int, by: User, address: str = ""
 ) -> Decided:
-    """Switch a tenant's releases on or off, with their age and cap."""
+    """Switch a tenant's releases on or off, with their age and cap; None leaves them as they are, whoever was first."""
     with transaction.atomic():
         policy = _locked_policy(tenant)
+        enabled = policy.enabled if enabled is None else enabled
         if enabled and not policy.enabled:
             policy.turned_on_by, policy.turned_on_at = by, _now()
         policy.enabled, policy.min_age_days, policy.cap_per_day = enabled, min_age_days, cap_per_day

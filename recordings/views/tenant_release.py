@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from recordings.access import May, allow
 from recordings.forms.release import ReleaseForm
-from recordings.models import Hold, Release, ReleasePolicy, Tenant
+from recordings.models import Hold, Release, Tenant
 from recordings.models.release import policy_of
 from recordings.oversight.reasons import reason_words
 from recordings.transfer import allowing
@@ -28,10 +28,10 @@ def tenant_release(request: HttpRequest, pk: int) -> HttpResponse:
     policy = policy_of(tenant)
     form = ReleaseForm(request.POST or None, instance=policy)
     if request.method == "POST" and form.is_valid():
-        was_on = ReleasePolicy.objects.filter(tenant=tenant, enabled=True).exists()
-        said = form.cleaned_data
+        was_on, said = policy.enabled, form.cleaned_data
         allowing.set_policy(
-            tenant=tenant, enabled=True, min_age_days=said["min_age_days"], cap_per_day=said["cap_per_day"],
+            # Only who typed its name switches it on; a rule that is changed leaves off what was switched off just now.
+            tenant=tenant, enabled=None if was_on else True, min_age_days=said["min_age_days"], cap_per_day=said["cap_per_day"],
             by=request.user, address=address_of(request),  # type: ignore[arg-type]
         )  # fmt: skip
         wake_releasers(tenant.pk)

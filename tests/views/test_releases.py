@@ -7,7 +7,16 @@ from django.utils import timezone
 
 from recordings.models import AuditEntry, Hold, Release, ReleasePolicy, ReleaseStop, Role
 from recordings.oversight.words import moment_in_words
-from tests.factories import make_archive, make_copy, make_recording, make_released, make_tenant, name_of
+from recordings.transfer import allowing
+from tests.factories import (
+    make_archive,
+    make_copy,
+    make_recording,
+    make_released,
+    make_tenant,
+    make_user,
+    name_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +71,9 @@ def test_off_is_off_at_once_and_keeps_the_rule(client, sign_in, tenant, address)
     assert "Release is off for EMEA-1." in told
     assert ReleasePolicy.objects.values_list("enabled", "min_age_days").get() == (False, 3)
     assert AuditEntry.objects.filter(action="changed release").count() == 2
+    # A change of the rule that was typed while it was on switches nothing on again.
+    allowing.set_policy(tenant=tenant, enabled=None, min_age_days=9, cap_per_day=5, by=make_user(Role.ADMIN))
+    assert ReleasePolicy.objects.values_list("enabled", "min_age_days").get() == (False, 9)
 
 
 def test_the_dry_run_says_what_would_go_and_what_holds_the_rest(client, sign_in, tenant, address, tmp_path):
