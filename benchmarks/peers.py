@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,11 @@ def copying(server: weed.Server, target: Target) -> dict[str, list[Command]]:
         "rclone copy": [_rclone(server, target)],
         "aws s3 sync": _aws(server, target),
     }
+
+
+def proving(server: weed.Server, target: Target) -> list[Command]:
+    """Return the commands of s5cmd, and then of both sums of what it copied: what ours cannot do without."""
+    return [*_s5cmd(server, target), ([sys.executable, "-m", "benchmarks.prover", str(target.folder)], {})]
 
 
 def listing(server: weed.Server) -> dict[str, Command]:

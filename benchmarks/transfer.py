@@ -37,6 +37,7 @@ VOICE = 477_000  # bytes: a voice call of four minutes
 LARGE = (50_000_000, 200_000_000)
 NEAR, FAR = 1.5, 1.25  # times the fastest peer's time that ours may take, without and with added latency
 OURS, COLD = "ours", "ours, from a cold start"
+PROVED = "s5cmd cp, then both sums"
 
 
 @dataclass
@@ -137,6 +138,8 @@ class Bench:
         }
         for name in copies:
             programs[name] = lambda target, name=name: peers.run(*peers.copying(server, target)[name])  # type: ignore[misc]
+        if self.other is None:
+            programs[PROVED] = lambda target: peers.run(*peers.proving(server, target))
         if not self.wanted.quick:
             for number in range(1, len(self._parts) + 1):
                 without = self._parts[:number]
@@ -235,6 +238,13 @@ class Bench:
             verdict = "holds" if ratio <= limit else "MISSES"
             print(
                 f"{verdict:7}{ratio:5.2f}× of at most {limit}×: {name} against {fastest}: {what}", flush=True
+            )
+        if PROVED in told:
+            alike = told[PROVED].median
+            print(
+                f"With an fsync and both sums s5cmd itself takes {alike / whole['s5cmd cp']:.2f}× its time;"
+                f" ours, which also reads back from the medium and writes rows, takes {told[OURS].median / alike:.2f}× of that.",
+                flush=True,
             )
 
     def _print_rest(self, told: dict[str, Series]) -> None:
