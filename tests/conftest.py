@@ -4,6 +4,9 @@
 `tests.environment` has settled the other variables by the time this file is read.
 """
 
+import shutil
+from itertools import count
+
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import TransactionTestCase
@@ -19,6 +22,8 @@ hypothesis_settings.load_profile("portal")
 # is enough; the hash says so itself, so the processes that tests start can check it too.
 PBKDF2PasswordHasher.iterations = 1
 
+_numbers = count(1)
+
 TransactionTestCase._fixture_teardown = empty_the_tables
 
 
@@ -29,15 +34,32 @@ def pytest_collection_modifyitems(items):
             raise pytest.UsageError(f"{item.nodeid} asks for a browser: call its fixture other than page.")
 
 
+@pytest.fixture(scope="session")
+def rclone_servers(tmp_path_factory):
+    """Return a function that gives a running S3 server: the same one, until a test has stopped it."""
+    begun = []
+
+    def take():
+        if not begun or not begun[-1].as_started:
+            begun.append(RcloneS3(tmp_path_factory.mktemp("rclone")))
+            begun[-1].start()
+        return begun[-1]
+
+    yield take
+    for server in begun:
+        server.stop()
+
+
 @pytest.fixture
-def rclone_s3(tmp_path):
-    """An S3 server of the test's own, over a folder whose file times are the objects' LastModified."""
-    folder = tmp_path / "s3"
-    (folder / "sea").mkdir(parents=True)
-    server = RcloneS3(folder)
-    server.start()
+def rclone_s3(rclone_servers):
+    """A fresh bucket in an S3 server over a folder, whose file times are the objects' LastModified. The test may stop it."""
+    server = rclone_servers()
+    server.bucket = f"sea-{next(_numbers)}"
+    server.root.mkdir()
     yield server
-    server.stop()
+    if not server.as_started:
+        server.stop()
+    shutil.rmtree(server.root, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

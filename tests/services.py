@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import formatdate
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -51,6 +52,7 @@ class RcloneS3:
     cache: str = (
         "0s"  # how long it believes what it saw in the folder; without that, a PUT now and then never ends
     )
+    as_started: bool = True  # nobody has stopped it since, or let it hang
     _server: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -88,9 +90,11 @@ class RcloneS3:
     def pause(self) -> None:
         """Let it hang: connections are taken, and nothing is answered."""
         assert self._server
+        self.as_started = False
         self._server.send_signal(signal.SIGSTOP)
 
     def stop(self) -> None:
+        self.as_started = False
         if self._server:
             self._server.kill()
             self._server.wait()
@@ -230,18 +234,21 @@ def azurite() -> Iterator[Azurite]:
 
 def client(server: "RcloneS3 | WeedS3") -> Any:
     """Return a plain S3 client, another program, to put objects into a server."""
+    return connected(server.endpoint, server.access_key, server.secret_key)
+
+
+@lru_cache(maxsize=64)
+def connected(endpoint: str, access_key: str, secret_key: str) -> Any:
+    """Return boto3's client for an address, one for all who ask: it takes longer to make than most requests take."""
     return boto3.client(
-        "s3", endpoint_url=server.endpoint, aws_access_key_id=server.access_key, aws_secret_access_key=server.secret_key,
-        region_name="us-east-1", config=Config(s3={"addressing_style": "path"}),
+        "s3", endpoint_url=endpoint, aws_access_key_id=access_key, aws_secret_access_key=secret_key,
+        region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 3}),
     )  # fmt: skip
 
 
 def new_bucket(endpoint: str) -> str:
     """Make a bucket; the first one of a fresh SeaweedFS may answer 500 for a while."""
-    client = boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}),
-    )  # fmt: skip
+    client = connected(endpoint, KEY, SECRET)
     name = f"b{uuid4().hex[:20]}"
     for attempt in range(300):
         try:

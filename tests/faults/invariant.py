@@ -2,16 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from recordings import trail
 from recordings.models import Archive, AuditEntry, Copy, Presence, Recording, Release
+from tests.services import connected
 
 Body = bytes
 
@@ -80,15 +78,7 @@ def place_of(copy: Copy) -> dict[str, str]:
 
 def client_of(archive: Archive) -> Any:
     """Return a plain S3 client, another program, for the server of an archive."""
-    return _client(archive.endpoint, archive.access_key, archive.secret_key)
-
-
-@lru_cache(maxsize=16)
-def _client(endpoint: str, access_key: str, secret_key: str) -> Any:
-    return boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id=access_key, aws_secret_access_key=secret_key,
-        region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 3}),
-    )  # fmt: skip
+    return connected(archive.endpoint, archive.access_key, archive.secret_key)
 
 
 def _safe(key: str, digest: str) -> bool:

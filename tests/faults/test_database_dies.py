@@ -44,7 +44,7 @@ from tests.transfer.sea import Sea, switch_on
 
 factories._numbers = itertools.count(os.getpid() * 1000)  # other steps made people in this database before
 told = json.loads(sys.argv[1])
-s3 = RcloneS3(Path(told["folder"]), port=told["port"])
+s3 = RcloneS3(Path(told["folder"]), bucket=told["bucket"], port=told["port"])
 sea = Sea(s3, make_tenant(s3=s3, name=told["name"]), make_archive(Path(told["archive"]), name=told["name"]))
 for number in range(6):
     sea.put(name_of(contact=f"{number:011d}", item=f"{told['name']}i{number}"), os.urandom(3000 + number), days=3 + number)
@@ -144,8 +144,9 @@ def test_the_database_dies_and_nothing_is_lost(rclone_s3, database, tmp_path, st
     supervisor, service = database
     work, where, function, moment = STEPS[step]
     told = {
-        "folder": str(rclone_s3.folder), "port": rclone_s3.port, "archive": str(tmp_path / "archive"),
-        "name": "-".join(step.split()[:4]), "work": work, "where": where, "function": function, "moment": moment,
+        "folder": str(rclone_s3.folder), "bucket": rclone_s3.bucket, "port": rclone_s3.port,
+        "archive": str(tmp_path / "archive"), "name": "-".join(step.split()[:4]), "work": work, "where": where,
+        "function": function, "moment": moment,
     }  # fmt: skip
     worker = subprocess.Popen(
         [sys.executable, "-c", WORK, json.dumps(told)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,

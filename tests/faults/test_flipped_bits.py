@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import boto3
 import pytest
 from django.utils import timezone
 
@@ -12,6 +11,7 @@ from recordings.transfer import queue, releasing, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_tenant, name_of
 from tests.faults.proxy import Proxy, edit
+from tests.services import client
 from tests.transfer.sea import switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,12 +27,10 @@ def proxy(weed_s3):
 
 def put_in_parts(s3, key):
     """Upload in parts, so that the ETag is no MD5 of the whole."""
-    client = boto3.client("s3", endpoint_url=s3.endpoint, aws_access_key_id=s3.access_key,
-                          aws_secret_access_key=s3.secret_key, region_name="us-east-1")  # fmt: skip
     named = {"Bucket": s3.bucket, "Key": key}
-    upload = client.create_multipart_upload(**named)["UploadId"]
-    part = client.upload_part(**named, UploadId=upload, PartNumber=1, Body=BODY)
-    client.complete_multipart_upload(
+    upload = client(s3).create_multipart_upload(**named)["UploadId"]
+    part = client(s3).upload_part(**named, UploadId=upload, PartNumber=1, Body=BODY)
+    client(s3).complete_multipart_upload(
         **named, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
     )
 

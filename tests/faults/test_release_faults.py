@@ -5,7 +5,6 @@ from collections import Counter
 from datetime import timedelta
 from threading import Thread
 
-import boto3
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -16,6 +15,7 @@ from recordings.stores.clock import running_on
 from recordings.transfer import releasing
 from tests.factories import make_archive, make_tenant, make_user, name_of
 from tests.faults.proxy import Proxy, answer, pass_on, swallow
+from tests.services import client
 from tests.transfer.sea import Sea, saved_sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -283,58 +283,52 @@ def weed_proxy(weed_s3):
 
 @pytest.fixture
 def weed_sea(weed_s3, weed_proxy, tmp_path):
-    client = boto3.client(
-        "s3", endpoint_url=weed_s3.endpoint, aws_access_key_id=weed_s3.access_key,
-        aws_secret_access_key=weed_s3.secret_key, region_name="us-east-1",
-    )  # fmt: skip
     sea = Sea(
         weed_s3,
         make_tenant(s3=weed_s3, name="emea-1", endpoint=weed_proxy.endpoint),
         make_archive(tmp_path / "archive"),
     )
     for number in range(3):
-        client.put_object(
-            Bucket=weed_s3.bucket, Key=f"recordings/{name_of(item=f'w{number}')}", Body=os.urandom(999)
-        )
+        weed_s3.put(f"recordings/{name_of(item=f'w{number}')}", os.urandom(999))
     sea.scan()
     sea.save()
-    client.put_object(Bucket=weed_s3.bucket, Key="recordings/anchor.mp4", Body=b"never saved")
+    weed_s3.put("recordings/anchor.mp4", b"never saved")
     sea.scan()
     switch_on(sea.tenant)
-    return sea, client
+    return sea, client(weed_s3)
 
 
 def test_seaweedfs_releases_too(weed_sea):
-    sea, client = weed_sea
+    sea, theirs = weed_sea
     assert sea.release().released == 3
-    left = client.list_objects_v2(Bucket=sea.s3.bucket)["Contents"]
+    left = theirs.list_objects_v2(Bucket=sea.s3.bucket)["Contents"]
     assert [one["Key"] for one in left] == ["recordings/anchor.mp4"]
 
 
 def test_a_delete_names_its_version(weed_sea):
     """Where the server looks at If-Match, even a version that comes after the HEAD is safe."""
-    sea, client = weed_sea
+    sea, theirs = weed_sea
     row = Recording.objects.saved().first()
-    client.put_object(Bucket=sea.s3.bucket, Key=f"recordings/{row.key}", Body=b"another")
+    theirs.put_object(Bucket=sea.s3.bucket, Key=f"recordings/{row.key}", Body=b"another")
     with pytest.raises(Changed):
         sea.tenant.store().remove(row.key, if_match=row.etag, until=running_on() + 9)
-    assert client.head_object(Bucket=sea.s3.bucket, Key=f"recordings/{row.key}")
+    assert theirs.head_object(Bucket=sea.s3.bucket, Key=f"recordings/{row.key}")
 
 
 def test_a_version_that_comes_between_the_head_and_the_delete_survives_by_if_match(weed_sea, weed_proxy):
     """No question before the delete can see it; only the condition on the delete itself saves it."""
-    sea, client = weed_sea
+    sea, theirs = weed_sea
     row = Recording.objects.saved().order_by("saved_at", "id").first()
     place = {"Bucket": sea.s3.bucket, "Key": f"recordings/{row.key}"}
 
     def overwrite(exchange):
-        client.put_object(**place, Body=b"another version")
+        theirs.put_object(**place, Body=b"another version")
         pass_on(exchange)
 
     weed_proxy.on(overwrite, method="DELETE", path=row.key, times=1)
     batch = sea.release()
     assert deletes(weed_proxy)[row.key] == 1, "the gate had permitted it, and it was sent"
-    assert client.get_object(**place)["Body"].read() == b"another version"
+    assert theirs.get_object(**place)["Body"].read() == b"another version"
     assert (batch.released, batch.refused) == (2, 1)
     receipt = row.releases.get()
     assert (receipt.state, receipt.reason_code) == ("refused", "changed")

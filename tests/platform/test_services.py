@@ -2,19 +2,14 @@
 
 from datetime import timedelta
 
-import boto3
-from botocore.config import Config
 from django.utils import timezone
+
+from tests.services import client
 
 
 def listed(server):
     """List a server's bucket with a client that is not ours."""
-    client = boto3.client(
-        "s3", endpoint_url=server.endpoint, aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key, region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}),
-    )  # fmt: skip
-    rows = client.list_objects_v2(Bucket=server.bucket, Prefix="recordings/").get("Contents", [])
+    rows = client(server).list_objects_v2(Bucket=server.bucket, Prefix="recordings/").get("Contents", [])
     return {row["Key"]: row["LastModified"] for row in rows}
 
 

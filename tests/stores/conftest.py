@@ -14,12 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import Session
 
 from recordings.stores.s3 import S3Store
 from seaportal.embedded import free_port
+from tests.services import connected
 
 BUCKET = "bucket"
 PREFIX = "folder/"
@@ -47,14 +46,7 @@ class Server:
 
     def client(self):
         """Return a plain S3 client, another program, to put objects there and to look at them."""
-        return Session().create_client(
-            "s3",
-            endpoint_url=self.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
-        )
+        return connected(self.endpoint, self.access_key, self.secret_key)
 
 
 def program(name: str) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from datetime import timedelta
+from pathlib import Path
 
 from django.utils import timezone
 
@@ -24,6 +25,10 @@ from tests.factories import make_archive, make_case, make_job, make_user
 def one(sea):
     """Return the saved recording whose turn is first."""
     return Recording.objects.saved().order_by("saved_at", "id").first()
+
+
+def another_archive(sea):
+    return make_archive(Path(sea.archive.folder).parent / "second", name="Second")
 
 
 def planned(sea, row):
@@ -64,7 +69,7 @@ def copy_failed(sea, row):
 
 
 def lacks_an_archive(sea, row):
-    archive = make_archive(sea.s3.folder / "second", name="Second")
+    archive = another_archive(sea)
     row.transfers.model.objects.create(
         run=row.transfers.first().run, recording=row, archive=archive, tenant=sea.tenant, state="failed", size=row.size,
         expires_at=row.expires_at, next_try_at=timezone.now(),
@@ -73,7 +78,7 @@ def lacks_an_archive(sea, row):
 
 def job_names_another_archive(sea, row):
     """The job that moved it gets one more archive when it is saved already."""
-    job_of(sea, row, 0).archives.add(make_archive(sea.s3.folder / "second", name="Second"))
+    job_of(sea, row, 0).archives.add(another_archive(sea))
 
 
 def other_size(sea, row):
@@ -85,8 +90,8 @@ def other_version(sea, row):
 
 
 def copies_differ(sea, row):
-    archive = make_archive(sea.s3.folder / "second", name="Second")
-    path = sea.s3.folder / "second" / "other.mp4"
+    archive = another_archive(sea)
+    path = Path(archive.folder) / "other.mp4"
     body = bytes(row.size)
     path.write_bytes(body)
     digest = hashlib.sha256(body).hexdigest()

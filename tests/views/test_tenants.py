@@ -65,7 +65,7 @@ def page(response):
 def test_connecting_understands_the_location_and_asks_for_the_first_scan(client, admin, sea, told_to_workers):
     response = client.post(reverse("tenant_new"), typed(sea), follow=True)
     tenant = Tenant.objects.get()
-    assert (tenant.endpoint, tenant.bucket, tenant.prefix) == (sea.endpoint, "sea", "recordings/")
+    assert (tenant.endpoint, tenant.bucket, tenant.prefix) == (sea.endpoint, sea.bucket, "recordings/")
     assert tenant.time_zone == "Europe/Berlin" and tenant.verify_tls
     assert "EMEA-1 is connected" in page(response)
     assert any("scan_tenant" in message for message in told_to_workers("scan"))
@@ -152,14 +152,15 @@ def test_a_stored_secret_is_never_used_for_another_server_bucket_or_key(client, 
     response = client.post(where, typed(sea, secret_key="", tenant=str(tenant.pk), **changes))
     assert response.status_code == 422 and "Type the secret key again" in page(response)
     tenant.refresh_from_db()
-    assert (tenant.endpoint, tenant.bucket, tenant.access_key) == (sea.endpoint, "sea", sea.access_key)
+    assert (tenant.endpoint, tenant.bucket, tenant.access_key) == (sea.endpoint, sea.bucket, sea.access_key)
 
 
 def test_another_folder_is_refused_while_recordings_of_this_one_are_known(client, admin, sea):
     tenant = make_tenant(s3=sea)
     make_recording(tenant)
     response = client.post(
-        reverse("tenant_edit", args=[tenant.pk]), typed(sea, location=f"{sea.endpoint}/sea/elsewhere/")
+        reverse("tenant_edit", args=[tenant.pk]),
+        typed(sea, location=f"{sea.endpoint}/{sea.bucket}/elsewhere/"),
     )
     assert "connect the new folder as a tenant of its own" in page(response)
 
@@ -217,7 +218,7 @@ def test_a_connection_that_works_gets_its_checklist(client, admin, sea):
     assert response.status_code == 200 and "<html" in said, "without JavaScript it is the whole page"
     for words in (
         "Works",
-        "Understood: Bucket sea, folder recordings/",
+        f"Understood: Bucket {sea.bucket}, folder recordings/",
         "Signature accepted",
         "1 file",
         "One byte of",
@@ -241,7 +242,9 @@ def test_a_wrong_key_and_a_dead_server_are_told_in_words(client, admin, sea):
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
     dead = page(
-        client.post(reverse("tenant_test"), typed(sea, location=f"http://127.0.0.1:{port}/sea/recordings/"))
+        client.post(
+            reverse("tenant_test"), typed(sea, location=f"http://127.0.0.1:{port}/{sea.bucket}/recordings/")
+        )
     )
     assert "Does not work: Reachable" in dead and "The server does not answer" in dead
 
