@@ -3,7 +3,9 @@
 Ours lists, parses each name, merges into PostgreSQL and reconciles, in a process that waits for orders as a worker does; the
 peers are whole processes (their start takes some 30 ms). All take turns in one run against one server: SeaweedFS without and
 with added latency, and a list server of the bench's own, which shows what the clients cost where a real server does not
-outweigh them. "the same requests, unread" is what the server alone takes for a re-scan: no client can be faster on it.
+outweigh them. "the same requests, unread" is what the server alone takes for a re-scan: no client can be faster on it. "the
+same rows, copied" is what PostgreSQL alone takes to put them into the empty table and its indexes: where both fill the cores, a
+first scan cannot take less than the two together.
 
 Each target is judged in a line of its own. What is wrong (a count, or a row written where nothing changed) ends the bench
 with an error; what is slow or large does not, for that is also the machine's doing.
@@ -24,6 +26,7 @@ from benchmarks.orders import Process
 
 S5CMD = "s5cmd ls"
 FIRST, AGAIN = "ours, first scan", "ours, again"
+UNREAD, COPIED = "the same requests, unread", "the same rows, copied"
 NEAR, FAR = {FIRST: 2.0, AGAIN: 5.0}, {FIRST: 3.0, AGAIN: 8.0}  # times as fast as s5cmd, on SeaweedFS
 MOST_RSS = 400.0  # MB, however large the folder
 
@@ -99,7 +102,8 @@ def _compare(
         AGAIN: lambda: _ours(ours, "scan", seen=wanted.objects, new=0),
         S5CMD: lambda: _peer(_s5cmd(server), wanted.objects),
         "rclone lsf --format ps": lambda: _peer(_rclone(server), wanted.objects),
-        "the same requests, unread": lambda: _ours(ours, "bare", seen=wanted.objects),
+        UNREAD: lambda: _ours(ours, "bare", seen=wanted.objects),
+        COPIED: lambda: _copied(ours, wanted.objects),
     }
     series = {name: Series() for name in programs}
     for _ in range(wanted.rounds):
@@ -117,6 +121,10 @@ def _compare(
         rss = f"{one.rss:8.0f}" if one.rss else f"{'':8}"
         cpu = f"{statistics.median(one.cpu):8.2f}" if any(one.cpu) else f"{'':8}"
         print(f"{name:28}{seconds:9.2f}{wanted.objects / seconds:12,.0f}{cpu}{rss}{base / seconds:11.2f}×")
+    unread, copied = (statistics.median(series[name].seconds) for name in (UNREAD, COPIED))
+    print(
+        f"Unread and copied together: {unread + copied:.2f} s, {base / (unread + copied):.2f}× as fast as s5cmd ls"
+    )
     written = {name: after[name] - before[name] for name in after}
     print(f"Rows that one more re-scan wrote in the recordings table: {written}", flush=True)
     times = {name: base / statistics.median(series[name].seconds) for name in faster}
@@ -168,6 +176,14 @@ def _ours(ours: Process, order: str, **expected: int) -> tuple[float, float, flo
         if answer[name] != value:
             raise SystemExit(f"Our {order} says {name} = {answer[name]:,} instead of {value:,}.")
     return seconds, answer.get("cpu", 0.0), answer.get("rss", 0.0)
+
+
+def _copied(ours: Process, objects: int) -> tuple[float, float, float]:
+    """Return the seconds that the rows take by themselves, without what it takes to have them at hand."""
+    answer = ours.ask("copied")
+    if answer["seen"] != objects:
+        raise SystemExit(f"{answer['seen']:,} rows were copied instead of {objects:,}.")
+    return answer["seconds"], 0.0, 0.0
 
 
 def _peer(command: tuple[list[str], dict[str, str]], objects: int) -> tuple[float, float, float]:

@@ -1,6 +1,7 @@
 """A process that scans when it is told to."""
 
 import resource
+from time import perf_counter
 
 from benchmarks.orders import Answer, follow
 
@@ -61,6 +62,37 @@ def _bare() -> Answer:
         return {"seen": sum(pool.map(count, Shard.objects.all()))}
 
 
+def _copied() -> Answer:
+    """Put the rows of a known folder into the empty table once more, and do nothing else: what the rows and their indexes take."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection, transaction
+
+    from recordings.catalog.block import COLUMNS
+    from recordings.catalog.listing import CHUNK
+    from recordings.catalog.writers import CONNECTIONS
+
+    columns = f"{COLUMNS}, tenant_id, presence, missed_scans"
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY (SELECT {columns} FROM recordings_recording ORDER BY key) TO STDOUT") as told:
+            rows = [bytes(row) for row in told]
+        cursor.execute("TRUNCATE recordings_recording CASCADE")
+
+    def put(chunk: list[bytes]) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # As a merge does; and its writes are told at once, for they are counted afterwards.
+            cursor.execute("SELECT set_config('synchronous_commit', 'off', true), pg_stat_force_next_flush()")
+            with cursor.copy(f"COPY recordings_recording ({columns}) FROM STDIN") as copy:
+                copy.write(b"".join(chunk))
+
+    chunks = [rows[place : place + CHUNK] for place in range(0, len(rows), CHUNK)]
+    with ThreadPoolExecutor(CONNECTIONS, initializer=connection.ensure_connection) as pool:
+        began = perf_counter()
+        list(pool.map(put, chunks))
+        seconds = perf_counter() - began
+    return {"seen": len(rows), "seconds": seconds}
+
+
 def _writes() -> Answer:
     """Return what PostgreSQL has counted on the recordings table so far."""
     from django.db import connection
@@ -74,4 +106,13 @@ def _writes() -> Answer:
 
 
 if __name__ == "__main__":
-    follow({"migrate": _migrate, "connect": _connect, "scan": _scan, "bare": _bare, "writes": _writes})
+    follow(
+        {
+            "migrate": _migrate,
+            "connect": _connect,
+            "scan": _scan,
+            "bare": _bare,
+            "copied": _copied,
+            "writes": _writes,
+        }
+    )
