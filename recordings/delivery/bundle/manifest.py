@@ -18,6 +18,8 @@ COLUMNS = (
     "file", "sha256", "size_bytes", "tenant", "contact_id", "media_type", "item_id", "started_utc", "arrived_utc",
     "source_key", "source_etag", "read_from", "archive_path", "copy_verified_utc", "missing_because",
 )  # fmt: skip
+# What is true of the whole stands on every line: lines are sorted, cut out and put beside those of other bundles.
+OF_THE_WHOLE = ("bundle", "title", "made_by", "asked_utc", "sealed_utc", "case", "made_from")
 
 
 class Text:
@@ -88,19 +90,23 @@ class Manifest:
             Text(bundle, position=position + number, name=name, at=at)
             for number, name in enumerate(("manifest.csv", "manifest.json", "SHA256SUMS"))
         )
-        self.csv.write("\ufeff" + _row(COLUMNS))
+        case = bundle.case.name if bundle.case else None
         told = {
             "bundle": bundle.pk, "title": bundle.title, "made_by": bundle.by.email, "asked_at": iso(bundle.asked_at),
-            "sealed_at": iso(at), "case": bundle.case.name if bundle.case else None,
-            "made_from": bundle.source, "search": bundle.query,
+            "sealed_at": iso(at), "case": case, "made_from": bundle.source, "search": bundle.query,
         }  # fmt: skip
+        whole = (
+            bundle.pk, bundle.title, bundle.by.email, told["asked_at"], told["sealed_at"], case or "", bundle.source,
+        )  # fmt: skip
+        self._whole = [plain(str(cell)) for cell in whole]
+        self.csv.write("\ufeff" + _row(COLUMNS + OF_THE_WHOLE))
         head = json.dumps(told, ensure_ascii=False, indent=1).removesuffix("\n}")
         self.json.write(f'{head},\n "recordings": [')
         self._between = "\n"
 
     def add(self, line: Line) -> None:
         told: dict[str, Any] = vars(line)
-        self.csv.write(_row([plain(str(told[column])) for column in COLUMNS]))
+        self.csv.write(_row([plain(str(told[column])) for column in COLUMNS] + self._whole))
         self.json.write(f"{self._between}  {json.dumps(_storable(told), ensure_ascii=False)}")
         self._between = ",\n"
         if line.file:
