@@ -33,6 +33,10 @@ ON CONFLICT (archive_id, day) DO UPDATE SET files = d.files RETURNING files, sta
 """
 # Whoever may still fetch it gets the bytes that were sealed.
 FETCHABLE = (Bundle.State.WAITING, Bundle.State.RUNNING, Bundle.State.READY)
+# By its number: its title may be that of a case which the reader may not know of.
+IN_A_BUNDLE = (
+    "It is in a bundle that can still be fetched: number {number}. Remove that first, or let it expire."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +103,7 @@ def is_not_being_saved(case: Case) -> str | None:
 
 
 def is_in_no_bundle(case: Case) -> str | None:
-    if case.bundle is None:
-        return None
-    # By its number: its title may be that of a case which the reader may not know of.
-    return f"It is in a bundle that can still be fetched: number {case.bundle.pk}. Remove that first, or let it expire."
+    return IN_A_BUNDLE.format(number=case.bundle.pk) if case.bundle else None
 
 
 def is_whole(case: Case) -> str | None:

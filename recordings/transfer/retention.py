@@ -5,30 +5,55 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.db.models.functions import Now
 
 from recordings import trail
-from recordings.models import Archive, Copy, Deletion, Kind, Presence, Removal, RetentionPolicy, User
+from recordings.models import (
+    Archive,
+    BundleEntry,
+    Copy,
+    Deletion,
+    Kind,
+    Presence,
+    Removal,
+    RetentionPolicy,
+    User,
+)
 from recordings.models.hold import on_hold
 from recordings.models.recording import RecordingQuerySet
 from recordings.trail.alerts import resolve
+from recordings.transfer.removal_gate import FETCHABLE, IN_A_BUNDLE, is_in_no_bundle
 
-# One statement for a million copies. Those that are being removed already stay as they are.
+# One statement for a million copies. Those that are being removed already stay as they are; what is in a bundle is kept here
+# already, or more would go than was confirmed when the bundle expires before a worker comes to it.
 PLAN = """
-WITH planned AS (
-    INSERT INTO recordings_removal
-        (copy_id, archive_id, deletion_id, state, by, path, size, sha256, rule, reason, reason_code, owner, epoch, lease_until)
-    SELECT c.id, c.archive_id, %s, 'planned', %s, '', 0, '', '', '', '', '', 1, statement_timestamp()
+WITH named AS (
+    SELECT c.id, c.archive_id, (
+        SELECT min(b.id) FROM recordings_bundleentry e JOIN recordings_bundle b ON b.id = e.bundle_id
+        WHERE e.recording_id = c.recording_id AND b.state = ANY(%s)
+    ) AS bundle
     FROM ({picked}) picked (id) JOIN recordings_copy c ON c.recording_id = picked.id AND c.removed_at IS NULL
-    ORDER BY c.id ON CONFLICT DO NOTHING RETURNING copy_id
+), planned AS (
+    INSERT INTO recordings_removal (
+        copy_id, archive_id, deletion_id, by, path, size, sha256, rule, owner, epoch, state, reason, reason_code, lease_until,
+        finished_at
+    )
+    SELECT id, archive_id, %s, %s, '', 0, '', '', '', 1,
+        CASE WHEN bundle IS NULL THEN 'planned' ELSE 'refused' END,
+        coalesce(replace(%s, '{{number}}', bundle::text), ''),
+        CASE WHEN bundle IS NULL THEN '' ELSE %s END,
+        CASE WHEN bundle IS NULL THEN statement_timestamp() END,
+        CASE WHEN bundle IS NOT NULL THEN statement_timestamp() END
+    FROM named ORDER BY id ON CONFLICT DO NOTHING RETURNING copy_id, state
 )
-SELECT count(*), coalesce(sum(c.size), 0)::bigint FROM planned JOIN recordings_copy c ON c.id = planned.copy_id
+SELECT count(*), coalesce(sum(c.size), 0)::bigint
+FROM planned JOIN recordings_copy c ON c.id = planned.copy_id WHERE planned.state = 'planned'
 """
 
 
 class NothingToDelete(Exception):
-    """Nothing here can be deleted: each of these recordings is still in SEA, on hold, or has no copy in an archive."""
+    """Nothing here can be deleted: each of these recordings is still in SEA, on hold, in a bundle that can still be fetched, or has no copy in an archive."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
@@ -45,8 +70,14 @@ class Meant:
     recordings: int  # that are meant
     in_sea: int  # left alone
     held: int  # kept, and not in SEA
+    bundled: int  # copies that are kept, of the others: a bundle with them can still be fetched
     copies: int  # to be removed
     bytes: int
+
+    @property
+    def named(self) -> int:
+        """Return how many copies there are of what is neither in SEA nor on hold."""
+        return self.copies + self.bundled
 
 
 def set_retention(
@@ -88,7 +119,13 @@ def meant(recordings: RecordingQuerySet) -> Meant:
         held=Count("pk", filter=~Q(presence=Presence.IN_SEA) & on_hold()),
     )
     copies = Copy.objects.kept().filter(recording__in=_deletable(recordings).values("pk"))
-    return Meant(**told, **copies.aggregate(copies=Count("pk"), bytes=Sum("size", default=0)))
+    entries = BundleEntry.objects.filter(recording=OuterRef("recording"), bundle__state__in=FETCHABLE)
+    wanted, kept = (
+        rows.aggregate(copies=Count("pk"), bytes=Sum("size", default=0))
+        for rows in (copies, copies.filter(Exists(entries)))
+    )
+    to_go = {name: wanted[name] - kept[name] for name in wanted}
+    return Meant(**told, **to_go, bundled=kept["copies"])
 
 
 def order_deletion(
@@ -100,7 +137,8 @@ def order_deletion(
     address: str = "",
     confirmed: int | None = None,
 ) -> Deletion:
-    """Order the copies of recordings deleted. What is in SEA or on hold is left alone, and counted. Raises NothingToDelete.
+    """Order the copies of recordings deleted. What is in SEA or on hold is left alone, and counted; what is in a bundle that
+    can still be fetched is kept, and told copy by copy. Raises NothingToDelete.
 
     Nothing is removed here: each copy goes through the gate, which asks everything again. Raises MoreThanConfirmed when it would
     be more copies than somebody confirmed: a hold was lifted, or SEA let recordings go, since they were counted.
@@ -116,7 +154,10 @@ def order_deletion(
         except EmptyResultSet:  # Django knows without asking that nothing matches
             raise NothingToDelete from None
         with connection.cursor() as cursor:
-            cursor.execute(PLAN.format(picked=picked), [deletion.pk, by.email, *values])
+            cursor.execute(
+                PLAN.format(picked=picked),
+                [list[str](FETCHABLE), *values, deletion.pk, by.email, IN_A_BUNDLE, is_in_no_bundle.__name__],
+            )
             deletion.copies, deletion.bytes = cursor.fetchone()
         if not deletion.copies:
             raise NothingToDelete
@@ -126,7 +167,7 @@ def order_deletion(
         _record(
             by, address, trail.Action.DELETION_ORDERED, str(deletion), deletion=deletion.pk, reason=reason,
             recordings=told.recordings, copies=deletion.copies, in_sea=told.in_sea, held=told.held,
-            **({"query": query} if query else {}),
+            in_bundles=told.bundled, **({"query": query} if query else {}),
         )  # fmt: skip
     return deletion
 

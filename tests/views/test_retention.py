@@ -4,7 +4,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from recordings.models import Deletion, Hold, Recording, Removal, RetentionPolicy, Role
+from recordings.delivery.bundle import making
+from recordings.models import AuditEntry, Deletion, Hold, Recording, Removal, RetentionPolicy, Role
 from recordings.transfer import retention
 from tests.factories import make_recording, make_tenant, make_user
 from tests.transfer.vault import rule, vault
@@ -127,6 +128,29 @@ def test_a_selection_is_deleted_once_its_number_and_a_reason_are_typed(client, a
     assert "1 copy <small>of 1" in told and "1 recording still in SEA, 1 recording on hold" in told
     assert kept.there == {held.key}
     assert "Erasure request 12" in text(client.get(reverse("deletions")))
+
+
+def test_copies_in_a_bundle_are_counted_apart_before_the_order_and_kept_though_it_ends_meanwhile(
+    client, admin, kept
+):
+    rows = [kept.put() for _ in range(3)]
+    bundled = Recording.objects.filter(pk__in=[row.pk for row in rows[1:]])
+    bundle = making.ask(user=make_user(), recordings=bundled, title="For the court")
+    alone = text(ask(client, id=[rows[1].pk]))
+    assert "Nothing here can be deleted" in alone and "1 copy in a bundle that can still be fetched" in alone
+    asked = text(ask(client, id=[row.pk for row in rows]))
+    assert (
+        "<dd>1 copy <small>500 bytes" in asked and "2 copies in a bundle that can still be fetched" in asked
+    )
+    assert "Of 3 copies, 1 will be deleted; 2 will stay" in asked and "Type delete 1 to confirm." in asked
+    ask(client, id=[row.pk for row in rows], go="yes", typed="delete 1", reason="Erasure request 12")
+    making.remove(bundle=bundle, actor="ann@example.com")
+    kept.remove()
+    assert kept.there == {row.key for row in rows[1:]}
+    told = text(client.get(reverse("deletion", args=[Deletion.objects.get().pk])))
+    assert "1 copy <small>of 1" in told
+    assert f"2: It is in a bundle that can still be fetched: number {bundle.pk}." in told
+    assert AuditEntry.objects.get(action="ordered copies deleted").detail["in_bundles"] == 2
 
 
 def test_no_more_is_deleted_than_was_confirmed(client, admin, kept, monkeypatch):
