@@ -33,7 +33,7 @@ from recordings.models.export import ExportQuerySet, exports_folder
 from recordings.search import csv
 from recordings.search.counts import count
 from recordings.search.criteria import Criteria
-from recordings.search.results import found
+from recordings.search.results import cases_of, found, knows_cases
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ BEAT = 1.0  # seconds between signs of life
 LATE = timedelta(minutes=2)  # an export without a sign of life for so long is taken up again
 MOST_TRIES = 3
 NOT_ALLOWED = "Whoever asked for it may not export it any more."
+NO_SUCH_CASE = "The search names a case that is not there, or that whoever asked for it may not know of. Change the search, then export again."
 LEVEL, GZIP = 2, 31  # of isal: three times as fast as PostgreSQL makes rows; 31 asks for a gzip header
 
 
@@ -118,11 +119,13 @@ def _make(export: Export) -> None:
         raise ExportFailed(
             f"{MOST_TRIES} workers stopped while they made it. Look at the worker's log and memory."
         )
-    tenants = going_on.reach_of(export.by)
-    allowed = partial(going_on.still_may, May.EXPORT, user_id=export.by_id, tenants=tenants)
+    tenants, criteria = going_on.reach_of(export.by), Criteria.parse(export.query)
+    cases = cases_of(criteria, export.by)
+    allowed = partial(going_on.still_may, May.EXPORT, user_id=export.by_id, tenants=tenants, cases=cases)
     if not allowed():
         raise ExportFailed(NOT_ALLOWED)
-    criteria = Criteria.parse(export.query)
+    if not knows_cases(criteria, export.by):  # an empty file would look as if nothing were in the case
+        raise ExportFailed(NO_SUCH_CASE)
     if criteria.ignored:
         raise ExportFailed(" ".join([*criteria.ignored, "Change the search, then export again."]))
     recordings = found(criteria, export.by)

@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from recordings.access import May, may
 from recordings.delivery.beside import watching
-from recordings.models import Recording, User
+from recordings.models import Case, Recording, User
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,22 @@ def _refused(allowed: Callable[[], bool], ended: threading.Event) -> Stopped | N
     return None
 
 
-def still_may(what: May, *, user_id: int, tenants: Collection[int] | None) -> bool:
-    """Tell whether a person, as they are in the database at this moment, may do this with what is of these tenants, or of all."""
+def still_may(
+    what: May, *, user_id: int, tenants: Collection[int] | None, cases: Collection[int] = ()
+) -> bool:
+    """Tell whether a person, as they are in the database at this moment, may do this with what is of these tenants, or of all,
+    and may know of these cases.
+    """
     user = User.objects.filter(pk=user_id).first()
     if user is None or not may(user, what):
         return False
+    if cases and not (may(user, May.CASE) and _known(cases, user) == len(cases)):
+        return False
     return user.all_tenants or (tenants is not None and set(tenants) <= set(user.tenant_ids))
+
+
+def _known(cases: Collection[int], user: User) -> int:
+    return Case.objects.for_user(user).filter(pk__in=cases).count()
 
 
 def reach_of(user: User) -> list[int] | None:

@@ -19,6 +19,8 @@ from django.utils import timezone
 from recordings import trail
 from recordings.access import May, may
 from recordings.models import Export, ExportMail, Kind
+from recordings.search.criteria import Criteria
+from recordings.search.results import knows_cases
 from recordings.trail.alerts import raise_alert
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ def _why_not(mail: ExportMail) -> str:
         return f"{person} may not fetch exports any more."
     if export.state == Export.State.READY and not export.covered_by(person):
         return f"{person} may not see every tenant of this export."
+    if export.state == Export.State.READY and not knows_cases(Criteria.parse(export.query), person):
+        return f"{person} may not know of every case that this export names."
     if export.state == Export.State.FAILED and person != export.by:
         return "The export could not be made; only its owner is told."
     return ""

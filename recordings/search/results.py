@@ -1,6 +1,6 @@
 """Pages of answers. Paging is by key (a value and an id), so page one thousand costs what page one does."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -51,23 +51,42 @@ class Tab:
 def found(criteria: Criteria, user: User) -> RecordingQuerySet:
     """Return everything that a person may see of a search, in no order. What is in a case is for who may work on cases."""
     mine = Recording.objects.for_user(user)
-    if cases := [one.value for one in criteria.box.asked if one.label == CASE]:
-        mine = mine.filter(_in_known(cases, user)) if may(user, May.CASE) else mine.filter(pk__lt=0)
+    if names := _named_cases(criteria):
+        mine = mine.filter(_in_known(names, user)) if may(user, May.CASE) else mine.filter(pk__lt=0)
     return criteria.apply(mine)
 
 
-def _in_known(names: Sequence[str], user: User) -> Q:
+def cases_of(criteria: Criteria, user: User) -> frozenset[int]:
+    """Return the cases that a search names, those of them that a person may know of."""
+    names = _named_cases(criteria)
+    return _known(names, user) if names and may(user, May.CASE) else frozenset()
+
+
+def knows_cases(criteria: Criteria, user: User) -> bool:
+    """Tell whether a person may know of each case that a search names. One that does not exist is as one that is kept from them."""
+    return len(cases_of(criteria, user)) == len(_named_cases(criteria))
+
+
+def _named_cases(criteria: Criteria) -> set[str]:
+    return {one.value.strip().lower() for one in criteria.box.asked if one.label == CASE}
+
+
+def _known(names: Collection[str], user: User) -> frozenset[int]:
+    named = Q(pk__in=[])
+    for name in names:
+        named |= Q(pk__in=Case.objects.named(name).values("pk"))
+    return frozenset(Case.objects.for_user(user).filter(named).order_by().values_list("pk", flat=True))
+
+
+def _in_known(names: Collection[str], user: User) -> Q:
     """Return what keeps the recordings of those of the named cases that a person may know of.
 
     A case that is kept from them finds what one finds that does not exist: nothing.
     """
-    named = Q(pk__in=[])
-    for name in names:
-        named |= Q(pk__in=Case.objects.named(name).values("pk"))
-    known = Case.objects.for_user(user).filter(named).order_by()
-    if known.count() == len({name.strip().lower() for name in names}):
+    known = _known(names, user)
+    if len(known) == len(names):
         return Q()
-    return Q(pk__in=CaseRecording.objects.filter(case__in=known.values("pk")).order_by().values("recording"))
+    return Q(pk__in=CaseRecording.objects.filter(case__in=known).order_by().values("recording"))
 
 
 def order_of(criteria: Criteria) -> Order:

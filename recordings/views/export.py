@@ -17,11 +17,12 @@ from recordings import trail
 from recordings.access import May, allow
 from recordings.delivery.choices import Choice
 from recordings.delivery.going_on import Stopped
+from recordings.models import User
 from recordings.models.cells import Tally
 from recordings.models.recording import RecordingQuerySet
 from recordings.search import csv, xlsx
 from recordings.search.criteria import Criteria
-from recordings.search.results import found
+from recordings.search.results import cases_of, found
 from recordings.search.selection import NothingSelected, Selection
 from recordings.views.leaving import ClientLeft
 from recordings.views.sending import ended, named, record, send_csv, watched
@@ -37,6 +38,7 @@ class _Asked:
     sort: str
     told: str
     choice: Choice
+    cases: frozenset[int]  # that were asked for
 
 
 @allow(May.EXPORT)
@@ -64,7 +66,11 @@ def export_selected(request: HttpRequest) -> HttpResponseBase:
         return redirect("recordings")
     told = selection.query or f"{selection.count:,} selected recordings"
     sort = Criteria.parse(request.POST.get("query", "")).sort
-    return _send(request, _Asked(selection.recordings, sort, told, Choice.of(request.user, request.GET)))
+    choice, cases = (
+        Choice.of(request.user, request.GET),
+        cases_of(Criteria.parse(selection.query), request.user),
+    )  # type: ignore[arg-type]
+    return _send(request, _Asked(selection.recordings, sort, told, choice, cases))
 
 
 def _of_search(
@@ -75,14 +81,20 @@ def _of_search(
     if criteria.ignored:
         return redirect(f"{reverse('export_new')}?{request.GET.urlencode()}")
     told = criteria.querystring() or "every recording"
-    choice = Choice.of(request.user, request.GET)  # type: ignore[arg-type]
-    return send(request, _Asked(found(criteria, request.user), criteria.sort, told, choice))  # type: ignore[arg-type]
+    user: User = request.user  # type: ignore[assignment]
+    choice, cases = Choice.of(user, request.GET), cases_of(criteria, user)
+    return send(request, _Asked(found(criteria, user), criteria.sort, told, choice, cases))
 
 
 def _send(request: HttpRequest, asked: _Asked) -> StreamingHttpResponse:
     rows = partial(_rows, asked)
     return send_csv(
-        request, rows, told=asked.told, name=named("recordings", "csv"), detail=_form(asked, "csv")
+        request,
+        rows,
+        told=asked.told,
+        name=named("recordings", "csv"),
+        detail=_form(asked, "csv"),
+        cases=asked.cases,
     )
 
 
@@ -100,7 +112,7 @@ def _send_workbook(request: HttpRequest, asked: _Asked) -> HttpResponseBase:
         with ended(request, asked.told, tally):
             xlsx.write(
                 file, asked.recordings, sort=asked.sort, columns=asked.choice.columns, tally=tally,
-                through=partial(watched, request),
+                through=partial(watched, request, cases=asked.cases),
             )  # fmt: skip
     except xlsx.TooManyForXlsx as error:
         file.close()

@@ -12,7 +12,9 @@ from recordings import trail
 from recordings.access import May, allow
 from recordings.delivery import exporting
 from recordings.models import Export
+from recordings.search.criteria import Criteria
 from recordings.search.discreet import Reader
+from recordings.search.results import knows_cases
 from recordings.views.who import actor_of, address_of
 
 MOST = 50
@@ -63,11 +65,12 @@ def _theirs(request: HttpRequest) -> Any:
 @allow(May.EXPORT)
 @require_safe
 def export_file(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Send a file to its owner or an admin, who must still be allowed to see all that is in it."""
+    """Send a file to its owner or an admin, who must still be allowed to know of all that is in it."""
     export = get_object_or_404(_theirs(request), pk=pk)
-    if not export.to_fetch or not export.covered_by(request.user):
+    known = knows_cases(Criteria.parse(export.query), request.user)  # type: ignore[arg-type]
+    if not export.to_fetch or not export.covered_by(request.user) or not known:
         raise Http404(
-            "This export is not there, or it holds tenants that you may not see any more. Export again."
+            "This export is not there, or it holds tenants or a case that you may not see any more. Export again."
         )
     try:
         file = export.file.open("rb")

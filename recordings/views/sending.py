@@ -1,7 +1,7 @@
 """Rows sent as a file while PostgreSQL makes them: told in the trail before and after, and ended when the reader leaves or may not any more."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -30,13 +30,15 @@ def send_csv(
     detail: dict[str, Any] | None = None,
     what: May = May.EXPORT,
     content_type: str = "text/csv; charset=utf-8",
+    cases: Collection[int] = (),
 ) -> StreamingHttpResponse:
     """Keep who asked for what, and begin to send. `rows` makes the file and counts it; the trail calls it `told`.
 
-    It ends when whoever gets it leaves, or may do `what` no more.
+    It ends when whoever gets it leaves, may do `what` no more, or may no longer know of the cases that were asked for.
     """
     record(request, trail.Action.EXPORTED, told, detail or {})
-    response = StreamingHttpResponse(_sent(request, rows, told, what), content_type=content_type)
+    through = partial(watched, request, what=what, cases=cases)
+    response = StreamingHttpResponse(_sent(request, rows, told, through), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "private, no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy passes the first byte on at once
@@ -44,18 +46,23 @@ def send_csv(
 
 
 def _sent(
-    request: HttpRequest, rows: Callable[[Tally], Iterator[bytes]], told: str, what: May
+    request: HttpRequest,
+    rows: Callable[[Tally], Iterator[bytes]],
+    told: str,
+    through: Callable[[Iterator[bytes]], Iterator[bytes]],
 ) -> Iterator[bytes]:
     """Yield the CSV, and keep how many rows of it were sent, also when it breaks off."""
     tally = Tally()
     with ended(request, told, tally):
-        yield from watched(request, rows(tally), what=what)
+        yield from through(rows(tally))
 
 
-def watched(request: HttpRequest, rows: Iterator[bytes], *, what: May = May.EXPORT) -> Iterator[bytes]:
+def watched(
+    request: HttpRequest, rows: Iterator[bytes], *, what: May = May.EXPORT, cases: Collection[int] = ()
+) -> Iterator[bytes]:
     """Yield rows until whoever gets them leaves, or may not have them any more."""
     user: User = request.user  # type: ignore[assignment]
-    allowed = partial(still_may, what, user_id=user.pk, tenants=reach_of(user))
+    allowed = partial(still_may, what, user_id=user.pk, tenants=reach_of(user), cases=cases)
     return until_left(request, rows_while_allowed(rows, allowed))
 
 

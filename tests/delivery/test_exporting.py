@@ -20,11 +20,11 @@ from django.utils import timezone
 
 from recordings.delivery import exporting, going_on
 from recordings.delivery.choices import Choice
-from recordings.models import AuditEntry, Export, Role, User
+from recordings.models import AuditEntry, Case, CaseMember, Export, Role, User
 from recordings.models.export import exports_folder
 from recordings.search.criteria import Criteria
 from recordings.tasks import clear_leftovers
-from tests.factories import make_recording, make_tenant, make_user
+from tests.factories import make_case, make_recording, make_tenant, make_user
 from tests.faults.processes import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,16 +113,6 @@ def test_an_export_that_is_removed_while_it_is_made_ends_with_nothing_left():
     assert not AuditEntry.objects.filter(action="export broken off").exists()
 
 
-def test_who_may_not_export_any_more_gets_a_sentence():
-    user = make_user(Role.SUPERVISOR)
-    export = asked(user)
-    user.groups.clear()
-    exporting.make(export_id=export.pk)
-    export.refresh_from_db()
-    assert export.state == "failed" and "may not export" in export.problem
-    assert not list(exports_folder().iterdir())
-
-
 def shut_out(user):
     User.objects.update(is_active=False)
 
@@ -133,6 +123,41 @@ def role_taken(user):
 
 def tenants_taken(user):
     user.tenants.clear()
+
+
+def case_taken(user):
+    CaseMember.objects.filter(person=user).delete()
+
+
+def in_a_kept_case(user, *recordings):
+    """Make the person a member of a case that is kept to its people; return the search that names it."""
+    case = make_case(name="Secret 114", recordings=recordings)
+    Case.objects.filter(pk=case.pk).update(members_only=True)
+    CaseMember.objects.create(case=case, person=user, added_by=user)
+    return "q=case%3A%22secret+114%22"
+
+
+@pytest.mark.parametrize(
+    "taken, problem", [(role_taken, exporting.NOT_ALLOWED), (case_taken, exporting.NO_SUCH_CASE)]
+)
+def test_who_may_not_export_it_any_more_gets_a_sentence(taken, problem):
+    user = make_user(Role.COMPLIANCE)
+    export = asked(user, in_a_kept_case(user))
+    taken(user)
+    exporting.make(export_id=export.pk)
+    export.refresh_from_db()
+    assert (export.state, export.problem) == ("failed", problem)
+    assert not list(exports_folder().iterdir())
+
+
+def test_the_file_of_a_case_is_for_those_who_know_of_it(client):
+    user = make_user(Role.COMPLIANCE)
+    export = made(user, in_a_kept_case(user, make_recording(make_tenant())))
+    assert (export.state, export.rows) == ("ready", 1)
+    client.force_login(user)
+    assert client.get(f"/exports/{export.pk}/file").status_code == 200
+    case_taken(user)
+    assert client.get(f"/exports/{export.pk}/file").status_code == 404
 
 
 @pytest.fixture
@@ -158,15 +183,16 @@ def beside(what):
     return worker
 
 
-@pytest.mark.parametrize("taken", [shut_out, role_taken, tenants_taken])
+@pytest.mark.parametrize("taken", [shut_out, role_taken, tenants_taken, case_taken])
 def test_a_right_that_is_taken_away_ends_what_is_being_made_and_sent_by_it(nothing_comes, client, taken):
     tenant = make_tenant()
-    user = make_user(Role.SUPERVISOR, tenants=[tenant])
+    user = make_user(Role.COMPLIANCE, tenants=[tenant])
     client.force_login(user)
-    export, answers = asked(user), []
+    query = in_a_kept_case(user)
+    export, answers = asked(user, query), []
     making = beside(lambda: exporting.make(export_id=export.pk))
-    workbook = beside(lambda: answers.append(client.get("/recordings/export.xlsx").status_code))
-    sent = iter(client.get("/recordings/export.csv"))
+    workbook = beside(lambda: answers.append(client.get(f"/recordings/export.xlsx?{query}").status_code))
+    sent = iter(client.get(f"/recordings/export.csv?{query}"))
     assert b"recording_id" in next(sent)
     until = time.monotonic() + 10
     while AuditEntry.objects.filter(action="exported CSV").count() < 2 or not list(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, time, timedelta
 from email import message_from_bytes, policy
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +16,7 @@ from recordings.models import Alert, AuditEntry, Export, ExportMail, ExportSched
 from recordings.search import saved
 from recordings.search.criteria import Criteria
 from recordings.tasks import export_work
-from tests.factories import make_recording, make_tenant, make_user
+from tests.factories import make_case, make_recording, make_tenant, make_user
 from tests.services import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,14 +95,17 @@ def test_a_missed_time_is_made_up_for_once(post):
 
 def test_who_may_not_see_all_of_it_is_not_told_and_cannot_fetch_it(post):
     mine, other = make_tenant(), make_tenant()
-    make_recording(other)
-    narrow = make_user(Role.SUPERVISOR, tenants=[mine])
-    export = run(due(scheduled(make_user(), readers=[narrow])))
-    assert narrow.email not in [to for [to], _ in post.mails]
-    assert "every tenant" in ExportMail.objects.get(to=narrow).problem
-    client = Client()
-    client.force_login(narrow)
-    assert client.get(reverse("export_file", args=[export.pk])).status_code == 404
+    case = make_case(recordings=[make_recording(other)])
+    narrow, stranger = make_user(Role.SUPERVISOR, tenants=[mine]), make_user(Role.SUPERVISOR)
+    query = urlencode({"q": f'case:"{case}"'})  # what a case holds is for who works on cases
+    export = run(due(scheduled(make_user(), readers=[narrow, stranger], query=query)))
+    assert export.rows == 1
+    for reader, problem in ((narrow, "every tenant"), (stranger, "every case")):
+        assert reader.email not in [to for [to], _ in post.mails]
+        assert problem in ExportMail.objects.get(to=reader).problem
+        client = Client()
+        client.force_login(reader)
+        assert client.get(reverse("export_file", args=[export.pk])).status_code == 404
 
 
 @pytest.mark.parametrize("change", ["inactive", "no role", "not shared"])
