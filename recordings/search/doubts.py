@@ -6,24 +6,45 @@ A file's name may carry any media type, and who sees which tenants differs, so n
 
 from collections.abc import Collection, Iterable, Mapping
 
+from recordings.models import Recording, Tenant, User
 from recordings.search.criteria import Criteria
 from recordings.search.words import TENANT, USUAL_MEDIA
 
 MOST_NAMED = 10  # tenants in a sentence
 
 
-def doubts(criteria: Criteria, *, media: Collection[str], tenants: Mapping[int, str]) -> list[str]:
-    """Say which values name nothing: of the media types that were found, and of the tenants that a person sees."""
-    return [*_of_media(criteria, media), *_of_tenants(criteria, tenants)]
+def doubts(
+    criteria: Criteria, *, media: Collection[str], tenants: Mapping[int, str], among: str = "is shown here"
+) -> list[str]:
+    """Say which values name nothing: of the media types `among` what is looked at, and of the tenants that a person sees."""
+    return [*_of_media(criteria, media, among), *_of_tenants(criteria, tenants)]
 
 
-def _of_media(criteria: Criteria, found: Collection[str]) -> Iterable[str]:
+def first_doubt(criteria: Criteria, user: User) -> str:
+    """Say which value names nothing of all that a person sees, the first of them; '' when each names something.
+
+    For programs: they read no sentence beside what was found, and would take nothing for an answer.
+    """
+    tenants = dict(Tenant.objects.for_user(user).values_list("pk", "name"))
+    mine, media = Recording.objects.for_user(user), set[str]()
+    for one in _unusual(criteria):
+        if not mine.filter(media_type=one).exists():
+            break  # no more than one is looked for in vain: that reads all there are
+        media.add(one)
+    return next(iter(doubts(criteria, media=media, tenants=tenants, among="you see")), "")
+
+
+def _unusual(criteria: Criteria) -> list[str]:
     asked = dict.fromkeys([*criteria.media, *(one for said in criteria.box.asked for one in said.media)])
-    for one in asked:
-        if one not in USUAL_MEDIA and one not in found:
+    return [one for one in asked if one not in USUAL_MEDIA]
+
+
+def _of_media(criteria: Criteria, found: Collection[str], among: str) -> Iterable[str]:
+    for one in _unusual(criteria):
+        if one not in found:
             yield (
                 f"“{one.lower()[:40]}” is none of the usual media types ({', '.join(USUAL_MEDIA).lower()}), "
-                "and nothing that is shown here has it."
+                f"and nothing that {among} has it."
             )
 
 

@@ -17,6 +17,7 @@ from recordings.access import May, allow, public
 from recordings.models import LookupRow
 from recordings.search import contact as contacts
 from recordings.search.criteria import Criteria
+from recordings.search.doubts import first_doubt
 from recordings.search.lookup import answering
 from recordings.search.lookup.entries import ListRefused
 from recordings.search.lookup.reading import Cells
@@ -65,6 +66,9 @@ def recordings(
             "The cursor cannot be read. Send `next` of an earlier page of the same search as it is, or none.",
         )
     with limited():
+        # Of a search that goes on, its first page was asked: what was there then may be gone by now.
+        if not cursor and (doubt := first_doubt(criteria, user)):
+            raise Problem(400, doubt)
         found = page(criteria, user=user, after=cursor, size=limit)
     tell(request, trail.Action.API_READ, criteria.querystring() or "every recording", rows=len(found.rows))
     return {"recordings": [RecordingOut.of(row) for row in found.rows], "next": found.next}

@@ -74,6 +74,10 @@ def test_the_parameters_are_the_words_of_the_criteria():
         ("recordings?from=2026-02-03&to=2026-02-01", 400, "The first day lies after the last"),
         ("nonsense", 404, "There is nothing here"),
         ("contacts/a%0Ab", 404, "There is nothing here"),
+        ("recordings?media=VOICE&media=foo", 400, "“foo” is none of the usual media types (voice, screen"),
+        ("recordings?q=media:foo", 400, "nothing that you see has it"),
+        ("recordings?tenant=999999", 400, "You see no tenant with the number 999999. You see EMEA-1."),
+        ("recordings?q=tenant:nowhere", 400, "No tenant that you see has “nowhere” in its name."),
         ("recordings?limit=0", 422, "limit: "),
         ("recordings?saved=perhaps", 422, "saved: "),
         ("recordings?expires=77", 422, "expires: "),
@@ -82,6 +86,18 @@ def test_the_parameters_are_the_words_of_the_criteria():
 )
 def test_what_is_not_understood_is_a_sentence(reader, address, status, says):
     assert says in problem(reader(address), status)
+
+
+def test_a_media_type_of_some_file_is_understood_also_on_pages_without_it(reader, tenant):
+    whisper = make_recording(tenant, key=name_of(media="WHISPER"))
+    voices = [make_recording(tenant, days_left=n) for n in (3, 4)]
+    query = f"recordings?media=VOICE&media=whisper&tenant={tenant.pk}&sort=expiry&limit=2"
+    answer = reader(query).json()
+    assert [one["id"] for one in answer["recordings"]] == [one.pk for one in voices]
+    rest = reader(f"{query}&cursor={answer['next']}").json()["recordings"]
+    assert [one["id"] for one in rest] == [whisper.pk]
+    make_recording(make_tenant(), key=name_of(media="ELSEWHERE"))
+    assert "“elsewhere” is none" in problem(reader("recordings?media=elsewhere"), 400)
 
 
 def test_a_contact_of_another_tenant_is_not_there(reader, tenant):
