@@ -62,13 +62,14 @@ def draw(
         '<path class="hatch" d="M0 0V5"/></pattern></defs>'
     ]
     lanes = _lanes(axis)
+    parts.append('<g data-part="lanes">')
     for track, top in tops.items():
         deep = lanes[track] * PITCH - (PITCH - LANE)
         parts.append(
             f'<rect class="lane" x="{LEFT:.1f}" y="{top:.1f}" width="{WIDTH - LEFT:.1f}" height="{deep:.1f}" rx="4"/>'
         )
         parts += [_name(track, top, lane, lanes[track]) for lane in range(lanes[track])]
-    parts.append('<g data-part="gaps">')
+    parts.append('</g><g data-part="gaps">')
     for start, end in axis.gaps:
         x, width = scale.x(start), scale.x(end) - scale.x(start)
         told = escape(f"Nothing recorded for {span((end - start).total_seconds())}")

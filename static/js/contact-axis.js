@@ -102,8 +102,9 @@ export class Axis {
     for (const tick of drawn) tick.remove();
   }
 
-  // Take over what a newer drawing knows: how a recording sounds, and how long one is that was of unknown length.
+  // Take over what a newer drawing knows: how a recording sounds, how long one is that was of unknown length, and the lanes.
   adopt(svg) {
+    this.stack(svg);
     for (const clip of this.clips) {
       const fresh = svg.querySelector(`.clip[data-clip="${clip.key}"]`);
       if (!fresh) continue;
@@ -117,6 +118,30 @@ export class Axis {
       clip.group.append(document.importNode(wave, true));
     }
     this.svg.querySelector("desc").textContent = svg.querySelector("desc").textContent;
+  }
+
+  // Put each recording into the lane in which the newer drawing has it: what began while one of unknown length was recorded
+  // may have to lie below it.
+  stack(svg) {
+    const [mine, fresh] = [this.svg, svg].map((one) => one.querySelector("[data-part=lanes]"));
+    mine.replaceChildren(...[...fresh.children].map((part) => document.importNode(part, true)));
+    this.height = svg.viewBox.baseVal.height;
+    this.svg.setAttribute("viewBox", `0 -${ABOVE} ${this.width} ${this.height + ABOVE}`);
+    for (const line of this.svg.querySelectorAll("[data-at] line, [data-part=head] line")) line.setAttribute("y2", String(this.height));
+    for (const clip of this.clips) {
+      const place = svg.querySelector(`.clip[data-clip="${clip.key}"]`);
+      if (!place) continue;
+      clip.lane = place.dataset.lane;
+      const y = place.querySelector("rect").getAttribute("y");
+      clip.group.querySelector("rect").setAttribute("y", y);
+      clip.group.querySelector("text")?.setAttribute("y", String(Number(y) + 19));
+    }
+  }
+
+  // The names of the lanes, from the top down.
+  get lanes() {
+    const top = (clip) => Number(clip.group.querySelector("rect").getAttribute("y"));
+    return [...new Set([...this.clips].sort((a, b) => top(a) - top(b)).map((clip) => clip.lane))];
   }
 
   // Where nothing was recorded; none is claimed after a recording whose length is unknown.

@@ -83,15 +83,34 @@ function start(box) {
   for (const speed of box.querySelectorAll("[data-act=speed]")) {
     speed.addEventListener("change", () => { clock.rate = Number(speed.value); });
   }
-  for (const button of box.querySelectorAll("[data-act=mute]")) {
-    button.addEventListener("click", () => {
-      const on = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", String(on));
-      button.querySelector("[data-icon=sound]").hidden = on;
-      button.querySelector("[data-icon=mute]").hidden = !on;
-      clock.mute(button.dataset.lane, on);
+  const mute = (button, on) => {
+    button.setAttribute("aria-pressed", String(on));
+    button.querySelector("[data-icon=sound]").hidden = on;
+    button.querySelector("[data-icon=mute]").hidden = !on;
+    clock.mute(button.dataset.lane, on);
+  };
+  const mutes = act("mute").parentElement;
+  mutes.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-act=mute]");
+    if (button) mute(button, button.getAttribute("aria-pressed") !== "true");
+  });
+  // Give each lane its button when there are other lanes than before; who was muted stays so.
+  const renew = (quiet) => {
+    const were = [...mutes.children];
+    const buttons = axis.lanes.map((lane, place) => {
+      const button = were[place] ?? were[0].cloneNode(true);
+      button.dataset.lane = lane;
+      button.setAttribute("aria-label", `Mute ${lane}`);
+      button.lastChild.textContent = lane;
+      return button;
     });
-  }
+    for (const button of were.slice(buttons.length)) button.remove();
+    mutes.append(...buttons.slice(were.length));
+    clock.quiet.clear();
+    for (const button of buttons) {
+      mute(button, axis.clips.filter((clip) => clip.lane === button.dataset.lane).every((clip) => quiet.has(clip)));
+    }
+  };
   axis.svg.addEventListener("click", (event) => {
     const t = axis.under(event);
     if (t !== null) go(t);
@@ -134,7 +153,9 @@ function start(box) {
   askOn(box.dataset.ask, (page) => {
     const heard = page.querySelector("[data-heard]");
     if (!heard) return false;
+    const [lanes, quiet] = [String(axis.lanes), new Set(axis.clips.filter((clip) => clock.quiet.has(clip.lane)))];
     axis.adopt(heard.querySelector("svg"));
+    if (String(axis.lanes) !== lanes) renew(quiet);
     box.querySelector("[data-between]").replaceWith(heard.querySelector("[data-between]"));
     lay();
     show();

@@ -190,17 +190,32 @@ def assert_times_stand_apart(axis):
     )
 
 
-def test_a_length_that_comes_late_leaves_the_times_of_the_axis_apart(visit, recorded):
+def test_a_length_that_comes_late_leaves_times_apart_and_what_overlaps_in_lanes_of_its_own(visit, recorded):
     recorded(("VOICE", 0, FILES["voice"], None), ("VOICE", 1, FILES["last"], None))
     page = visit()
-    opened(page)
+    player = opened(page)
     axis = page.locator(".tracks svg").first
+    player.get_by_role("button", name="Mute Voice", exact=True).click()
     for one in Waveform.objects.all():
         waveform.make(recording_id=one.pk)
     expect(axis.locator("svg.wv")).to_have_count(2)
     assert_times_stand_apart(axis)
     last = axis.locator("[data-at]").last.get_attribute("data-at")
     assert float(last) > 3, "the times end where the axis ended before"
+    upper, lower = (one.bounding_box() for one in axis.locator(".clip > rect").all())
+    lanes = [one.bounding_box() for one in axis.locator(".lane").all()]
+    assert upper["y"] + upper["height"] < lower["y"], "one covers the other"
+    assert lower["y"] + lower["height"] <= lanes[0]["y"] + lanes[0]["height"] + 1
+    expect(axis.locator(".nm")).to_have_text(["Voice 1", "Voice 2"])
+    for lane in ("Voice 1", "Voice 2"):  # both were muted by the one button that there was
+        expect(player.get_by_role("button", name=f"Mute {lane}")).to_have_attribute("aria-pressed", "true")
+    player.get_by_role("button", name="Mute Voice 2").click()
+    player.get_by_role("button", name="Play", exact=True).click()
+    until(page, lambda told: len(told) == 2)
+    script = (
+        "() => [...document.querySelectorAll('[data-stage] audio')].map(it => [it.dataset.start, it.muted])"
+    )
+    assert dict(page.evaluate(script)) == {"0": True, "1": False}
 
 
 def test_sounds_and_lengths_come_into_the_open_page_and_it_plays_on(visit, recorded):
