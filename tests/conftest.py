@@ -12,6 +12,8 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
 
+from recordings.catalog import pace
+from recordings.stores import wire
 from tests.emptying import empty_the_tables
 from tests.services import RcloneS3, azurite, weed, weed_bucket
 
@@ -21,6 +23,10 @@ hypothesis_settings.load_profile("portal")
 # A password is hashed a million times over, a quarter of a second for each person that a test makes. Here once
 # is enough; the hash says so itself, so the processes that tests start can check it too.
 PBKDF2PasswordHasher.iterations = 1
+
+# What fails at a server is tried again after half a second or more; many tests let servers fail.
+wire.REST = 0.01, 0.04
+pace.REST = 0.05, 0.2
 
 _numbers = count(1)
 

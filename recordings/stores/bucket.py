@@ -1,7 +1,6 @@
 """Keep copies in an S3 bucket, Amazon's or any compatible server's. An object has its name only when all of it is there."""
 
 import base64
-import random
 import re
 import threading
 import time
@@ -40,7 +39,7 @@ from recordings.stores.parts import CHECKSUM, Upload, confirm
 from recordings.stores.room import cut, gathered, room_of
 from recordings.stores.s3 import S3Store
 from recordings.stores.uploads import Remembered, UploadBook, Uploads
-from recordings.stores.wire import ATTEMPTS
+from recordings.stores.wire import ATTEMPTS, rest
 
 PART = 8 * 1024 * 1024  # bytes; above the 5 MiB that S3 asks of a part
 WHOLE = 2  # parts' worth of bytes that go in one request, and that a part of an earlier attempt may have
@@ -327,7 +326,7 @@ class BucketStore(WritableStore):
             except (Unreachable, Throttled) as error:
                 lost = error
                 if attempt < self._attempts:
-                    time.sleep(random.uniform(0.1, 0.4) * 2**attempt)  # noqa: S311 - jitter, not a secret
+                    rest(attempt)
         mine = self._mine(path, size, digest)
         if mine is None:
             raise lost or Unreachable

@@ -32,6 +32,7 @@ from recordings.stores.clock import require_before
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 20.0  # seconds without a byte: three tries are a minute, so a server that hangs is told soon
 ATTEMPTS = 3  # for what may pass by itself: no connection, throttling, 5xx
+REST = 0.1, 0.4  # seconds to wait after a failure, at least and at most: twice that, four times, ...
 POOL = 64  # connections kept; more than the threads that use one store
 
 _BY_CODE: dict[str, type[errors.StoreError]] = {
@@ -83,6 +84,11 @@ _BY_STATUS: dict[int, type[errors.StoreError]] = {
     507: errors.StoreFull,
 }
 _PASSING = (errors.Unreachable, errors.Throttled)
+
+
+def rest(tries: int) -> None:
+    """Wait before a request that failed so many times is sent again: not all at the same moment."""
+    time.sleep(random.uniform(*REST) * 2**tries)  # noqa: S311 - jitter, not a secret
 
 
 class _Signature(S3SigV4Auth):
@@ -198,7 +204,7 @@ class Wire:
             except _PASSING as error:
                 if attempt >= self._attempts or (paced and isinstance(error, errors.Throttled)):
                     raise
-                time.sleep(random.uniform(0.1, 0.4) * 2**attempt)  # noqa: S311 - jitter, not a secret
+                rest(attempt)
                 attempt += 1
 
     def _once(

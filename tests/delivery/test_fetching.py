@@ -55,7 +55,8 @@ def test_a_bundle_that_is_only_ever_asked_from_its_second_byte_counts_each_time(
     assert told() == 2
 
 
-def test_two_at_the_same_time_are_two_downloads(shared, bundle):
+def test_two_at_the_same_time_are_two_downloads(shared, bundle, monkeypatch):
+    monkeypatch.setattr(fetching, "WAIT", 0.2)
     running = [Client().get(shared, headers={"Range": "bytes=1-"}) for _ in range(2)]
     assert told() == BundleFetch.objects.count() == 2
     assert Client().get(shared, headers={"Range": "bytes=1-"}).status_code == 410

@@ -23,7 +23,6 @@ def thirty_files(s3: RcloneS3, monkeypatch: pytest.MonkeyPatch) -> RcloneS3:
     """Put thirty files of three days there; pages of five, so that every listing has several."""
     monkeypatch.setattr("recordings.stores.listing.PAGE", 5)
     monkeypatch.setattr("recordings.catalog.pace.PATIENCE", 0.5)
-    monkeypatch.setattr("recordings.catalog.pace.REST", (0.05, 0.2))
     waits(monkeypatch, seconds=20)  # an answer comes at once, but the machine may be busy
     now = timezone.now().replace(microsecond=0)
     for number in range(FILES):

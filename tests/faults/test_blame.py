@@ -1,6 +1,5 @@
 """Each failure is told of the end where it happened: SEA's never pauses an archive, an archive's never calls a recording gone."""
 
-import functools
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +14,12 @@ from recordings.stores import bucket
 from recordings.stores.base import NoSuchObject, WritableStore
 from recordings.stores.errors import ArchiveChanged
 from recordings.stores.folder import FolderStore
-from recordings.stores.s3 import S3Store
 from recordings.transfer import queue, runs
 from recordings.transfer.copying import Order, copy_and_verify
 from recordings.transfer.outcomes import MOST_ATTEMPTS, write_verified
 from recordings.transfer.saving import save_waiting
 from tests.factories import make_archive, make_tenant, name_of
+from tests.faults.listing import waits
 from tests.faults.proxy import Proxy, answer
 from tests.faults.working import work
 
@@ -30,11 +29,9 @@ SIZE = 6_000_000
 
 
 @pytest.fixture(autouse=True)
-def short_waits(monkeypatch, settings):
+def few_tries(monkeypatch, settings):
     settings.TRANSFER_THREADS = 4
-    monkeypatch.setattr(
-        "recordings.models.tenant.S3Store", functools.partial(S3Store, read_timeout=0.5, attempts=2)
-    )
+    waits(monkeypatch, seconds=20)
 
 
 @pytest.fixture

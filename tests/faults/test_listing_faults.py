@@ -119,7 +119,7 @@ def test_a_server_that_hangs_marks_nothing_gone(sea, proxy, monkeypatch):
     settles(tenant)
     over = Event()
     proxy.on(stall(over), query="list-type")
-    waits(monkeypatch, seconds=0.5)
+    waits(monkeypatch, seconds=0.1)
     done = scan(tenant=tenant, actor="test")
     over.set()
     waits(monkeypatch, seconds=20)

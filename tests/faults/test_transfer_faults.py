@@ -1,6 +1,5 @@
 """Whatever goes wrong between SEA and an archive: no half file has a final name, no try is burnt for others' faults, all is saved."""
 
-import functools
 import hashlib
 import os
 from pathlib import Path
@@ -11,10 +10,10 @@ from django.utils import timezone
 
 from recordings.catalog.scan import scan
 from recordings.models import Copy, Pause, Recording, Transfer
-from recordings.stores.s3 import S3Store
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import PATIENT_CLAIMS, save_waiting
 from tests.factories import archive_of, make_archive, make_tenant, name_of
+from tests.faults.listing import waits
 from tests.faults.proxy import Proxy, answer, cut, drop, edit, stall
 from tests.faults.working import work
 
@@ -26,11 +25,9 @@ FILE = r"/recordings/.+\.mp4"  # a request for a file, and not for a listing
 
 
 @pytest.fixture(autouse=True)
-def short_waits(monkeypatch, settings):
+def few_tries(monkeypatch, settings):
     settings.TRANSFER_THREADS = 4
-    monkeypatch.setattr(
-        "recordings.models.tenant.S3Store", functools.partial(S3Store, read_timeout=0.5, attempts=2)
-    )
+    waits(monkeypatch, seconds=20)
 
 
 @pytest.fixture
@@ -146,14 +143,18 @@ def test_a_body_of_another_length_is_no_copy(sea, proxy, run):
     assert not Recording.objects.exclude(saved_at=None).exists()
 
 
-def test_a_server_that_says_nothing_pauses_the_tenant_and_blames_no_file(sea, proxy, tenant, run):
+def test_a_server_that_says_nothing_pauses_the_tenant_and_blames_no_file(
+    sea, proxy, tenant, run, monkeypatch
+):
     over = Event()
+    waits(monkeypatch, seconds=0.1)  # no answer will come
     proxy.on(stall(over))
     save_waiting(owner=queue.me())
     assert Pause.objects.get().tenant == tenant
     assert set(Transfer.objects.values_list("state", "attempts")) == {("queued", 0)}
     over.set()
     proxy.heal()
+    waits(monkeypatch, seconds=20)
     work()
     all_are_saved(sea, run)
     assert not Pause.objects.exists()

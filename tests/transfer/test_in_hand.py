@@ -31,19 +31,28 @@ def archive(tmp_path):
 
 
 @pytest.fixture
-def run(rclone_s3, archive, monkeypatch, settings):
+def proxy(rclone_s3):
+    with Proxy(rclone_s3.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def run(rclone_s3, proxy, archive, monkeypatch, settings):
     """A run of forty files, of which two at a time take 0.2 seconds."""
     settings.TRANSFER_THREADS = 2
     monkeypatch.setattr(saving, "LOOK_AGAIN", 0.1)
     for number in range(FILES):
         key = f"recordings/{name_of(contact=f'{number:011d}')}"
         rclone_s3.put(key, os.urandom(3000), timezone.now() - timedelta(days=3))
-    with Proxy(rclone_s3.endpoint) as proxy:
-        scan(tenant=make_tenant(s3=rclone_s3, endpoint=proxy.endpoint), actor="test")
-        proxy.on(delay(0.2), path=r"\.mp4")
-        yield runs.start_run(
-            recordings=Recording.objects.all(), archives=[archive], actor="test", title="Test"
-        )
+    scan(tenant=make_tenant(s3=rclone_s3, endpoint=proxy.endpoint), actor="test")
+    proxy.on(delay(0.2), path=r"\.mp4")
+    return runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="test", title="Test")
+
+
+def faster(proxy):
+    """Let all of it take a second: what is asked shows before."""
+    proxy.heal()
+    proxy.on(delay(0.05), path=r"\.mp4")
 
 
 @pytest.fixture
@@ -84,7 +93,7 @@ def states(run):
     return told, sum(told.values())
 
 
-def test_a_pause_reaches_what_a_worker_has_in_hand_and_nothing_is_lost_by_it(run, worker):
+def test_a_pause_reaches_what_a_worker_has_in_hand_and_nothing_is_lost_by_it(run, worker, proxy):
     begin, end = worker
     begin()
     assert Transfer.objects.filter(state="copying").count() > 20, "nearly all of it is in one hand"
@@ -95,6 +104,7 @@ def test_a_pause_reaches_what_a_worker_has_in_hand_and_nothing_is_lost_by_it(run
     assert set(run.transfers.values_list("attempts", flat=True)) == {0}
     assert not queue.has_work() and queue.claim(owner="b:1", limit=9) == []
     runs.resume(run=run, actor="ann@example.com")
+    proxy.heal()
     save_waiting(owner="b:1")
     assert states(run)[0] == {"verified": FILES}
 
@@ -179,7 +189,8 @@ def test_each_file_that_comes_back_lets_one_more_be_in_flight_at_once(run, fligh
     assert 4 < max(flight.began) <= 8
 
 
-def test_the_next_files_are_claimed_while_the_last_ones_are_in_flight(run, flight, monkeypatch):
+def test_the_next_files_are_claimed_while_the_last_ones_are_in_flight(run, flight, proxy, monkeypatch):
+    faster(proxy)
     monkeypatch.setattr(saving, "CLAIM", 8)
     monkeypatch.setattr(saving, "GROUP_WAIT", 5.0)
     claim, in_flight = queue.claim, []
@@ -240,7 +251,8 @@ def test_spans_of_what_was_put_back_are_given_back(archive):
     assert timedelta(seconds=5) < ahead <= timedelta(seconds=10), "the first one's own span"
 
 
-def test_help_is_asked_for_when_a_hand_is_full_of_bytes(run, monkeypatch):
+def test_help_is_asked_for_when_a_hand_is_full_of_bytes(run, proxy, monkeypatch):
+    faster(proxy)
     monkeypatch.setattr(queue, "MOST_BYTES", 20_000)
     asked = []
     save_waiting(owner="a:1", more=lambda: asked.append(Transfer.objects.filter(state="queued").count()))
