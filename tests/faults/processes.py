@@ -1,18 +1,48 @@
 """Real processes that save or release as workers do, and that kill or stop themselves when they come to a place."""
 
+import ctypes
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from django.db import connection
 
 ROOT = Path(__file__).parents[2]
-WORKER = """
-import importlib, itertools, os, signal, sys, threading
+PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
+# It reads Django and the portal once, for most of a second, and is then forked for each process that a test asks for.
+NURSERY = """
+import json, os, sys
 import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
 django.setup()
+from recordings.catalog import scan
+from recordings.transfer import releasing, saving
+
+for line in sys.stdin:
+    script, sys.argv, out = json.loads(line)
+    read, write = os.pipe()
+    between = os.fork()
+    if between:
+        os.waitpid(between, 0)  # from then on its child is the test's
+        print(os.read(read, 20).decode(), flush=True)
+        os.close(read), os.close(write)
+    elif child := os.fork():
+        os.write(write, str(child).encode())
+        os._exit(0)
+    else:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if out else 2, 1)
+        exec(script, {"__name__": "__main__"})
+        break
+"""
+WORKER = """
+import importlib, itertools, os, signal, sys, threading
 from recordings.transfer import queue, releasing
 from recordings.transfer.saving import save_waiting
 
@@ -59,8 +89,60 @@ def database_url() -> str:
     return f"postgres://{told['USER']}:{told['PASSWORD']}@{place}/{told['NAME']}"
 
 
-def start_worker(work: str, step: Step, how: int, *changes: str) -> "subprocess.Popen[bytes]":
+def start_worker(work: str, step: Step, how: int, *changes: str) -> "Process":
     """Start a worker that gives itself a signal at a step. Changes are constants of it: where, name and value."""
-    env = {**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_TRANSFER_THREADS": "4"}
-    command = [sys.executable, "-c", WORKER, work, str(int(how)), *map(str, step), *changes]
-    return subprocess.Popen(command, env=env, cwd=ROOT)
+    return start(WORKER, work, int(how), *step, *changes)
+
+
+def start(script: str, *words: object, out: Path | None = None, **environment: str) -> "Process":
+    """Run a script in a process of its own in which Django is ready. Its words are its arguments; what it prints goes to `out`."""
+    nursery = _nursery(*sorted(environment.items()))
+    assert nursery.stdin and nursery.stdout
+    told = [script, ["-c", *map(str, words)], str(out or "")]
+    print(json.dumps(told), file=nursery.stdin, flush=True)
+    return Process(int(nursery.stdout.readline()))
+
+
+@cache
+def _nursery(*environment: tuple[str, str]) -> "subprocess.Popen[str]":
+    """Start the process that others of this environment are forked from; it ends with this one, which closes its input."""
+    assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1) == 0  # its grandchildren become our children
+    env = {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        "SEAPORTAL_TRANSFER_THREADS": "4",
+        "SEAPORTAL_SCAN_SHARDS": "2",
+        **dict(environment),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", NURSERY], env=env, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )  # fmt: skip
+
+
+@dataclass
+class Process:
+    """A child of this process that it did not start itself: waited for and given signals as those are that it did."""
+
+    pid: int
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+    def wait(self, seconds: float = 60) -> int:
+        """Return how it ended: minus the signal, or its exit status."""
+        until = time.monotonic() + seconds
+        while (ended := self.poll()) is None:
+            assert time.monotonic() < until, "it does not end"
+            time.sleep(0.01)
+        return ended
+
+    def send_signal(self, how: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, how)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)

@@ -17,7 +17,7 @@ from recordings import trail
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import Alert, AuditEntry, Recording, Scan, Shard
 from tests.factories import make_tenant, name_of
-from tests.faults.processes import database_url
+from tests.faults.processes import database_url, start
 from tests.faults.proxy import Proxy, delay
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,10 +86,7 @@ def test_a_killed_scan_is_gone_on_with_and_lists_only_the_rest(rclone_s3):
 
 
 SMALL_LOTS = """
-import os, sys
-import django
-os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
-django.setup()
+import sys
 from recordings.catalog import reconcile, scan, suspects
 from recordings.models import Tenant
 reconcile.LOT = suspects.LOT = 10
@@ -110,11 +107,7 @@ def test_what_a_scan_killed_while_it_settles_has_marked_is_told_once_and_the_res
             rclone_s3.delete(f"recordings/{row.key}")
         proxy.on(delay(0.3), method="HEAD")
         expired = Recording.objects.filter(presence="expired")
-        scanner = subprocess.Popen(
-            [sys.executable, "-c", SMALL_LOTS, tenant.name],
-            env={**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_SCAN_SHARDS": "2"},
-            cwd=Path(__file__).parents[2],
-        )
+        scanner = start(SMALL_LOTS, tenant.name)
         wait_for(lambda: expired.count() > 20)
         scanner.send_signal(signal.SIGKILL)
         assert scanner.wait() == -signal.SIGKILL

@@ -3,8 +3,6 @@
 import hashlib
 import os
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from recordings.stores import leftovers
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import archive_of, make_archive, make_tenant, name_of
-from tests.faults.processes import database_url
+from tests.faults.processes import start
 from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,9 +24,6 @@ SIZE = 3_000_000
 LARGE, PIECE = 1_000_000, 200_000  # smaller than the portal's own, so that a test need not move gigabytes
 WORKER = """
 import os, signal
-import django
-os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
-django.setup()
 from recordings.stores import leftovers
 from recordings.transfer import copying, queue
 from recordings.transfer.saving import save_waiting
@@ -57,9 +52,7 @@ def asked(rclone_s3, tmp_path, monkeypatch):
         archive = make_archive(tmp_path / "archive")
         runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="t", title="T")
         script = WORKER.replace("LARGE, PIECE\n", f"{LARGE}, {PIECE}\n")
-        env = {**os.environ, "DATABASE_URL": database_url()}
-        worker = subprocess.run([sys.executable, "-c", script], env=env, cwd=Path(__file__).parents[2])
-        assert worker.returncode == -signal.SIGKILL
+        assert start(script).wait() == -signal.SIGKILL
         ranges = []
 
         def note(exchange):

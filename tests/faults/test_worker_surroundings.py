@@ -29,7 +29,7 @@ from recordings.models import (
 from recordings.transfer import queue, runs
 from recordings.transfer.saving import save_waiting
 from tests.factories import archive_of, make_archive, make_tenant, name_of
-from tests.faults.processes import database_url
+from tests.faults.processes import ROOT, database_url, start
 from tests.transfer.sea import saved_sea, switch_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,20 +71,14 @@ work()
 print(json.dumps({"full": full, "files": files()}))
 """
 WORK = """
-import os, time
-import django
-os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
-django.setup()
+import time
 from recordings.transfer import queue
 from recordings.transfer.saving import save_waiting
 save_waiting(owner=queue.me())
 print(time.time())
 """
 SCAN = """
-import json, os, time
-import django
-os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
-django.setup()
+import json, time
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import Tenant
 try:
@@ -97,10 +91,7 @@ print(json.dumps({"told": told, "time": time.time()}))
 
 
 RELEASE = """
-import os, time
-import django
-os.environ["DJANGO_SETTINGS_MODULE"] = "seaportal.settings"
-django.setup()
+import time
 from recordings.transfer import queue, releasing
 releasing.release_waiting(owner=queue.me())
 print(time.time())
@@ -115,14 +106,6 @@ def run(rclone_s3, tmp_path):
     scan(tenant=make_tenant(s3=rclone_s3), actor="test")
     archive = make_archive(tmp_path / "archive")
     return runs.start_run(recordings=Recording.objects.all(), archives=[archive], actor="t", title="T")
-
-
-def in_process(script, *words, before=(), **environment):
-    env = {**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_TRANSFER_THREADS": "4", **environment}
-    return subprocess.run(
-        [*before, sys.executable, "-c", script, *words],
-        env=env, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
 
 
 def namespace_of_its_own():
@@ -144,7 +127,10 @@ def test_a_full_disk_pauses_its_archive_and_the_rest_follows_when_there_is_room(
         'mount -t tmpfs -o size=1300k none "$0" && exec "$@"',
         folder,
     ]
-    done = in_process(ON_A_SMALL_DISK, folder, before=small)
+    done = subprocess.run(
+        [*small, sys.executable, "-c", ON_A_SMALL_DISK, folder], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_TRANSFER_THREADS": "4"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in rclone_s3.root.rglob("*.mp4")}
@@ -197,12 +183,22 @@ def fake_time():
     return str(places[0])
 
 
-@pytest.mark.parametrize("wrong", ["+1h", "-1h", "+40d", "-40d"])
-def test_a_worker_with_a_wrong_clock_does_no_harm(rclone_s3, run, wrong):
-    done = in_process(WORK, LD_PRELOAD=fake_time(), FAKETIME=wrong, FAKETIME_DONT_FAKE_MONOTONIC="1")
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(params=["+1h", "-1h", "+40d", "-40d"])
+def by_a_wrong_clock(request, tmp_path):
+    """Return a function that runs a script in a process whose clock is wrong, and returns the last line that it printed."""
+    clock = {"LD_PRELOAD": fake_time(), "FAKETIME": request.param, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+    def run(script):
+        assert start(script, out=tmp_path / "told", **clock).wait(120) == 0
+        return (tmp_path / "told").read_text().splitlines()[-1]
+
+    return run
+
+
+def test_a_worker_with_a_wrong_clock_does_no_harm(rclone_s3, run, by_a_wrong_clock):
+    told = by_a_wrong_clock(WORK)
     now = timezone.now()
-    assert abs(float(done.stdout) - now.timestamp()) > 3000, "its clock was right"
+    assert abs(float(told) - now.timestamp()) > 3000, "its clock was right"
     told = Copy.objects.values_list("verified_at", flat=True)
     assert all(abs(now - at) < timedelta(minutes=5) for at in told), "the times are the database's"
     assert sum(Transfer.objects.values_list("attempts", flat=True)) == 0
@@ -219,17 +215,15 @@ def test_a_worker_with_a_wrong_clock_does_no_harm(rclone_s3, run, wrong):
     assert trail.verify().intact
 
 
-@pytest.mark.parametrize("wrong", ["+1h", "-1h", "+40d", "-40d"])
-def test_a_releaser_with_a_wrong_clock_goes_by_the_databases_time(rclone_s3, tmp_path, wrong):
+def test_a_releaser_with_a_wrong_clock_goes_by_the_databases_time(rclone_s3, tmp_path, by_a_wrong_clock):
     sea = saved_sea(rclone_s3, tmp_path)
     switch_on(sea.tenant, days=1)
     there = sea.there
-    clock = {"LD_PRELOAD": fake_time(), "FAKETIME": wrong, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     def released_with_a_wrong_clock():
-        done = in_process(RELEASE, **clock)
-        assert done.returncode == 0, done.stderr
-        assert abs(float(done.stdout) - timezone.now().timestamp()) > 3000, "its clock was right"
+        assert abs(float(by_a_wrong_clock(RELEASE)) - timezone.now().timestamp()) > 3000, (
+            "its clock was right"
+        )
         sea.assert_nothing_lost()
 
     released_with_a_wrong_clock()
@@ -252,8 +246,7 @@ def test_a_releaser_with_a_wrong_clock_goes_by_the_databases_time(rclone_s3, tmp
     sea.assert_nothing_lost()
 
 
-@pytest.mark.parametrize("wrong", ["+1h", "-1h", "+40d", "-40d"])
-def test_a_scan_by_a_worker_with_a_wrong_clock_does_no_harm(rclone_s3, wrong):
+def test_a_scan_by_a_worker_with_a_wrong_clock_does_no_harm(rclone_s3, by_a_wrong_clock):
     now = timezone.now()
     ages = [3, 29.5, 31, 35]  # days; the last two are past their deadline, and there still
     for number, age in enumerate(ages):
@@ -264,17 +257,15 @@ def test_a_scan_by_a_worker_with_a_wrong_clock_does_no_harm(rclone_s3, wrong):
     (rclone_s3.root / "recordings" / Recording.objects.earliest("arrived_at").key).unlink()
     (rclone_s3.root / "recordings" / Recording.objects.latest("arrived_at").key).unlink()
 
-    def by_wrong_clock():
-        done = in_process(SCAN, LD_PRELOAD=fake_time(), FAKETIME=wrong, FAKETIME_DONT_FAKE_MONOTONIC="1")
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout.splitlines()[-1])
+    def scanned_by_it():
+        told = json.loads(by_a_wrong_clock(SCAN))
         assert abs(told["time"] - timezone.now().timestamp()) > 3000, "its clock was right"
         return told["told"]
 
     alive = Scan.objects.create(tenant=tenant)
-    assert by_wrong_clock()[0] == "already scanning", "whose worker is alive"
+    assert scanned_by_it()[0] == "already scanning", "whose worker is alive"
     Scan.objects.filter(pk=alive.pk).update(beat_at=now - timedelta(minutes=4))
-    state, epoch = by_wrong_clock()
+    state, epoch = scanned_by_it()
     assert epoch == 2, "it is gone on with, and neither left for ever nor begun anew"
     assert state in ("complete", "failed"), "a server may refuse the clock"
     alive.refresh_from_db()
