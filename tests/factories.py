@@ -87,6 +87,15 @@ def make_recording(
     tenant: Tenant, *, key: str = "", days_left: float = 20, saved: bool = False, **extra: Any
 ) -> Recording:
     """Make a recording that expires in so many days."""
+    row = recording(tenant, key=key, days_left=days_left, saved=saved, **extra)
+    row.save(force_insert=True)
+    return row
+
+
+def recording(
+    tenant: Tenant, *, key: str = "", days_left: float = 20, saved: bool = False, **extra: Any
+) -> Recording:
+    """Return a recording that has no row yet: many of them come into the table at once by bulk_create."""
     key = key or name_of()
     parsed = parse(key)
     told = (
@@ -95,7 +104,7 @@ def make_recording(
         if parsed else {}
     )  # fmt: skip
     arrived = timezone.now() - timedelta(days=30 - days_left)
-    return Recording.objects.create(
+    return Recording(
         tenant=tenant, key=key, **{"size": 1000, "etag": f"{next(_numbers):032x}", "arrived_at": arrived, **told, **extra},
         saved_at=timezone.now() if saved else None,
     )  # fmt: skip

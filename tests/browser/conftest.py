@@ -8,10 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
+from django.test import Client
 
-from recordings.models import Role
-from tests.factories import PASSWORD, make_archive, make_recording, make_tenant, make_user, name_of
+from recordings.models import Recording, Role
+from tests.factories import make_archive, make_tenant, make_user, name_of, recording
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = Path(__file__).parent
@@ -81,7 +83,10 @@ def watch(live_server):
 
 @pytest.fixture
 def visit(browser, live_server, watch):
-    """Return a function that opens a signed-in page: size, theme, role and whether scripts run are up to the caller."""
+    """Return a function that opens a page, signed in: size, theme, role and whether scripts run are up to the caller.
+
+    The session is given to the browser; that people get one at the door is test_every_page's to show.
+    """
     contexts = []
 
     def open_page(role=Role.COMPLIANCE, *, width=1440, height=900, dark=False, script=True, user=None):
@@ -95,12 +100,10 @@ def visit(browser, live_server, watch):
         page = context.new_page()
         page.set_default_timeout(10_000)
         if role:
-            person = user or make_user(role)
-            page.goto("/sign-in/")
-            page.get_by_label("E-mail").fill(person.email)
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
-            page.wait_for_url("**/")
+            door = Client()
+            door.force_login(user or make_user(role))
+            name = settings.SESSION_COOKIE_NAME
+            context.add_cookies([{"name": name, "value": door.cookies[name].value, "url": live_server.url}])
         return page
 
     yield open_page
@@ -116,12 +119,13 @@ def house(live_server, settings, tmp_path):
     tenant = make_tenant(name="EMEA-1", time_zone="Europe/Berlin")
     archive = make_archive(tmp_path / "main", name="Main archive")
     rows = [
-        make_recording(
+        recording(
             tenant,
             key=name_of(contact=f"{10_000_000_000 + number}", media="SCREEN" if number % 3 == 0 else "VOICE"),
             days_left=0.3 + number / 4, saved=number % 2 == 0, size=1000 * number,
         )
         for number in range(1, 118)
     ]  # fmt: skip
-    rows.append(make_recording(tenant, key="odd/a name with <b>, no pattern.mp4"))
+    rows.append(recording(tenant, key="odd/a name with <b>, no pattern.mp4"))
+    Recording.objects.bulk_create(rows)
     return {"tenant": tenant, "archive": archive, "rows": rows}

@@ -44,6 +44,7 @@ def pieces(house):
 @pytest.mark.parametrize("script", [True, False])
 def test_a_list_is_pasted_read_exported_and_leads_to_a_contact(visit, pieces, script):
     page = visit(Role.SUPERVISOR, script=script)
+    page.goto("/")
     page.get_by_role("link", name="Look up IDs").first.click()
     page.get_by_label("Contact IDs or file names").fill(LIST)
     page.get_by_role("button", name="Look them up").press("Enter")
@@ -104,6 +105,7 @@ def test_a_contact_of_many_pieces_and_an_unknown_one(visit, pieces, watch, look)
 
 def test_on_a_phone_the_look_up_stands_behind_more(visit, pieces):
     page = visit(Role.SUPERVISOR, width=390, height=844)
+    page.goto("/")
     assert page.locator("nav[aria-label=Work] > a:visible").count() == 4
     page.locator("summary", has_text="More").click()
     page.get_by_role("link", name="Look up IDs").click()

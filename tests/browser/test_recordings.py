@@ -243,6 +243,7 @@ def test_a_box_has_the_colours_of_the_page_and_the_accent_when_ticked(visit, hou
 
 def test_a_chosen_theme_stays(visit, house):
     page = visit()
+    page.goto("/")
     page.get_by_role("button", name="Switch between light and dark").click()
     page.goto("/recordings/")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"

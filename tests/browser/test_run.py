@@ -20,12 +20,12 @@ from tests.browser.test_every_page import serious
 from tests.factories import make_archive, make_tenant, name_of
 from tests.faults.proxy import Proxy, cut, delay
 
-FILES = 120
+FILES = 100
 
 
 @pytest.fixture
 def run(request, live_server, rclone_s3, tmp_path, settings, monkeypatch):
-    """A run of 120 files that takes some twelve seconds, or three; the two that expire first break off each time."""
+    """A run of a hundred files that takes some ten seconds, or two; the two that expire first break off each time."""
     settings.TRANSFER_THREADS = 4
     monkeypatch.setattr("recordings.transfer.outcomes.FIRST_RETRY", timedelta(0))
     monkeypatch.setattr("recordings.transfer.saving.CLAIM", 8)
@@ -89,7 +89,7 @@ def test_the_focus_stays_on_a_retry_while_a_run_goes_on_and_when_it_ends(visit, 
     assert len(asked) == count, "nothing is asked for after the end"
 
 
-@pytest.mark.parametrize("run", [0.1], ids=["a fast run"], indirect=True)
+@pytest.mark.parametrize("run", [0.08], ids=["a fast run"], indirect=True)
 def test_the_list_of_runs_follows_too(visit, run, worker):
     page = visit(Role.COMPLIANCE)
     page.goto(reverse("transfers"))

@@ -8,13 +8,14 @@ import pytest
 
 from recordings.catalog.metadata.importing import run_import
 from recordings.catalog.metadata.uploading import ask, look, proposed, upload
+from recordings.models import Recording
 from recordings.sea.filename import parse
 from seaportal.sample import BUCKET, PREFIX
 from seaportal.sample.calls import MALFORMED, WITHOUT_A_FILE, calls_csv
 from seaportal.sample.clips import SCREEN_CLIPS, VOICE_CLIPS, encode
 from seaportal.sample.plan import SHOWCASE_CONTACT, VENDOR_EXAMPLE, plan
 from seaportal.sample.write import CALLS, SampleFolderRefused, make_sample
-from tests.factories import make_recording, make_tenant
+from tests.factories import make_tenant, recording
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
@@ -147,8 +148,7 @@ def test_its_calls_are_imported_without_a_question_and_tell_what_has_no_file(fil
     told = look(source.file)
     mapping, _ = proposed(told)
     ask(source=source, mapping=mapping, headings=told.headings, actor="ann@example.com")
-    for name in {file.name for file in files}:
-        make_recording(tenant, key=name)
+    Recording.objects.bulk_create(recording(tenant, key=name) for name in {file.name for file in files})
     done = run_import(source=source)
     assert done.state == "done" and done.malformed == len(MALFORMED)
     assert 0 < done.missing_contacts <= WITHOUT_A_FILE
