@@ -162,12 +162,16 @@ def test_the_file_of_a_case_is_for_those_who_know_of_it(client):
 
 @pytest.fixture
 def nothing_comes(monkeypatch):
-    """Whoever makes rows of recordings waits for them, and looks at the right to them often."""
+    """Whoever makes rows of recordings waits for them, ten seconds at most, and looks at the right to them often."""
     monkeypatch.setattr(going_on, "LOOK", 0.05)
     monkeypatch.setattr(exporting, "BEAT", 0.05)
     with psycopg.connect(database_url()) as elsewhere:
         elsewhere.execute("LOCK TABLE recordings_copy IN ACCESS EXCLUSIVE MODE")
+        # A test that waits in vain for an end fails then, and does not hang.
+        enough = threading.Timer(10, elsewhere.rollback)
+        enough.start()
         yield elsewhere
+        enough.cancel()
         elsewhere.rollback()
 
 
