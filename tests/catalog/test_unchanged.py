@@ -9,7 +9,7 @@ from recordings.models import Scan, Shard
 from tests.factories import make_tenant, name_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-FILES = 2500
+FILES = 1200  # more than one page of a listing
 
 
 def written():

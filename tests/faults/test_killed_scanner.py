@@ -22,7 +22,7 @@ from tests.faults.proxy import Proxy, delay
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FILES = 1_800
+FILES = 600
 DAYS = 6
 
 
