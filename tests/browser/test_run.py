@@ -41,7 +41,7 @@ def run(request, live_server, rclone_s3, tmp_path, settings, monkeypatch):
         proxy.on(delay(getattr(request, "param", 0.4)), path=r"\.mp4")
         yield runs.start_run(
             recordings=Recording.objects.all(), archives=[make_archive(tmp_path / "main", name="Main")],
-            actor="ann@example.com", title="Nightly",
+            actor="ann@example.com", title="Nightly" + "_on" * 37,
         )  # fmt: skip
 
 
@@ -66,6 +66,7 @@ def test_the_focus_stays_on_a_retry_while_a_run_goes_on_and_when_it_ends(visit, 
     page = visit(Role.COMPLIANCE)
     page.goto(reverse("run", args=[run.pk]))
     expect(page.locator(".reasons .lane")).to_contain_text("EMEA-1 to Main")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "however long its name"
     asked = []
     page.on("response", lambda response: asked.append(response.url) if "/follow/" in response.url else None)
     worker.start()
