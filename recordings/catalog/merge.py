@@ -40,8 +40,9 @@ WHERE id = %(scan)s AND state = 'running' AND epoch = %(epoch)s
 
 # How a chunk's transaction begins, in one statement, for each costs the threads that list a turn. It keeps the tenant from
 # being deleted or connected elsewhere and the scan from being taken over, both of which lock the tenant for update first, so
-# this does so too; and it asks whether any row lies in the range. The planner's figures lag far behind in the middle of a first scan. Nothing is flushed per chunk: should the machine
-# stop, the last chunks and their shards are lost together, and the end of the scan is flushed with all that came before it.
+# this does so too; and it asks whether any row lies in the range. The planner's figures lag far behind in the middle of a
+# first scan. Nothing is flushed per chunk: should the machine stop, the last chunks and their shards are lost together, and
+# the end of the scan is flushed with all that came before it.
 BEGIN = f"""
 WITH kept AS (SELECT FROM recordings_tenant WHERE id = %(tenant)s FOR KEY SHARE), held AS (
     SELECT FROM recordings_scan WHERE id = %(scan)s AND state = 'running' AND epoch = %(epoch)s FOR KEY SHARE

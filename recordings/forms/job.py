@@ -132,4 +132,8 @@ class JobForm(forms.ModelForm):
                 self.add_error("cron", str(error))
         else:
             told["cron"] = ""
+        if told.get("only_from") and told.get("only_from") == told.get("only_until"):
+            self.add_error(
+                "only_until", "Both hours are the same. Leave both empty when it may work at any time."
+            )
         return told

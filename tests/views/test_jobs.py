@@ -59,6 +59,7 @@ def test_a_job_with_nothing_to_save_says_so_and_starts_nothing(client, saver, ar
         {"name": "TAKEN"},
         {"every": "cron", "cron": "99 * * * *"},
         {"only_from": "18:00"},
+        {"only_from": "18:00", "only_until": "18:00"},
         {"mb_per_second": "0"},
         {"time_zone": "Mars/Olympus"},
     ],
