@@ -125,13 +125,13 @@ def near(*moments):
     )
 
 
-@pytest.mark.parametrize(("width", "turns"), [(1440, 8), (390, 4)])
-def test_screens_follow_the_voice_within_100_ms_wherever_it_is_put(visit, contact, width, turns):
+@BOTH
+def test_screens_follow_the_voice_within_100_ms_wherever_it_is_put(visit, contact, width):
     page = visit(width=width, height=900)
     opened(page).get_by_role("button", name="Play", exact=True).click()
     until(page, lambda told: len(told) == 2 and all(at > 0.2 for _, at in told))
     chance = random.Random()  # each run asks for other places; what was asked stands in the message
-    for turn in range(turns):
+    for turn in range(10):
         to = chance.uniform(1.2, 5) if turn % 2 else chance.randint(2, 5)
         (go if turn % 2 else go_by_keys)(page, to)
         until(page, lambda told, to=to: len(told) == 3 and all(at > to + 0.1 for _, at in told))

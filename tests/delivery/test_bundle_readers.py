@@ -98,14 +98,14 @@ def program(*names):
 
 
 def test_unzip_finds_and_tests_what_lies_behind_four_gibibytes(large):
-    """It reads a fifth as fast as the others: of what is larger it tells the sizes only, and the night's run tests all."""
+    """It reads a fifth as fast as the others, so of large files it tests the last one only; the night's run tests all."""
     path, sizes = large
-    unzip, told = program("unzip"), os.environ | {"LC_ALL": "C.UTF-8"}
-    assert run([unzip, "-Z1", path], env=told).decode().splitlines() == list(sizes)
+    unzip, told, names = program("unzip"), os.environ | {"LC_ALL": "C.UTF-8"}, list(sizes)
+    assert run([unzip, "-Z1", path], env=told).decode().splitlines() == names
     listed = re.findall(r"^[-?]\S+ +\S+ +\S+ +(\d+) ", run([unzip, "-Z", path], env=told).decode(), re.M)
     assert [int(size) for size in listed] == list(sizes.values())
-    behind = [] if "SEAPORTAL_DEEP_TESTS" in os.environ else ["more.mp4", "tail.txt"]
-    run([unzip, "-tqq", path, *behind], env=told)
+    asked = [] if "SEAPORTAL_DEEP_TESTS" in os.environ else names[-3:]
+    run([unzip, "-tqq", path, *asked], env=told)
 
 
 def test_7zip_tests_all_of_a_large_bundle(large):

@@ -161,7 +161,7 @@ def test_a_bundle_is_the_same_while_its_recordings_move_to_the_archive(in_sea, r
     assert whole(bundle) == data
 
 
-def test_curl_goes_on_twenty_times_where_it_stopped_while_recordings_move(
+def test_curl_goes_on_fifty_times_where_it_stopped_while_recordings_move(
     in_sea, rclone_s3, archive, settings, tmp_path
 ):
     bundle = sealed(user := make_user())
@@ -172,14 +172,14 @@ def test_curl_goes_on_twenty_times_where_it_stopped_while_recordings_move(
     moving = list(Recording.objects.order_by("id")[:6])
     with serving() as port:
         address = f"http://127.0.0.1:{port}{reverse('bundle_file', args=[bundle.pk])}"
-        for turn in range(20):
+        for turn in range(50):
             # As a connection that broke at a random place left it.
             got.write_bytes(data[: picks.randrange(bundle.size)])
             subprocess.run(
                 ["curl", "-fsS", "-C", "-", "-b", cookie, "-o", got, address], check=True, timeout=60
             )
             assert got.read_bytes() == data, turn
-            if turn % 3 == 2 and moving:
+            if turn % 8 == 7 and moving:
                 recording = moving.pop()
                 archived(recording, archive, body_of(int(recording.item_id.split("-")[1])))
                 rclone_s3.delete(f"recordings/{recording.key}")
