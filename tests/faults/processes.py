@@ -1,12 +1,12 @@
 """Real processes that save or release as workers do, and that kill or stop themselves when they come to a place."""
 
-import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +14,9 @@ from pathlib import Path
 from django.db import connection
 
 ROOT = Path(__file__).parents[2]
-PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
-# It reads Django and the portal once, for most of a second, and is then forked for each process that a test asks for.
+# It reads Django and the portal once, for most of a second, and is then forked for each process that a test asks for. It stays
+# the parent of them all and tells how they ended: as children of the tests' own process, those that a killed worker leaves
+# behind would be too, and would pass for running ones as long as nobody waited for them.
 NURSERY = """
 import json, os, sys
 import django
@@ -25,17 +26,14 @@ from recordings.catalog import scan
 from recordings.transfer import releasing, saving
 
 for line in sys.stdin:
-    script, sys.argv, out = json.loads(line)
-    read, write = os.pipe()
-    between = os.fork()
-    if between:
-        os.waitpid(between, 0)  # from then on its child is the test's
-        print(os.read(read, 20).decode(), flush=True)
-        os.close(read), os.close(write)
+    asked = json.loads(line)
+    if isinstance(asked, int):
+        ended, status = os.waitpid(asked, os.WNOHANG)
+        print(os.waitstatus_to_exitcode(status) if ended else "", flush=True)
     elif child := os.fork():
-        os.write(write, str(child).encode())
-        os._exit(0)
+        print(child, flush=True)
     else:
+        script, sys.argv, out = asked
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if out else 2, 1)
         exec(script, {"__name__": "__main__"})
@@ -97,16 +95,12 @@ def start_worker(work: str, step: Step, how: int, *changes: str) -> "Process":
 def start(script: str, *words: object, out: Path | None = None, **environment: str) -> "Process":
     """Run a script in a process of its own in which Django is ready. Its words are its arguments; what it prints goes to `out`."""
     nursery = _nursery(*sorted(environment.items()))
-    assert nursery.stdin and nursery.stdout
-    told = [script, ["-c", *map(str, words)], str(out or "")]
-    print(json.dumps(told), file=nursery.stdin, flush=True)
-    return Process(int(nursery.stdout.readline()))
+    return Process(nursery, int(_ask(nursery, [script, ["-c", *map(str, words)], str(out or "")])))
 
 
 @cache
 def _nursery(*environment: tuple[str, str]) -> "subprocess.Popen[str]":
     """Start the process that others of this environment are forked from; it ends with this one, which closes its input."""
-    assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1) == 0  # its grandchildren become our children
     env = {
         **os.environ,
         "DATABASE_URL": database_url(),
@@ -119,17 +113,23 @@ def _nursery(*environment: tuple[str, str]) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
+def _ask(nursery: "subprocess.Popen[str]", what: object) -> str:
+    assert nursery.stdin and nursery.stdout
+    print(json.dumps(what), file=nursery.stdin, flush=True)
+    return nursery.stdout.readline().strip()
+
+
 @dataclass
 class Process:
-    """A child of this process that it did not start itself: waited for and given signals as those are that it did."""
+    """A process that was forked for a test: waited for and given signals as those are that it starts itself."""
 
+    nursery: "subprocess.Popen[str]"
     pid: int
     returncode: int | None = None
 
     def poll(self) -> int | None:
-        if self.returncode is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        if self.returncode is None and (status := _ask(self.nursery, self.pid)):
+            self.returncode = int(status)
         return self.returncode
 
     def wait(self, seconds: float = 60) -> int:
@@ -139,6 +139,17 @@ class Process:
             assert time.monotonic() < until, "it does not end"
             time.sleep(0.01)
         return ended
+
+    def stops(self, seconds: float = 60) -> bool:
+        """Wait until all of it has been stopped; False when it has ended instead."""
+        until = time.monotonic() + seconds
+        while self.poll() is None and time.monotonic() < until:
+            with suppress(FileNotFoundError):  # a thread that ends just now
+                threads = [one.read_text() for one in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+                if all(told.rpartition(")")[2].split()[0] == "T" for told in threads):
+                    return True
+            time.sleep(0.01)
+        return False
 
     def send_signal(self, how: int) -> None:
         if self.poll() is None:

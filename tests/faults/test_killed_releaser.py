@@ -106,7 +106,7 @@ def asleep():
 
     def start(step, *changes):
         running.append(start_worker("release", STEPS[step], signal.SIGSTOP, *changes))
-        assert os.WIFSTOPPED(os.waitpid(running[0].pid, os.WUNTRACED)[1]), "it never came to this step"
+        assert running[0].stops(), "it never came to this step"
         return running[0]
 
     yield start

@@ -93,7 +93,7 @@ def killed_and_finished(s3, run, worker, step):
 )
 def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(rclone_s3, run, step):
     sleeper = start_worker("save", IN_A_FOLDER[step], signal.SIGSTOP)
-    assert os.WIFSTOPPED(os.waitpid(sleeper.pid, os.WUNTRACED)[1]), "the worker never came to this step"
+    assert sleeper.stops(), "the worker never came to this step"
     another_takes_over_and_the_sleeper_wakes(rclone_s3, run, sleeper)
     assert not list(Path(archive_of(run).folder).rglob(".*.part"))
 
@@ -102,7 +102,7 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(rcl
 def test_nor_does_one_that_slept_before_a_bucket(rclone_s3, weed_s3, queued, step):
     run = queued(make_bucket(weed_s3))
     sleeper = start_worker("save", IN_A_BUCKET[step], signal.SIGSTOP)
-    assert os.WIFSTOPPED(os.waitpid(sleeper.pid, os.WUNTRACED)[1]), "the worker never came to this step"
+    assert sleeper.stops(), "the worker never came to this step"
     another_takes_over_and_the_sleeper_wakes(rclone_s3, run, sleeper)
 
 
@@ -124,7 +124,7 @@ def another_takes_over_and_the_sleeper_wakes(s3, run, sleeper):
 
 def test_a_worker_that_stops_while_it_writes_holds_up_only_what_it_writes(rclone_s3, run):
     sleeper = start_worker("save", IN_A_FOLDER["written, not committed"], signal.SIGSTOP)
-    assert os.WIFSTOPPED(os.waitpid(sleeper.pid, os.WUNTRACED)[1])
+    assert sleeper.stops()
     Transfer.objects.filter(state="copying").count()
     queue.sweep()  # must not wait for its rows
     assert queue.claim(owner="other:1", limit=FILES) == []
