@@ -72,12 +72,14 @@ def tenant_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _change(form: TenantForm) -> bool:
-    """Write the change, and end a scan that runs as it was before; False when that scan has found what keeps it here."""
+    """Write the change, and end a scan that runs as it was before; change nothing when that scan has found what keeps it here."""
     if form.reconnects:
         break_off(tenant=form.instance)
-    if saved := form.check_folder():
-        keep_schedule(form.save())
-    return saved
+    if not form.check_folder():
+        transaction.set_rollback(True)  # that scan goes on
+        return False
+    keep_schedule(form.save())
+    return True
 
 
 @allow(May.SET_UP)

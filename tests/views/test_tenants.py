@@ -183,6 +183,7 @@ def test_a_changed_connection_ends_the_scan_that_runs_with_the_old_one(client, a
 
 def test_a_folder_is_not_left_when_a_scan_that_runs_has_just_found_something(client, admin, sea):
     tenant = make_tenant(s3=sea, prefix="elsewhere/")
+    running = Scan.objects.create(tenant=tenant)
 
     def change():
         try:
@@ -198,7 +199,8 @@ def test_a_folder_is_not_left_when_a_scan_that_runs_has_just_found_something(cli
             somebody_waits_for_a_lock()
         assert "connect the new folder as a tenant of its own" in page(asked.result())
     tenant.refresh_from_db()
-    assert tenant.prefix == "elsewhere/"
+    running.refresh_from_db()
+    assert (tenant.prefix, running.state) == ("elsewhere/", Scan.State.RUNNING)
 
 
 def test_a_saved_change_clears_the_problem_and_asks_for_a_scan(client, admin, sea, told_to_workers):
