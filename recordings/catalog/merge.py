@@ -86,17 +86,20 @@ UPDATE recordings_recording r SET saved_at = (SELECT min(c.verified_at) {GOOD_CO
 WHERE {{which}} AND r.presence <> 'in_sea' AND r.saved_at IS NULL AND EXISTS (SELECT {GOOD_COPIES})
 """
 
+# An archive that a run takes it to has no copy of it. One that was removed from there by a rule is not waited for.
+LACKS_A_COPY = """EXISTS (
+    SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'dropped' AND NOT EXISTS (
+        SELECT FROM recordings_copy c
+        WHERE c.recording_id = r.id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
+    )
+)"""
+
 # A version that was taken for gone and is listed again: the row that we have tells the truth again. One whose copies were
 # removed meanwhile is not saved any more, nor is one that an archive still lacks.
 REVIVE = f"""
 UPDATE recordings_recording r
 SET presence = '{Presence.IN_SEA}', gone_at = NULL, missed_scans = 0,
-    saved_at = CASE WHEN r.removed_at IS NULL AND NOT EXISTS (
-        SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'dropped' AND NOT EXISTS (
-            SELECT FROM recordings_copy c
-            WHERE c.recording_id = r.id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
-        )
-    ) THEN r.saved_at END, removed_at = NULL
+    saved_at = CASE WHEN r.removed_at IS NULL AND NOT {LACKS_A_COPY} THEN r.saved_at END, removed_at = NULL
 FROM listed l
 WHERE r.tenant_id = %(tenant)s AND r.presence <> 'in_sea' AND r.key = l.key
   AND (l.etag, l.size, l.arrived_at) = (r.etag, r.size, r.arrived_at)

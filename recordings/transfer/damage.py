@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from recordings import trail
+from recordings.catalog.merge import LACKS_A_COPY
 from recordings.models import Archive, Copy, Kind, Recording, Run, Tenant
 from recordings.stores.base import StoreError, Throttled
 from recordings.trail.alerts import raise_alert
@@ -29,15 +30,10 @@ WHERE r.id = ANY(%s) AND r.saved_at IS NOT NULL AND (
 """
 
 
-# A copy that was removed by a rule is not waited for, and of what SEA does not have any more, no other one.
-SAVED_AGAIN = """
+# Of what SEA does not have any more, no other copy is waited for.
+SAVED_AGAIN = f"""
 UPDATE recordings_recording r SET saved_at = statement_timestamp()
-WHERE r.id = %s AND r.saved_at IS NULL AND (r.presence <> 'in_sea' OR NOT EXISTS (
-    SELECT FROM recordings_transfer t WHERE t.recording_id = r.id AND t.state <> 'dropped' AND NOT EXISTS (
-        SELECT FROM recordings_copy c
-        WHERE c.recording_id = r.id AND c.archive_id = t.archive_id AND c.failed_at IS NULL
-    )
-))
+WHERE r.id = %s AND r.saved_at IS NULL AND (r.presence <> 'in_sea' OR NOT {LACKS_A_COPY})
 """
 
 
