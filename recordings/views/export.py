@@ -66,10 +66,8 @@ def export_selected(request: HttpRequest) -> HttpResponseBase:
         return redirect("recordings")
     told = selection.query or f"{selection.count:,} selected recordings"
     sort = Criteria.parse(request.POST.get("query", "")).sort
-    choice, cases = (
-        Choice.of(request.user, request.GET),
-        cases_of(Criteria.parse(selection.query), request.user),
-    )  # type: ignore[arg-type]
+    user: User = request.user  # type: ignore[assignment]
+    choice, cases = Choice.of(user, request.GET), cases_of(Criteria.parse(selection.query), user)
     return _send(request, _Asked(selection.recordings, sort, told, choice, cases))
 
 
