@@ -110,14 +110,12 @@ class JobForm(forms.ModelForm):
         self.fields["query"].choices = [(search, search) for search in self.searches()]  # type: ignore[attr-defined]
         self.fields["query"].initial = next(iter(self.searches()))
         if own:  # as the choices spell it: it has to be found among them
-            self.initial["query"] = Criteria.parse(own).querystring()
+            self.initial["query"] = _spelt(Criteria.parse(own))
 
     def searches(self) -> list[str]:
         """Return the query strings that may be chosen, the one brought along first."""
-        plain = Criteria()
-        offered = [plain.with_view(view) for name in OFFERED for view in VIEWS if view.name == name]
-        mine = [] if self.brought.is_empty else [self.brought.querystring()]
-        return list(dict.fromkeys(mine + offered))
+        mine = [] if self.brought.is_empty else [_spelt(self.brought)]
+        return list(dict.fromkeys(mine + _offered()))
 
     def clean_at(self) -> time:
         return self.cleaned_data.get("at") or time(2)
@@ -137,3 +135,14 @@ class JobForm(forms.ModelForm):
                 "only_until", "Both hours are the same. Leave both empty when it may work at any time."
             )
         return told
+
+
+def _offered() -> list[str]:
+    plain = Criteria()
+    return [plain.with_view(view) for name in OFFERED for view in VIEWS if view.name == name]
+
+
+def _spelt(criteria: Criteria) -> str:
+    """Return a search's query string; of one that is offered, the very one by which it is offered and named."""
+    same = (query for query in _offered() if Criteria.parse(query) == criteria)
+    return next(same, criteria.querystring())

@@ -156,6 +156,10 @@ def test_however_its_search_is_spelt_a_job_keeps_it_when_it_is_changed(client, a
     assert f'value="{chosen.replace("&", "&amp;")}" checked' in page(
         client.get(reverse("job_edit", args=[job.pk]))
     )
+    for query in ("saved=no&presence=in_sea&sort=expiry", "presence=in_sea&saved=no&sort=expiry"):
+        TransferJob.objects.update(query=query)
+        told = page(client.get(reverse("job_edit", args=[job.pk])))
+        assert told.count('name="query"') == 2 and "The search that you came from" not in told
 
 
 def test_a_job_with_runs_stays(client, archive):
