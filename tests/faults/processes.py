@@ -34,6 +34,7 @@ for line in sys.stdin:
         print(child, flush=True)
     else:
         script, sys.argv, out = asked
+        os.environ["PGAPPNAME"] = f"test process {os.getpid()}"
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if out else 2, 1)
         exec(script, {"__name__": "__main__"})
@@ -133,12 +134,22 @@ class Process:
         return self.returncode
 
     def wait(self, seconds: float = 60) -> int:
-        """Return how it ended: minus the signal, or its exit status."""
+        """Return how it ended: minus the signal, or its exit status. Its sessions in the database have ended too.
+
+        PostgreSQL takes a moment to see that somebody was killed, and what he was writing stays locked until then.
+        """
         until = time.monotonic() + seconds
-        while (ended := self.poll()) is None:
+        while (ended := self.poll()) is None or self._has_a_session():
             assert time.monotonic() < until, "it does not end"
             time.sleep(0.01)
         return ended
+
+    def _has_a_session(self) -> bool:
+        with connection.cursor() as cursor:
+            name = f"test process {self.pid}"
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = %s)", [name])
+            row: tuple[bool] = cursor.fetchone()
+        return row[0]
 
     def stops(self, seconds: float = 60) -> bool:
         """Wait until all of it has been stopped; False when it has ended instead."""
