@@ -20,7 +20,7 @@ from recordings import trail
 from recordings.models import Archive, Copy, Kind, Reread
 from recordings.stores.base import StoreError
 from recordings.trail.alerts import raise_alert, resolve
-from recordings.transfer.damage import ArchiveAway, Damage, look, mark_damaged, mend, save_again
+from recordings.transfer.damage import ArchiveAway, Damage, expected, look, mark_damaged, mend, save_again
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,9 @@ def _next(reread: Reread) -> list[Copy]:
 def _read(reread: Reread, lot: Sequence[Copy], pool: ThreadPoolExecutor) -> bool:
     """Read one lot and write what was found; say False when the pass is no longer this worker's."""
     found = list(pool.map(look, lot))
-    damages = [Damage(copy, why) for copy, why in zip(lot, found, strict=True) if why]
+    wrong = ((copy, why) for copy, why in zip(lot, found, strict=True) if why)
+    # Not what is removed meanwhile.
+    damages = [Damage(copy, why) for copy, why in wrong if expected(copy).exists()]
     if len(damages) == len(lot) >= SUSPICIOUS:
         raise ArchiveAway(f"none of {len(lot)} copies could be read as it was saved")
     with transaction.atomic():

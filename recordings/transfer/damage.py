@@ -8,11 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from recordings import trail
 from recordings.catalog.merge import LACKS_A_COPY
-from recordings.models import Archive, Copy, Kind, Recording, Run, Tenant
+from recordings.models import Archive, Copy, Kind, Recording, Removal, Run, Tenant
+from recordings.models.archive import CopyQuerySet
 from recordings.stores.base import StoreError, Throttled
 from recordings.trail.alerts import raise_alert
 from recordings.transfer import gate
@@ -83,7 +85,7 @@ def look(copy: Copy) -> str | None:
 def mark_damaged(*, archive: Archive, damages: Sequence[Damage], actor: str) -> int:
     """Mark copies as failed, raise the alerts and keep it on the trail, in one transaction; return how many counted.
 
-    A copy that was saved again since it was looked at is left alone.
+    A copy that was saved again since it was looked at, or is being removed on purpose, is left alone.
     """
     with transaction.atomic():
         ids = sorted({one.copy.recording_id for one in damages})
@@ -135,10 +137,20 @@ def mend(copy: Copy) -> bool:
     return True
 
 
-def _mark(damage: Damage) -> int:
-    copy = damage.copy
+def expected(copy: Copy) -> CopyQuerySet:
+    """Return the row of a copy that ought to be there as it was looked at; nothing while its file is being removed on purpose.
+
+    Whoever asks before they blame it has its recording locked: the permit of a removal waits for that lock.
+    """
+    going = Removal.objects.filter(
+        archive=OuterRef("archive"), path=OuterRef("path"), state__in=(Removal.State.REMOVING, Removal.State.UNKNOWN)
+    ).exclude(path="")  # fmt: skip
     same = Copy.objects.good().filter(pk=copy.pk, path=copy.path, verified_at=copy.verified_at)
-    return same.update(failed_at=Now(), failure=damage.sentence)
+    return same.exclude(Exists(going))
+
+
+def _mark(damage: Damage) -> int:
+    return expected(damage.copy).update(failed_at=Now(), failure=damage.sentence)
 
 
 def _tell(archive: Archive, damages: Sequence[Damage], lost: set[int]) -> None:

@@ -4,9 +4,10 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from recordings.models import Alert, Removal, RetentionPolicy, Run, Transfer
-from recordings.transfer import removal_gate, removed, removing
+from recordings.models import Alert, Recording, Removal, RetentionPolicy, Run, Transfer
+from recordings.transfer import auditing, removal_gate, removed, removing
 from recordings.transfer.copying import Stored
+from recordings.transfer.damage import Damage, mark_damaged
 from recordings.transfer.outcomes import write_verified
 from tests.factories import make_bucket, make_copy, make_recording
 from tests.faults.proxy import Proxy, answer, swallow
@@ -40,6 +41,23 @@ def test_a_worker_that_died_after_it_removed_the_file_is_settled_by_asking(kept)
     assert kept.resolve().removed == 1
     removal.refresh_from_db()
     assert removal.state == "removed" and row.copies.get().removed_by_rule == "kept 60 days"
+
+
+def test_reading_the_archive_again_calls_nothing_lost_that_is_just_being_removed(kept):
+    rows = [kept.put() for _ in range(auditing.SUSPICIOUS)]
+    for _ in rows:
+        died_after_its_permit(kept)
+    kept.file(rows[0]).rename(kept.file(rows[0]).with_name("of somebody else"))
+    for row in rows[1:]:
+        kept.file(row).unlink()
+    reread = auditing.begin(archive=kept.archive, by="test", percent=100)
+    while auditing.go_on(reread=reread):
+        pass
+    reread.refresh_from_db()
+    assert (reread.state, reread.damaged) == ("done", 0), reread.problem
+    assert mark_damaged(archive=kept.archive, damages=[Damage(rows[0].copies.get(), "")], actor="test") == 0
+    assert kept.resolve().removed == len(rows)
+    assert not Recording.objects.lost().exists() and not Alert.objects.open().exists()
 
 
 def test_an_archive_that_is_not_mounted_is_no_removed_copy(kept):
