@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.conf import settings
 
-from recordings.forms.remote import meet
+from recordings.forms.remote import meet, server_of
 from recordings.models import Archive, Recording, Tenant
 from recordings.sea.location import Location, LocationError, parse_location
 from recordings.stores.base import StoreError, Unreachable
@@ -21,6 +21,9 @@ CONNECTION = frozenset({"location", "access_key", "secret_key", "region", "verif
 ANOTHER_FOLDER = (
     "This is another folder. Recordings of the present one are known, and a scan of the new one would take them for gone: "
     "connect the new folder as a tenant of its own."
+)
+CONNECTED = (
+    "This SEA folder is connected already, or one that lies in it or around it. Connect each file once."
 )
 INTERVAL = "Give a number of minutes from 5 to 1,440."
 ASK_AGAIN = (
@@ -145,9 +148,12 @@ class TenantForm(forms.ModelForm):
         """Take over where the folder is, unless it is connected already or would disown what is known."""
         mine = self.instance
         mine.endpoint, mine.bucket, mine.prefix = place.endpoint, place.bucket, place.prefix
-        same = Tenant.objects.filter(endpoint=place.endpoint, bucket=place.bucket, prefix=place.prefix)
-        if same.exclude(pk=mine.pk).exists():
-            self.add_error("location", "This SEA folder is connected already.")
+        # One file as two recordings: what is held as the one would be released as the other.
+        others = Tenant.objects.filter(bucket=place.bucket).exclude(pk=mine.pk)
+        for other in others:
+            if server_of(other.endpoint) == server_of(place.endpoint) and meet(place.prefix, other.prefix):
+                self.add_error("location", CONNECTED)
+                break
         # What is read as SEA may be released, which deletes it: never where copies are kept.
         for archive in Archive.objects.filter(bucket=place.bucket):
             if meet(place.prefix, archive.prefix):

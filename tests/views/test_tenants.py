@@ -85,10 +85,16 @@ def test_what_was_understood_is_said_while_typing(client, admin):
     assert "Bucket my-bucket, folder SEA/" in said and "<html" not in said
 
 
-def test_the_same_folder_is_connected_once(client, admin):
+@pytest.mark.parametrize(
+    "location",
+    ["s3://my-bucket/SEA/", "s3://my-bucket/SEA/2026/", "https://my-bucket.s3.eu-west-1.amazonaws.com/SEA/"],
+)
+def test_no_file_is_in_two_tenants(client, admin, location):
+    """What is held in the one could be released by the other."""
     make_tenant(endpoint="https://s3.amazonaws.com", bucket="my-bucket", prefix="SEA/")
-    response = client.post(reverse("tenant_new"), typed())
+    response = client.post(reverse("tenant_new"), typed(location=location))
     assert "connected already" in page(response) and Tenant.objects.count() == 1
+    assert TenantForm(typed(location="s3://my-bucket/SEA-2/")).is_valid()
 
 
 @pytest.mark.parametrize(
