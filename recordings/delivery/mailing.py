@@ -109,7 +109,7 @@ def _end(mail: ExportMail, state: State, problem: str = "") -> None:
         state=state, tries=mail.tries + 1, ended_at=Now(), problem=problem
     )
     export = mail.export
-    told = {"export": export.pk, "to": mail.to.email, "rows": export.rows}
+    told = {"export": export.pk, "query": export.query, "to": mail.to.email, "rows": export.rows}
     told |= {"why": problem} if problem else {}
     action = trail.Action.EXPORT_MAILED if state == State.SENT else trail.Action.EXPORT_NOT_MAILED
     trail.record(trail.Entry(actor=export.by.email, action=action, object=str(export), detail=told))

@@ -11,7 +11,17 @@ from recordings.models import AuditEntry, Case, User
 from recordings.oversight.words import moment_in_words
 from recordings.search.criteria import PARAMETERS
 from recordings.search.discreet import LEFT_OUT, Reader
+from recordings.trail import Action
 
+# Of which the object is what somebody calls a search, often by the case that it is for.
+CALLED_BY_PEOPLE = frozenset(
+    {
+        Action.SEARCH_SAVED, Action.SEARCH_CHANGED, Action.SEARCH_DELETED, Action.EXPORT_ASKED, Action.EXPORT_MADE,
+        Action.EXPORT_FETCHED, Action.EXPORT_REMOVED, Action.EXPORT_BROKEN, Action.EXPORT_SCHEDULED,
+        Action.EXPORT_UNSCHEDULED, Action.EXPORT_MAILED, Action.EXPORT_NOT_MAILED,
+    }
+)  # fmt: skip
+CALLED = ("search", "before")  # parts of their detail that name it too
 THE_TRAIL = "the audit trail"  # as the object of an export of it
 HEX = frozenset("0123456789abcdef")
 _PART = rf"(?:{'|'.join(PARAMETERS)})=[^\s&]*"
@@ -26,6 +36,8 @@ class EntryWords:
 
     def object(self, entry: AuditEntry) -> str:
         """Return what it was done to."""
+        if self._is_kept(entry):
+            return LEFT_OUT
         told = entry.object if entry.actor == self._email else self._reader.told(entry.object)
         return told if entry.recording_id else in_words(told)  # a file may be called like a search
 
@@ -36,17 +48,26 @@ class EntryWords:
 
     def detail(self, entry: AuditEntry) -> str:
         """Return the rest in a line, without the reason; what is empty is left out."""
-        own = entry.actor == self._email
+        own, kept = entry.actor == self._email, self._is_kept(entry)
         told = []
         for name, value in entry.detail.items():
             if value in ("", None, [], {}) or name == "reason":
                 continue
             if name == "text" and entry.object == THE_TRAIL and not own and not self._knows_every_case:
                 value = LEFT_OUT  # what others looked for in the trail: any word of it may name a case
+            elif kept and name in CALLED:
+                value = LEFT_OUT
             elif isinstance(value, str):
                 value = in_words(value if own else self._reader.told(value))
             told.append(f"{name.replace('_', ' ')}: {_in_words(value)}")
         return " · ".join(told)
+
+    def _is_kept(self, entry: AuditEntry) -> bool:
+        """Tell whether it is about a search of somebody else that names a case which the reader does not know of."""
+        query = entry.detail.get("query")
+        if entry.actor == self._email or entry.action not in CALLED_BY_PEOPLE or not isinstance(query, str):
+            return False
+        return entry.object != query and not self._reader.may_read(query)
 
     @cached_property
     def _knows_every_case(self) -> bool:

@@ -56,3 +56,13 @@ class Reader:
             known = Case.objects.for_user(self._user).named(name)
             self._known[name] = may(self._user, May.CASE) and known.exists()
         return self._known[name]
+
+
+class Receiver(Reader):
+    """Whoever gets what is handed over, people outside among them: of all cases they may read only of the one that it is for."""
+
+    def __init__(self, case: Case | None) -> None:
+        self._case = case
+
+    def _knows(self, name: str) -> bool:
+        return self._case is not None and name.strip().lower() == self._case.name.lower()

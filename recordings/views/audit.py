@@ -17,7 +17,7 @@ from recordings.access import May, allow
 from recordings.forms.audit import AuditFilter
 from recordings.models import AuditEntry, Bundle, Case, Recording, Tenant, User
 from recordings.models.cells import Tally
-from recordings.oversight.entry_words import THE_TRAIL, EntryWords
+from recordings.oversight.entry_words import CALLED_BY_PEOPLE, THE_TRAIL, EntryWords
 from recordings.oversight.names import Names
 from recordings.oversight.trail_csv import stream
 from recordings.views.sending import named, send_csv
@@ -156,7 +156,9 @@ def _not_found_by_kept_names(entries: QuerySet[AuditEntry], user: User) -> Query
     if not Case.objects.kept_from(user).exists():
         return entries
     # However it is spelled: upper and lower case are not told apart in a name, and are in what stands in an address.
-    return entries.exclude(~Q(actor=user.email), object__iregex=r"case(\+|%20)*%3a")
+    for_a_case = r"case(\+|%20)*%3a"
+    called = Q(action__in=CALLED_BY_PEOPLE, detail__has_key="query", detail__query__iregex=for_a_case)
+    return entries.exclude(~Q(actor=user.email), Q(object__iregex=for_a_case) | called)
 
 
 def _of_known_cases(entries: QuerySet[AuditEntry], user: User) -> QuerySet[AuditEntry]:

@@ -13,7 +13,7 @@ from recordings.access import May, allow
 from recordings.delivery import exporting
 from recordings.models import Export
 from recordings.search.criteria import Criteria
-from recordings.search.discreet import Reader
+from recordings.search.discreet import LEFT_OUT, Reader
 from recordings.search.results import knows_cases
 from recordings.views.who import actor_of, address_of
 
@@ -43,8 +43,9 @@ def exports_live(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest) -> dict[str, Any]:
     shown, reader = list(_theirs(request).select_related("by")[:MOST]), Reader(request.user)  # type: ignore[arg-type]
     for one in shown:
-        if one.by_id != request.user.pk:
-            one.query = reader.told(one.query)  # as it is shown, which is not kept
+        if one.by_id != request.user.pk and not reader.may_read(one.query):
+            # As it is shown, which is not kept.
+            one.query, one.title = reader.told(one.query), one.title and LEFT_OUT
     removable = set(
         Export.objects.removable_by(request.user)
         .filter(pk__in=[one.pk for one in shown])
@@ -79,7 +80,10 @@ def export_file(request: HttpRequest, pk: int) -> HttpResponseBase:
     trail.record(
         trail.Entry(
             actor=actor_of(request), address=address_of(request), action=trail.Action.EXPORT_FETCHED, object=str(export),
-            detail={"export": export.pk, "rows": export.rows, "sha256": export.sha256},
+            detail=(
+                {"export": export.pk, "rows": export.rows, "sha256": export.sha256}
+                | ({"query": export.query} if export.title else {})
+            ),
         )
     )  # fmt: skip
     name = f"recordings-{export.finished_at:%Y-%m-%d-%H%M}.csv.gz"

@@ -4,9 +4,12 @@ from urllib.parse import urlencode
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from recordings import trail
-from recordings.models import Case, Role, Run
+from recordings.delivery import schedules
+from recordings.delivery.bundle.manifest import Manifest
+from recordings.models import Bundle, BundleText, Case, ExportMail, ExportSchedule, Role, Run
 from recordings.search import saved
 from recordings.search.criteria import Criteria
 from tests.factories import make_archive, make_case, make_job, make_tenant, make_user
@@ -82,6 +85,31 @@ def test_the_trail_names_no_kept_case_that_somebody_else_searched_for(as_ann, ev
     assert [line.entry.actor for line in lines(text="Secret+1")] == ["ann@example.com"]  # nor by guessing
     as_ann.force_login(eve)
     assert said in {line.object for line in lines(action="exported CSV")}
+
+
+def test_what_somebody_calls_a_search_for_a_kept_case_is_kept_as_well(as_ann, ann, eve):
+    asks = {"criteria": Criteria.parse(urlencode({"q": 'case:"Secret 114"'})), "shared": True}
+    search = saved.keep(owner=eve, name="Secret, weekly", **asks)
+    saved.change(search=search, name="Secret 114, weekly", shared=True, actor=eve)
+    plan = schedules.keep(schedule=ExportSchedule(search=search, by=eve), readers=[ann])
+    ExportSchedule.objects.filter(pk=plan.pk).update(next_run_at=timezone.now())
+    schedules.run_due()
+    ExportMail.objects.filter(to=ann).update(state="sent")  # while she knew of the case
+    for address in (reverse("audit"), reverse("exports")):
+        page = as_ann.get(address).content.decode()
+        assert "eve@example.com" in page and "ecret" not in page, address
+    assert not as_ann.get(reverse("audit"), {"text": "weekly"}).context["lines"]
+    as_ann.force_login(eve)
+    assert len(as_ann.get(reverse("audit"), {"text": "weekly"}).context["lines"]) == 4
+
+
+def test_a_bundle_names_no_case_but_its_own_to_whoever_gets_it(eve):
+    case, query = Case.objects.get(), urlencode({"q": 'case:"Secret 114" media:voice'})
+    for its, named in ((None, False), (make_case(name="Open 7"), False), (case, True)):
+        bundle = Bundle.objects.create(by=eve, title="Handed over", query=query, case=its)
+        Manifest(bundle, position=1, at=timezone.now()).close()
+        told = b"".join(bytes(one.data) for one in BundleText.objects.filter(entry__bundle=bundle))
+        assert b"media%3Avoice" in told and (b"Secret" in told) == named
 
 
 @pytest.mark.parametrize("text", ["case Secret 114", "ecret"])

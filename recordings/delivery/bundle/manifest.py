@@ -12,6 +12,7 @@ from isal.isal_zlib import crc32
 
 from recordings.models import Bundle, BundleEntry, BundleText
 from recordings.models.cells import plain
+from recordings.search.discreet import Receiver
 
 PART = 512 * 1024  # bytes of a row
 COLUMNS = (
@@ -93,7 +94,8 @@ class Manifest:
         case = bundle.case.name if bundle.case else None
         told = {
             "bundle": bundle.pk, "title": bundle.title, "made_by": bundle.by.email, "asked_at": iso(bundle.asked_at),
-            "sealed_at": iso(at), "case": case, "made_from": bundle.source, "search": bundle.query,
+            "sealed_at": iso(at), "case": case, "made_from": bundle.source,
+            "search": Receiver(bundle.case).told(bundle.query),
         }  # fmt: skip
         whole = (
             bundle.pk, bundle.title, bundle.by.email, told["asked_at"], told["sealed_at"], case or "", bundle.source,
