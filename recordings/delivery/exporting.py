@@ -221,10 +221,12 @@ def remove(*, export: Export, actor: str, address: str = "") -> None:
 def clear() -> int:
     """Remove files that have expired or that belong to nothing; return how many."""
     Export.objects.filter(state=State.READY, expires_at__lte=Now()).update(state=State.EXPIRED)
-    needed = {export.file.stem for export in Export.objects.filter(Q(state=State.READY))}
-    needed |= {export.file.stem for export in Export.objects.unfinished()}
+    # The files first: each has a row before it is there, and one question knows a file whatever becomes of its row meanwhile.
+    files = list(exports_folder().iterdir())
+    wanted = Export.objects.filter(state__in=(*Export.UNFINISHED, State.READY))
+    needed = {export.file.stem for export in wanted}
     removed = 0
-    for file in exports_folder().iterdir():
+    for file in files:
         if file.stem not in needed:
             file.unlink(missing_ok=True)
             removed += 1

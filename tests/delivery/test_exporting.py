@@ -263,6 +263,21 @@ def test_expired_files_are_swept_and_others_stay():
     assert old.state == "expired" and list(exports_folder().iterdir()) == [new.file]
 
 
+def test_a_file_that_gets_ready_while_others_are_swept_stays():
+    export = made()
+    Export.objects.update(state="running")
+
+    def gets_ready(execute, sql, *more):
+        answer = execute(sql, *more)
+        if sql.startswith("SELECT"):
+            Export.objects.update(state="ready")
+        return answer
+
+    with connection.execute_wrapper(gets_ready):
+        exporting.clear()
+    assert export.file.exists()
+
+
 def test_its_owner_and_admins_fetch_it_nobody_else(client):
     tenant = make_tenant()
     make_recording(tenant)
