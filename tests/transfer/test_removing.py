@@ -16,7 +16,15 @@ from recordings.search.lookup.reading import read_text
 from recordings.search.results import mark_states
 from recordings.transfer import allowing, auditing, outdated, removing, sidecar
 from recordings.transfer.damage import save_again
-from tests.factories import make_archive, make_bucket, make_copy, make_recording, make_tenant, make_user
+from tests.factories import (
+    make_archive,
+    make_bucket,
+    make_copy,
+    make_recording,
+    make_tenant,
+    make_user,
+    name_of,
+)
 from tests.transfer.sea import Sea
 from tests.transfer.vault import rule
 
@@ -85,6 +93,10 @@ def test_a_look_up_tells_what_was_removed_from_what_was_lost(kept):
     kept.remove()
     answer = ask(read_text("777777"), user=make_user()).rows.get()
     assert (answer.state, answer.held) == ("removed", 0)
+    key = name_of(contact="777777", media="SCREEN")
+    make_recording(kept.tenant, key=key, presence="expired", gone_at=timezone.now(), days_left=-1)
+    beside = ask(read_text("777777"), user=make_user()).rows.get()
+    assert beside.state == "expired", "nothing of it left SEA before its time"
 
 
 def test_reading_the_archive_again_never_takes_a_removed_copy_for_a_missing_one(kept):

@@ -53,8 +53,8 @@ MEANINGS = (
     ),
     Meaning(
         State.EXPIRED,
-        "None is there any more: all left SEA when their 30 days were over, and none was saved. That is a loss too.",
-        "gone_by_expiry = total", "risk-s", "fail",
+        "None is there any more: what was never saved left SEA when its 30 days were over. That is a loss too.",
+        "gone_by_expiry = total - removed", "risk-s", "fail",
         "Ask CXone whether it still has it in its own storage. It cannot be put into SEA again.",
     ),
     Meaning(
