@@ -14,6 +14,7 @@ from typing import Self
 LONGEST_LINE = 512 * 1024  # characters
 MOST_COLUMNS = 500
 SEPARATORS = ",;\t|"
+MARK = " \ufeff"  # what a heading may have around it, the BOM of a second file among it
 
 
 class NotCsv(Exception):
@@ -166,6 +167,9 @@ class Rows:
                 continue
             elif lines.nul:
                 yield Row(number, cells, "It holds a NUL byte, which no text has.", _excerpt(lines.taken))
+            elif cells[0].strip(MARK) == self.headings[0] and self._are_headings(cells):
+                # Of files that were put one behind the other.
+                yield Row(number, cells, "It is the line of headings once more.", _excerpt(lines.taken))
             elif len(cells) != width and (len(cells) < width or any(cells[width:])):
                 many = "only " if len(cells) < width else ""
                 noun = "cell" if len(cells) == 1 else "cells"
@@ -177,6 +181,9 @@ class Rows:
                 )
             else:
                 yield Row(number, cells, "", "")
+
+    def _are_headings(self, cells: Sequence[str]) -> bool:
+        return [cell.strip(MARK).strip() for cell in cells] == self.headings
 
     def excerpt(self) -> str:
         """Return how the row that was read last begins."""

@@ -58,6 +58,8 @@ def test_quoted_newlines_and_quotes_are_part_of_their_cell():
     ("line", "reason"),
     [
         ("1,Ann", "only 2 cells"),
+        (HEAD.strip(), "the line of headings once more"),
+        (f"\ufeff{HEAD.strip()}", "the line of headings once more"),
         ("1,Ann,2026-11-03,x", "It has 4 cells; the headings name 3."),
         (" ,Ann,2026-11-03", "The contact ID is empty."),
         ("1,Ann,soon", "“soon” is not a date"),
