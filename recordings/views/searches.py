@@ -123,7 +123,8 @@ def search_schedule(request: HttpRequest, pk: int) -> HttpResponse:
     search = get_object_or_404(saved.seen_by(user), pk=pk)
     last = Choice.last(user)
     plan = ExportSchedule.objects.filter(search=search, by=user).first()
-    plan = plan or ExportSchedule(search=search, by=user, columns=list(last.columns), bom=last.bom)
+    plan = plan or ExportSchedule(search=search, by=user)
+    plan.columns, plan.bom = list(last.columns), last.bom  # as its form says
     form = ExportScheduleForm(request.POST or None, instance=plan)
     if request.method == "POST" and form.is_valid():
         readers = list(form.cleaned_data["readers"])

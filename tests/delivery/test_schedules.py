@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recordings.delivery import exporting, mailing, schedules
+from recordings.delivery.choices import Choice
 from recordings.models import Alert, AuditEntry, Export, ExportMail, ExportSchedule, Role, SavedSearch
 from recordings.search import saved
 from recordings.search.criteria import Criteria
@@ -210,6 +211,12 @@ def test_it_is_set_up_changed_and_stopped_on_its_page(post):
     assert client.post(address, form).status_code == 302
     plan = ExportSchedule.objects.get()
     assert list(plan.readers.all()) == [reader] and plan.next_run_at
+    Choice(columns=("contact_id",), bom=False).remember(owner)
+    client.post(address, form)
+    plan.refresh_from_db()
+    assert (plan.columns, plan.bom) == (["contact_id"], False), (
+        "those that were exported last, as the form says"
+    )
     assert "every Monday at 06:30, Europe/Berlin" in client.get(reverse("searches")).content.decode()
     assert client.get(address).status_code == 200
     client.post(reverse("search_unschedule", args=[search.pk]))
