@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from recordings import trail
@@ -60,11 +60,14 @@ class Added:
 
 def open_case(*, name: str, title: str = "", by: User, owner: User | None = None, address: str = "") -> Case:
     """Open a case. Raises CaseNameTaken."""
-    with transaction.atomic():
-        if Case.objects.named(name).exists():
-            raise CaseNameTaken
-        case = Case.objects.create(name=name.strip(), title=title, owner=owner or by, created_by=by)
-        _record(case, by, address, trail.Action.CASE_OPENED, title=title, owner=case.owner.email)
+    try:
+        with transaction.atomic():
+            if Case.objects.named(name).exists():
+                raise CaseNameTaken
+            case = Case.objects.create(name=name.strip(), title=title, owner=owner or by, created_by=by)
+            _record(case, by, address, trail.Action.CASE_OPENED, title=title, owner=case.owner.email)
+    except IntegrityError as error:  # two at once
+        raise CaseNameTaken from error
     return case
 
 

@@ -74,6 +74,16 @@ def test_a_name_is_taken_once_in_upper_or_lower_case():
         casework.open_case(name=" MILLER 7 ", by=person)
 
 
+def test_of_two_who_give_one_name_at_once_the_second_is_told(elsewhere):
+    first = make_case(name="elsewhere").owner
+    with transaction.atomic():
+        casework.open_case(name="2026-114", by=first)
+        second = elsewhere(casework.open_case, name="2026-114", by=first)
+        somebody_waits_for_a_lock()
+    with pytest.raises(CaseNameTaken):
+        second.result(PATIENCE)
+
+
 def test_a_closed_case_takes_and_gives_nothing_until_it_is_opened_again():
     tenant, person = make_tenant(), make_user()
     row = make_recording(tenant)
