@@ -85,7 +85,9 @@ def opens_at(job: TransferJob, now: datetime) -> datetime | None:
     local = now.astimezone(zone)
     clock = local.time()
     inside = begin <= clock < end if begin < end else clock >= begin or clock < end
-    return None if inside else _next_time(local, begin, zone)
+    opens = _next_time(local, begin, zone)
+    # In the hour that comes twice in autumn they have begun already, though the clock is back before that.
+    return None if inside or opens <= now else opens
 
 
 def _next_time(local: datetime, at: time, zone: ZoneInfo) -> datetime:

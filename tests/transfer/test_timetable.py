@@ -86,3 +86,11 @@ def test_hours_within_a_day_and_of_a_zone():
     office = job(only_from=time(9), only_until=time(17), time_zone=BERLIN)
     assert opens_at(office, at("2026-11-23T08:30")) is None  # 09:30 there
     assert opens_at(office, at("2026-11-23T16:30")) == at("2026-11-24T08:00")
+
+
+def test_hours_that_have_begun_go_on_when_the_clock_is_put_back():
+    night = job(only_from=time(2, 30), only_until=time(6), time_zone=BERLIN)
+    told = {
+        minute: opens_at(night, at(f"2026-10-25T{minute}")) for minute in ("00:15", "00:45", "01:15", "01:45")
+    }
+    assert told == {"00:15": at("2026-10-25T00:30"), "00:45": None, "01:15": None, "01:45": None}
