@@ -13,6 +13,7 @@ from recordings.forms.release import HoldForm, LiftForm, RecordingHoldForm
 from recordings.models import Hold, Recording, User
 from recordings.oversight.words import counted
 from recordings.search.cases import hidden
+from recordings.search.contact import other_ids
 from recordings.search.counts import count
 from recordings.transfer.allowing import lift_hold, place_hold
 from recordings.views.releases import too_late
@@ -34,6 +35,7 @@ def holds(request: HttpRequest) -> HttpResponse:
             by=request.user, address=address_of(request),  # type: ignore[arg-type]
         )  # fmt: skip
         messages.success(request, f"Held: {hold.what}. {too_late(decided)}".strip())
+        _warn_of_others(request, hold)
         return redirect("holds")
     return render(request, "holds/page.html", _page(request, form), status=422 if form.errors else 200)
 
@@ -77,6 +79,19 @@ def hold_lift(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.warning(request, "Somebody else has lifted it meanwhile.")
     return redirect("case", hold.case_id) if hold.case_id else redirect("holds")
+
+
+def _warn_of_others(request: HttpRequest, hold: Hold) -> None:
+    """Say so when a hold on a contact leaves out recordings of the same call, or covers none at all."""
+    name = hold.contact_id
+    others = other_ids([name], user=request.user).get(name, []) if name else []  # type: ignore[arg-type]
+    if others:
+        messages.warning(
+            request,
+            f"CXone knows the call under another ID too, and files are named by it: {', '.join(others)}. Hold that as well.",
+        )
+    elif name and not Recording.objects.filter(hold.covers).exists():
+        messages.warning(request, "No recording has this contact ID. What arrives under it will be held.")
 
 
 def _mine(request: HttpRequest):  # type: ignore[no-untyped-def]

@@ -15,7 +15,7 @@ from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
 from recordings.transfer import allowing, casework
 from recordings.views.audit import entries_of
-from tests.factories import make_case, make_recording, make_tenant, make_user, name_of
+from tests.factories import make_case, make_metadata, make_recording, make_tenant, make_user, name_of
 
 pytestmark = pytest.mark.django_db
 
@@ -221,6 +221,23 @@ def test_the_page_of_holds_is_searched_and_counts_what_each_covers(as_ann):
     assert "Covers 2 recordings" in both and "Covers 1 recording." in both
     one = as_ann.get(reverse("holds") + "?q=m7").content.decode()
     assert "Order 2" in one and "Order 1" not in one
+
+
+def test_who_holds_a_contact_is_told_what_the_hold_leaves_out(as_ann):
+    tenant = make_tenant()
+    make_metadata(tenant, "Contact ID,Master Contact ID\n700,100\n")
+    make_recording(tenant, key=name_of(contact="100"))
+    for contact, sentence in (
+        ("700", "by it: 100. Hold that"),
+        ("555", "No recording has this"),
+        ("100", ""),
+    ):
+        asked = {"tenant": tenant.pk, "covers": "contact", "contact_id": contact, "reason": "Order 7"}
+        told = said(as_ann.post(reverse("holds"), asked, follow=True))
+        assert sentence in told and ("Hold that" in told, "No recording" in told) == (
+            contact == "700",
+            contact == "555",
+        )
 
 
 def test_a_case_is_a_word_of_the_search_for_who_may_work_on_cases(as_ann, client):
