@@ -7,13 +7,14 @@ from zoneinfo import available_timezones
 from django import forms
 from django.conf import settings
 
+from recordings.catalog.place import lists_any, still_there
 from recordings.forms.remote import meet, server_of
 from recordings.models import Archive, Recording, Tenant
 from recordings.sea.location import Location, LocationError, parse_location
 from recordings.stores.base import StoreError, Unreachable
 from recordings.stores.endpoint import check_endpoint
 from recordings.stores.probe import ProbeReport, probe
-from recordings.stores.s3 import is_region
+from recordings.stores.s3 import S3Store, is_region
 
 # What a stored secret belongs to: it is never used for another server, bucket or key than it was given for.
 BOUND = ("endpoint", "bucket", "access_key")
@@ -25,6 +26,13 @@ ANOTHER_FOLDER = (
 CONNECTED = (
     "This SEA folder is connected already, or one that lies in it or around it. Connect each file once."
 )
+ANOTHER_SERVER = (
+    "This is another place: none of the newest recordings that are known is there, and a scan of it would take them for gone. "
+    "Keep the present address, or connect this one as a tenant of its own."
+)
+CANNOT_TELL = "Whether the recordings that are known are there cannot be told, so nothing was changed. {}"
+JUST_FOUND = "A scan has just found recordings at the present address. Save again: the new one is asked for them first."
+PATIENCE = 15.0  # seconds: a person is waiting
 INTERVAL = "Give a number of minutes from 5 to 1,440."
 ASK_AGAIN = (
     "Type the secret key again: the stored one is only ever used with the server, bucket and access key that it was "
@@ -88,6 +96,7 @@ class TenantForm(forms.ModelForm):
             self.instance.secret_key if self.instance.pk else ""
         )  # empty too when no key opens it
         self.understood: Location | None = None
+        self.has_known = False  # the new server has some of the recordings that are known
         typed = {"class": "in", "autocomplete": "off", "spellcheck": "false"}
         for name, more in {
             "name": {"maxlength": "60"},
@@ -162,12 +171,18 @@ class TenantForm(forms.ModelForm):
                 )
         self.check_folder()
 
-    def check_folder(self) -> bool:
-        """Refuse to leave a folder of which recordings are known; asked once more when no scan can add any."""
+    def check_folder(self) -> None:
+        """Refuse to leave a folder of which recordings are known."""
         mine = self.instance
         moved = (mine.bucket, mine.prefix) != (self.before["bucket"], self.before["prefix"])
         if mine.pk and moved and Recording.objects.filter(tenant=mine.pk).exists():
             self.add_error("location", ANOTHER_FOLDER)
+
+    def check_again(self) -> bool:
+        """Ask once more whether it leaves recordings behind, when no scan can add any."""
+        self.check_folder()
+        if self._moves_server and not self.has_known and still_there(self.instance):
+            self.add_error("location", JUST_FOUND)
         return not self.errors
 
     @property
@@ -184,18 +199,46 @@ class TenantForm(forms.ModelForm):
         )
 
     @property
+    def region(self) -> str:
+        """Return the region that was typed, or the one that the address names."""
+        return self.cleaned_data["region"] or (self.understood and self.understood.region) or ""
+
+    @property
     def secret(self) -> str:
         """Return the secret to use: the one typed, or the stored one where that is allowed."""
         return str(self.cleaned_data.get("secret_key") or self.stored_secret).strip()
 
+    @property
+    def _moves_server(self) -> bool:
+        return bool(self.instance.pk) and self.instance.endpoint != self.before["endpoint"]
+
     def check_server(self) -> bool:
-        """Refuse a server that no tenant may use; names that only a proxy knows are left to the proxy."""
+        """Refuse a server that no tenant may use, or another than the one with what is known; names that only a proxy knows are
+        left to the proxy.
+        """
         try:
             check_endpoint(self.instance.endpoint, allow_private=settings.PRIVATE_ENDPOINTS)
         except StoreError as error:
             if not (isinstance(error, Unreachable) and getproxies()):
                 self.add_error("location", str(error))
+        if self._moves_server and not self.errors:
+            self._ask_for_known()
         return not self.errors
+
+    def _ask_for_known(self) -> None:
+        """Refuse a server with none of the newest recordings: the names of bucket and folder alone do not make it the same place."""
+        mine, told = self.instance, self.cleaned_data
+        store = S3Store(
+            endpoint=mine.endpoint, bucket=mine.bucket, prefix=mine.prefix, access_key=told["access_key"],
+            secret_key=self.secret, region=self.region or None, verify_tls=told["verify_tls"], read_timeout=PATIENCE, attempts=1,
+        )  # fmt: skip
+        try:
+            if known := still_there(mine):
+                self.has_known = lists_any(store, known)
+                if not self.has_known:
+                    self.add_error("location", ANOTHER_SERVER)
+        except StoreError as error:
+            self.add_error("location", CANNOT_TELL.format(error))
 
     def test(self) -> ProbeReport:
         """Test the connection that is typed, written or not. Writes and deletes nothing."""
@@ -213,7 +256,7 @@ class TenantForm(forms.ModelForm):
         """Write the tenant; whatever was wrong with it before is for the next scan to find again."""
         tenant = self.instance
         tenant.secret_key = self.secret
-        tenant.region = self.cleaned_data["region"] or (self.understood and self.understood.region) or ""
+        tenant.region = self.region
         tenant.problem, tenant.problem_code, tenant.problem_since = "", "", None
         tenant.suggested_region = ""
         return super().save(commit)

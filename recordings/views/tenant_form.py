@@ -75,7 +75,7 @@ def _change(form: TenantForm) -> bool:
     """Write the change, and end a scan that runs as it was before; change nothing when that scan has found what keeps it here."""
     if form.reconnects:
         break_off(tenant=form.instance)
-    if not form.check_folder():
+    if not form.check_again():
         transaction.set_rollback(True)  # that scan goes on
         return False
     keep_schedule(form.save())

@@ -187,8 +187,15 @@ def test_a_changed_connection_ends_the_scan_that_runs_with_the_old_one(client, a
     assert begun.state == Scan.State.FAILED and "connection was changed" in begun.problem
 
 
-def test_a_folder_is_not_left_when_a_scan_that_runs_has_just_found_something(client, admin, sea):
-    tenant = make_tenant(s3=sea, prefix="elsewhere/")
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ({"prefix": "elsewhere/"}, "connect the new folder as a tenant of its own"),
+        ({"endpoint": "http://127.0.0.1:9"}, "A scan has just found recordings at the present address"),
+    ],
+)
+def test_a_place_is_not_left_when_a_scan_that_runs_has_just_found_something(client, admin, sea, before, told):
+    tenant = make_tenant(s3=sea, **before)
     running = Scan.objects.create(tenant=tenant)
 
     def change():
@@ -203,10 +210,30 @@ def test_a_folder_is_not_left_when_a_scan_that_runs_has_just_found_something(cli
             make_recording(tenant)
             asked = pool.submit(change)
             somebody_waits_for_a_lock()
-        assert "connect the new folder as a tenant of its own" in page(asked.result())
-    tenant.refresh_from_db()
+        assert told in page(asked.result())
+    assert Tenant.objects.filter(**before).exists()
     running.refresh_from_db()
-    assert (tenant.prefix, running.state) == ("elsewhere/", Scan.State.RUNNING)
+    assert running.state == Scan.State.RUNNING
+
+
+def test_another_server_is_another_place_unless_it_has_what_is_known(client, admin, sea):
+    """Whatever it calls bucket and folder: a scan of it would take all that is known for gone, and call it lost."""
+    tenant, [key] = make_tenant(s3=sea), sea.keys()
+    scan(tenant=tenant, actor="Scan")
+    edit, arrived = reverse("tenant_edit", args=[tenant.pk]), Recording.objects.get().arrived_at
+    same = typed(sea, location=f"http://localhost:{sea.port}/{sea.bucket}/recordings/")
+    assert client.post(edit, same).status_code == 302
+    known = Tenant.objects.get().endpoint
+    assert known == f"http://localhost:{sea.port}"
+    dead = typed(sea, location=f"http://127.0.0.1:9/{sea.bucket}/recordings/")
+    assert "there cannot be told, so nothing was changed. The server does not answer" in page(
+        client.post(edit, dead)
+    )
+    sea.put(key, b"noise", arrived)
+    refused = client.post(edit, typed(sea))
+    assert refused.status_code == 422
+    assert "This is another place: none of the newest recordings that are known is there" in page(refused)
+    assert Tenant.objects.get().endpoint == known
 
 
 def test_a_saved_change_clears_the_problem_and_asks_for_a_scan(client, admin, sea, told_to_workers):
