@@ -1,14 +1,17 @@
 """Runs: begin one from a search, tell how far it is, try its failures again, end it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Aggregate, Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from recordings import trail
 from recordings.models import Archive, Copy, Run, Transfer, TransferJob
@@ -16,7 +19,9 @@ from recordings.models.recording import RecordingQuerySet
 from recordings.transfer.lanes import open_lanes
 
 State = Transfer.State
+T = TypeVar("T")
 SPEED_WINDOW = timedelta(seconds=30)
+TURNS = 10  # each begins after somebody else has queued some of the same
 MANY = 5_000  # transfers; so many at once make what PostgreSQL knows of its tables wrong
 
 ENQUEUE = """
@@ -129,14 +134,7 @@ def start_run(
     archives = list(archives)
     with transaction.atomic():
         run = Run.objects.create(title=title[:120], query=query, job=job, started_by=actor)
-        with connection.cursor() as cursor:
-            for archive in archives:
-                try:
-                    wanted = missing(recordings, archive).order_by().values("pk")
-                    statement, params = wanted.query.sql_with_params()
-                except EmptyResultSet:  # Django knows without asking that nothing matches
-                    raise NothingToSave from None
-                cursor.execute(ENQUEUE.format(chosen=statement), [run.pk, archive.pk, *params])
+        _beside_others(partial(_enqueue, run, recordings, archives))
         open_lanes(run)
         sums = run.lanes.aggregate(count=Sum("total"), bytes=Sum("total_bytes"))
         if not sums["count"]:
@@ -156,6 +154,33 @@ def start_run(
         if run.total >= MANY:
             transaction.on_commit(_count_rows_anew, robust=True)
     return run
+
+
+def _enqueue(run: Run, recordings: RecordingQuerySet, archives: Iterable[Archive]) -> None:
+    with connection.cursor() as cursor:
+        for archive in archives:
+            try:
+                wanted = missing(recordings, archive).order_by().values("pk")
+                statement, params = wanted.query.sql_with_params()
+            except EmptyResultSet:  # Django knows without asking that nothing matches
+                raise NothingToSave from None
+            cursor.execute(ENQUEUE.format(chosen=statement), [run.pk, archive.pk, *params])
+
+
+def _beside_others(queue: Callable[[], T]) -> T:
+    """Queue recordings while others may be queueing the same ones. Who is second waits, and starts over beside what the first queued.
+
+    The database lets no recording be on its way into one archive twice, and has two who wait for each other's rows start over too.
+    """
+    turns = 0
+    while True:
+        try:
+            with transaction.atomic():
+                return queue()
+        except DatabaseError as error:
+            turns += 1
+            if turns == TURNS or not isinstance(error.__cause__, (UniqueViolation, DeadlockDetected)):
+                raise
 
 
 def _count_rows_anew() -> None:
@@ -206,9 +231,11 @@ def retry(*, run: Run, actor: str, reason: str = "", address: str = "") -> int:
         failed = run.transfers.filter(state=State.FAILED, recording__presence="in_sea")
         if reason:
             failed = failed.filter(reason_code=reason)
-        count = failed.exclude(Exists(open_elsewhere)).update(
-            state=State.QUEUED, attempts=0, next_try_at=Now(), finished_at=None
-        )
+        again = partial(
+            failed.exclude(Exists(open_elsewhere)).update,
+            state=State.QUEUED, attempts=0, next_try_at=Now(), finished_at=None,
+        )  # fmt: skip
+        count = _beside_others(again)
         if count:
             Run.objects.filter(pk=run.pk).update(finished_at=None, cancelled_by="")
             _record(run, trail.Action.RETRIED, actor, address, files=count)

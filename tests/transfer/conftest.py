@@ -30,8 +30,8 @@ def elsewhere():
         yield lambda work, *args, **named: pool.submit(run, work, *args, **named)
 
 
-def somebody_waits_for_a_lock():
-    """Return once another connection to this database waits for a lock."""
+def somebody_waits_for_a_lock(many: int = 1):
+    """Return once another connection to this database waits for a lock, or so many do."""
     until = monotonic() + PATIENCE
     while monotonic() < until:
         with connection.cursor() as cursor:
@@ -39,7 +39,7 @@ def somebody_waits_for_a_lock():
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
-            if cursor.fetchone()[0]:
+            if cursor.fetchone()[0] >= many:
                 return
         sleep(0.02)
     raise AssertionError("Nobody waits.")

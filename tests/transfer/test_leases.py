@@ -5,13 +5,15 @@ import socket
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from recordings.models import Copy, Recording, Transfer
 from recordings.transfer import queue, runs
 from recordings.transfer.copying import Stored
 from recordings.transfer.outcomes import write_verified
-from tests.factories import make_archive, make_recording, make_tenant
+from tests.factories import archive_of, make_archive, make_recording, make_tenant
+from tests.transfer.conftest import somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.django_db
 
@@ -86,6 +88,44 @@ def test_retrying_gives_failed_transfers_their_tries_again(run):
     run.refresh_from_db()
     assert run.finished_at is None
     assert set(run.transfers.values_list("state", "attempts")) == {("queued", 0)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_retry_one_file_in_two_runs_at_the_same_moment_queue_it_once(run, elsewhere):
+    Transfer.objects.update(state="failed", finished_at=timezone.now())
+    two = Recording.objects.exclude(pk=Recording.objects.first().pk)
+    again = runs.start_run(recordings=two, archives=[archive_of(run)], actor="t", title="T")
+    Transfer.objects.update(state="failed", finished_at=timezone.now())
+    with transaction.atomic():
+        assert runs.retry(run=again, actor="ann") == 2
+        second = elsewhere(runs.retry, run=run, actor="ben")
+        somebody_waits_for_a_lock()
+    assert second.result() == 1, "the one that is not on its way by now"
+    assert Transfer.objects.filter(state="queued").count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_save_the_same_and_wait_for_each_other_save_it_once(run, elsewhere, tmp_path):
+    recording = make_recording(make_tenant())
+    archives = [make_archive(tmp_path / name) for name in "bcd"]
+
+    def save(archives):
+        try:
+            mine = Recording.objects.filter(pk=recording.pk)
+            return runs.start_run(recordings=mine, archives=archives, actor="t", title="T").total
+        except runs.NothingToSave:
+            return 0
+
+    with transaction.atomic():
+        Transfer.objects.create(
+            run=run, recording=recording, archive=archives[1], tenant=recording.tenant, size=1,
+            expires_at=recording.expires_at, next_try_at=timezone.now(),
+        )  # fmt: skip
+        both = elsewhere(save, archives), elsewhere(save, archives[::-1])
+        somebody_waits_for_a_lock(2)
+        transaction.set_rollback(True)
+    assert sorted(one.result() for one in both) == [0, 3]
+    assert recording.transfers.count() == 3
 
 
 def test_progress_adds_up(run):
