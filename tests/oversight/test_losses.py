@@ -1,12 +1,14 @@
 """Why something was lost is derived from what the data knows, and nothing else."""
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 
 import pytest
-from django.db import connection
+from django.db import connection, migrations
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from recordings.catalog import daily
 from recordings.models import (
     Alert,
     Archive,
@@ -24,7 +26,7 @@ from recordings.oversight import losses
 from recordings.search import csv
 from recordings.trail.alerts import raise_alert
 from recordings.transfer.runs import start_run
-from tests.factories import make_archive, make_job, make_recording, make_tenant, make_user
+from tests.factories import make_archive, make_copy, make_job, make_recording, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -245,3 +247,30 @@ def test_what_is_not_lost_or_was_acknowledged_before_is_not_touched(tenant):
         == 0
     )
     assert not LossNote.objects.exists() and not AuditEntry.objects.exists()
+
+
+def test_what_was_called_lost_with_a_good_copy_is_put_right_once_with_its_alerts(tenant, tmp_path):
+    archive, other = make_archive(tmp_path / "a"), make_tenant()
+    kept = [loss(tenant), loss(other, life=12)]
+    copies = [make_copy(row, archive) for row in kept]
+    known = loss(tenant, loss=LossNote.objects.create(by=make_user(), reason="Known", count=1))
+    still = [loss(tenant), loss(tenant), known]
+    make_copy(still[1], archive)
+    still[1].copies.update(failed_at=NOW)
+    for about, count in ((tenant, 4), (other, 1), (make_tenant(), 7)):
+        raise_alert(kind=Kind.LOST, tenant=about, subject="expired", count=count, sentence="expired.")
+    [operation] = import_module("recordings.migrations.0045_kept_after_all").Migration.operations
+    assert isinstance(operation, migrations.RunSQL) and operation.reversible
+    with connection.cursor() as cursor:
+        for statement in (*operation.sql, *operation.sql):
+            cursor.execute(statement)
+    assert set(Recording.objects.lost()) == set(still)
+    assert list(Recording.objects.saved().order_by("pk").values_list("saved_at", flat=True)) == [
+        copy.verified_at for copy in copies
+    ]
+    assert [(one.count, one.is_open) for one in Alert.objects.order_by("pk")] == [
+        (2, True),
+        (1, False),
+        (7, True),
+    ], "known losses have no alert, and other tenants keep theirs"
+    assert daily.mend() == 0
