@@ -20,6 +20,7 @@ REASONS = {
     "recording_releasable": "what may be released next",
     "recording_vanished": "what left SEA early; nearly empty",
     "recording_unparsed": "names of no pattern: search, parsing again",
+    "recording_rare_media": "media types other than voice and screen, and that nothing has one; nearly empty",
     "recording_shape": "names of no pattern by what they look like",
     "known_contact_pieces": "a few digits from the middle of a contact ID",
     "recordings_knowncontact": "the contact IDs themselves, for the pieces",

@@ -199,6 +199,14 @@ class Recording(models.Model):
                 name="recording_loss_open",
                 condition=~models.Q(presence="in_sea") & models.Q(saved_at=None, loss=None),
             ),
+            # Media types other than the two of nearly all files: that there are none, or few, is told without reading the others.
+            models.Index(
+                "media_type",
+                "sort_at",
+                "id",
+                name="recording_rare_media",
+                condition=~models.Q(media_type__in=["", "VOICE", "SCREEN"]),
+            ),
             # What may be released, the oldest verification first.
             models.Index(
                 "tenant",

@@ -29,7 +29,7 @@ def first_doubt(criteria: Criteria, user: User) -> str:
     mine, media = Recording.objects.for_user(user), set[str]()
     for one in _unusual(criteria):
         if not mine.filter(media_type=one).exists():
-            break  # no more than one is looked for in vain: that reads all there are
+            break  # the first of them is told
         media.add(one)
     return next(iter(doubts(criteria, media=media, tenants=tenants, among="you see")), "")
 

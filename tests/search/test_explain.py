@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from recordings.models import ContactMark, Hold, KnownContact, MetadataImport, R
 from recordings.oversight import notes
 from recordings.search import counts, results
 from recordings.search.criteria import Criteria
+from recordings.search.doubts import first_doubt
 from recordings.search.facets import facets
 from recordings.search.order import ORDERS, write_cursor
 from tests.factories import make_case, make_recording, make_tenant, make_user
@@ -117,6 +119,8 @@ NAMED = {
     "file name": ("q={row.name}", None),
     "beginning of an item ID": ("q={row.item_id:.13}", "recording_item"),
     "day and media": ("from={day}&to={day}&media=VOICE", "recording_newest"),
+    "media that nothing has": ("media=STATEMENT", "recording_rare_media"),
+    "media that nobody knows": ("media=CHAT&sort=largest", "recording_rare_media"),
     "name of no pattern": ("q=meeting", None),
     "not saved of a day": (
         "from={day}&to={day}&media=VOICE&saved=no&presence=in_sea",
@@ -291,6 +295,20 @@ def test_a_page_reads_no_large_table_from_end_to_end(large, client, name, scoped
         assert client.get(PAGES[name].format(**where)).status_code == 200
     slow = read_whole(told, "recordings_recording", "recordings_interaction")
     assert not slow, slow[0]
+
+
+def test_a_media_type_is_looked_for_in_vain_among_the_rare_ones_alone(large):
+    criteria = Criteria.parse("q=media:chat")
+    with CaptureQueriesContext(connection) as told:
+        assert "nothing that you see has it" in first_doubt(criteria, large.user)
+    [asked] = [one["sql"] for one in told if "media_type" in one["sql"]]
+    assert "using recording_rare_media" in explained(asked)
+
+
+def test_what_was_wrongly_called_lost_is_put_right_without_reading_the_rest(large):
+    told = import_module("recordings.migrations.0045_kept_after_all")
+    assert "using recording_lost" in explained(told.ALERTS)
+    assert "Seq Scan on recordings_recording" not in explained(told.KEEP)
 
 
 def test_500_ids_are_looked_up_one_by_one(large, client):
