@@ -33,7 +33,7 @@ from recordings.models.export import ExportQuerySet, exports_folder
 from recordings.search import csv
 from recordings.search.counts import count
 from recordings.search.criteria import Criteria
-from recordings.search.results import cases_of, found, knows_cases
+from recordings.search.results import cases_of, found
 
 log = logging.getLogger(__name__)
 
@@ -120,11 +120,11 @@ def _make(export: Export) -> None:
             f"{MOST_TRIES} workers stopped while they made it. Look at the worker's log and memory."
         )
     tenants, criteria = going_on.reach_of(export.by), Criteria.parse(export.query)
-    cases = cases_of(criteria, export.by)
+    cases, all_known = cases_of(criteria, export.by)
     allowed = partial(going_on.still_may, May.EXPORT, user_id=export.by_id, tenants=tenants, cases=cases)
     if not allowed():
         raise ExportFailed(NOT_ALLOWED)
-    if not knows_cases(criteria, export.by):  # an empty file would look as if nothing were in the case
+    if not all_known:  # an empty file would look as if nothing were in the case
         raise ExportFailed(NO_SUCH_CASE)
     if criteria.ignored:
         raise ExportFailed(" ".join([*criteria.ignored, "Change the search, then export again."]))

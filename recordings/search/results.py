@@ -56,15 +56,19 @@ def found(criteria: Criteria, user: User) -> RecordingQuerySet:
     return criteria.apply(mine)
 
 
-def cases_of(criteria: Criteria, user: User) -> frozenset[int]:
-    """Return the cases that a search names, those of them that a person may know of."""
+def cases_of(criteria: Criteria, user: User) -> tuple[frozenset[int], bool]:
+    """Return the cases that a search names, those of them that a person may know of, and whether those are all.
+
+    A case that does not exist is as one that is kept from them.
+    """
     names = _named_cases(criteria)
-    return _known(names, user) if names and may(user, May.CASE) else frozenset()
+    known = _known(names, user) if names and may(user, May.CASE) else frozenset()
+    return known, len(known) == len(names)
 
 
 def knows_cases(criteria: Criteria, user: User) -> bool:
-    """Tell whether a person may know of each case that a search names. One that does not exist is as one that is kept from them."""
-    return len(cases_of(criteria, user)) == len(_named_cases(criteria))
+    """Tell whether a person may know of each case that a search names."""
+    return cases_of(criteria, user)[1]
 
 
 def _named_cases(criteria: Criteria) -> set[str]:

@@ -67,7 +67,8 @@ def export_selected(request: HttpRequest) -> HttpResponseBase:
     told = selection.query or f"{selection.count:,} selected recordings"
     sort = Criteria.parse(request.POST.get("query", "")).sort
     user: User = request.user  # type: ignore[assignment]
-    choice, cases = Choice.of(user, request.GET), cases_of(Criteria.parse(selection.query), user)
+    choice = Choice.of(user, request.GET)
+    cases, _ = cases_of(Criteria.parse(selection.query), user)
     return _send(request, _Asked(selection.recordings, sort, told, choice, cases))
 
 
@@ -80,7 +81,8 @@ def _of_search(
         return redirect(f"{reverse('export_new')}?{request.GET.urlencode()}")
     told = criteria.querystring() or "every recording"
     user: User = request.user  # type: ignore[assignment]
-    choice, cases = Choice.of(user, request.GET), cases_of(criteria, user)
+    choice = Choice.of(user, request.GET)
+    cases, _ = cases_of(criteria, user)
     return send(request, _Asked(found(criteria, user), criteria.sort, told, choice, cases))
 
 
