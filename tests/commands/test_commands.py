@@ -6,10 +6,11 @@ import json
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from recordings.models import AuditEntry, Recording
+from recordings.models import Archive, AuditEntry, Recording, Tenant
 from tests.factories import make_archive, make_case, make_job, make_recording, make_tenant, name_of
 from tests.transfer.sea import saved_sea, switch_on
 
@@ -129,3 +130,19 @@ def test_manifest_writes_what_a_run_did_and_never_over_an_old_file(tenant, tmp_p
         run("manifest", "--run", str(number), "--output", str(target))
     with pytest.raises(CommandError, match=f"The last one is {number}, Nightly"):
         run("manifest", "--run", "999999")
+
+
+def test_after_rewrap_the_older_keys_open_nothing_that_is_needed(settings):
+    make_tenant(name="EMEA-1", secret_key="of the tenant")
+    Archive.objects.create(name="Bucket", kind="s3", bucket="kept", secret_key="of the archive")
+    Archive.objects.create(name="Folder", folder="/srv/kept")
+    newest = Fernet.generate_key().decode()
+    settings.FIELD_KEYS = [newest, *settings.FIELD_KEYS]
+    told = json.loads(run("rewrap", "--json").splitlines()[-1])
+    settings.FIELD_KEYS = [newest]
+    assert told == {"anew": 2, "before": 0, "unreadable": []} and "0 encrypted anew, 2 were" in run("rewrap")
+    assert Tenant.objects.get().secret_key == "of the tenant"
+    assert Archive.objects.get(name="Bucket").secret_key == "of the archive"
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    with pytest.raises(CommandError, match="opens the secret of Bucket, EMEA-1|of EMEA-1, Bucket"):
+        run("rewrap")

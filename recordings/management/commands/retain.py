@@ -43,7 +43,7 @@ class Command(BaseCommand):
     def _remove(self, archive: Archive, as_json: bool) -> None:
         if not retention_of(archive).enabled:
             raise CommandError(
-                f"{archive} keeps its copies for ever. An admin switches a rule on, under Archives, Keep."
+                f"{archive} keeps its copies for ever. An admin switches a rule on, under Archives, Retention."
             )
         removing.resolve_unknown(owner=queue.me())
         batch = removing.remove_waiting(
