@@ -3,7 +3,7 @@
 Every chart carries a title, a description with its numbers, and a title per bar.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from math import ceil, floor, log10
@@ -139,25 +139,27 @@ def _expiry_in_words(days: Sequence[Day]) -> str:
     return f"{told} Not saved and expiring within 7 days: {each}."
 
 
-def arrivals(days: Sequence[Day], *, cap: int) -> SafeString:
-    """Draw what arrived each day, today last. The cap's line is drawn when the days come near it."""
+def arrivals(days: Sequence[Day], *, cap: int, full: Collection[date], line: bool = True) -> SafeString:
+    """Draw what arrived each day, today last. The cap's line is drawn when the days come near it, unless they are of several tenants."""
     frame = Frame(len(days), height=178, top=26, bottom=28)
     peak = max((day.total for day in days), default=0)
-    near = peak >= 0.4 * cap
+    near = line and peak >= 0.4 * cap
     marks = ticks(max(peak, cap) if near else peak, about=2)
     scale = frame.plot / max(marks[-1], peak, 1)
-    parts = [_open(frame, "a", "Recordings that arrived in SEA, day by day", arrivals_in_words(days, cap))]
+    parts = [
+        _open(frame, "a", "Recordings that arrived in SEA, day by day", arrivals_in_words(days, cap, full))
+    ]
     parts.append(_axis(frame, marks, scale))
     for index, day in enumerate(days):
-        full, last = day.total >= cap, index == len(days) - 1
+        reached, last = day.date in full, index == len(days) - 1
         x, height = frame.x(index), day.total * scale
         parts.append(
-            f'<g class="col"><title>{day.date:%a %-d %b}: {day.total:,} arrived{", cap reached" if full else ""}</title>'
+            f'<g class="col"><title>{day.date:%a %-d %b}: {day.total:,} arrived{", cap reached" if reached else ""}</title>'
         )
         if height > 0.4:
-            parts.append(_bar("full" if full else "saved", x, frame.base - height, frame.bar, height))
+            parts.append(_bar("full" if reached else "saved", x, frame.base - height, frame.bar, height))
         middle = x + frame.bar / 2
-        if full:
+        if reached:
             parts.append(
                 f'<text class="cap-t" x="{middle:.1f}" y="{frame.base - height - 10:.1f}" text-anchor="middle">full</text>'
             )
@@ -196,15 +198,15 @@ def by_day(days: Sequence[tuple[date, int, str, str]], *, title: str, words: str
     return mark_safe("".join(parts) + "</svg>")  # noqa: S308  (numbers and escaped words only)
 
 
-def arrivals_in_words(days: Sequence[Day], cap: int) -> str:
+def arrivals_in_words(days: Sequence[Day], cap: int, full: Collection[date]) -> str:
     """Say what the arrivals chart shows."""
     if not days:
         return "Nothing arrived."
-    full = [f"{day.date:%-d %B}" for day in days if day.total >= cap]
+    reached_on = [f"{day.date:%-d %B}" for day in days if day.date in full]
     peak = max(days, key=lambda day: day.total)
     reached = (
-        f"The cap of {cap:,} a day was reached on {', '.join(full)}."
-        if full
+        f"The cap of {cap:,} a day was reached on {', '.join(reached_on)}."
+        if reached_on
         else f"The cap of {cap:,} a day was not reached."
     )
     return f"{days[0].date:%-d %B} to today. {reached} Most on {peak.date:%-d %B}: {peak.total:,}. Today so far {days[-1].total:,}."

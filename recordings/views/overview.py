@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from recordings.access import May, allow, may
 from recordings.models import Archive, Run, Scan, Tenant, User
-from recordings.oversight import alerts, charts
+from recordings.oversight import alerts, arriving, charts
 from recordings.oversight.headline import headline
 from recordings.oversight.overview import Figures
 from recordings.sea.policy import DAILY_CAP
@@ -30,18 +30,22 @@ def overview(request: HttpRequest) -> HttpResponse:
         told.in_sea or told.saved or told.lost or any(day.total for day in told.arrivals)
     ):
         return render(request, "overview/first.html", _first_steps(request, told))
-    full = [day for day in told.arrivals if day.total >= DAILY_CAP]
+    user: User = request.user  # type: ignore[assignment]
+    full = arriving.full_days(told.arrivals, user)
+    several = len(told.tenants) > 1
     page = {
         "figures": told,
         "headline": headline(told),
         "views": {view.name: Criteria().with_view(view) for view in VIEWS},
         "expiry": charts.expiry(told.days, at=told.at),
-        "arrivals": charts.arrivals(told.arrivals, cap=DAILY_CAP),
+        "arrivals": charts.arrivals(told.arrivals, cap=DAILY_CAP, full=full, line=not several),
         "day_rows": [(day, day.total - day.unsaved) for day in told.days],
         "cap": DAILY_CAP,
+        "several": several,
         "full_days": full,
-        "full_words": f"Full on {', '.join(f'{day.date:%-d %b}' for day in full[-3:])}",
-        "arrivals_words": charts.arrivals_in_words(told.arrivals, DAILY_CAP),
+        "full_words": f"Full on {', '.join(f'{day:%-d %b}' for day in sorted(full)[-3:])}",
+        "arrivals_words": charts.arrivals_in_words(told.arrivals, DAILY_CAP, full),
+        "arriving": arriving.in_words(told.arrivals, full=full, lag=arriving.usual_lag(user)),
         "saved_share": _share(told),
         "may_set_up": may(request.user, May.SET_UP),
         "alerts": [(told, link_of(told.alert)) for told in alerts.open_lines(request.user, most=MOST_ALERTS)],  # type: ignore[arg-type]
