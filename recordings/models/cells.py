@@ -13,6 +13,10 @@ CHUNK = 64 * 1024
 CSV = "FORMAT csv, ENCODING 'UTF8'"
 _FORMULA = re.compile(r"^[\s\u00a0]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # as Plain has it
 
+# Where a spreadsheet whose language separates cells by semicolons begins a cell or a row of its own, inside of one of ours.
+_INSIDE = re.compile(r"([;\r\n][ \t]*)([=+\-@\uff1d\uff0b\uff0d\uff20])")
+_INSIDE_BYTES = re.compile(rb"([;\r\n][ \t]*)([=+\-@]|\xef\xbc[\x9d\x8b\x8d\xa0])")
+
 
 class Iso(Func):
     """A moment as ISO 8601 in UTC, to the second."""
@@ -29,7 +33,8 @@ class Plain(Func):
 
 
 def plain(cell: str) -> str:
-    """Return a cell with an apostrophe before what a spreadsheet would take for a formula, as Plain does in the database."""
+    """Return a cell with an apostrophe before what a spreadsheet would take for a formula, as Plain and `copied` do it."""
+    cell = _INSIDE.sub(r"\1'\2", cell)
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
@@ -40,8 +45,14 @@ class Tally:
     rows: int = 0
 
 
-def copied(statement: str, params: Any, *, options: str = CSV, tally: Tally | None = None) -> Iterator[bytes]:
-    """Yield the rows of a SELECT as CSV while PostgreSQL makes them. The query ends when the reader leaves."""
+def copied(
+    statement: str, params: Any, *, options: str = CSV, neutral: bool = True, tally: Tally | None = None
+) -> Iterator[bytes]:
+    """Yield the rows of a SELECT as CSV while PostgreSQL makes them. The query ends when the reader leaves.
+
+    In a CSV that is neutral an apostrophe stands also before what begins like a formula inside a cell (`_INSIDE`).
+    """
+    told = _neutral if neutral and options == CSV else bytes
     gathered = bytearray()
     rows = 0
     with transaction.atomic(), connection.cursor() as cursor:
@@ -51,10 +62,15 @@ def copied(statement: str, params: Any, *, options: str = CSV, tally: Tally | No
                 rows += 1
                 gathered += block
                 if len(gathered) >= CHUNK:
-                    yield bytes(gathered)
+                    yield told(gathered)
                     gathered.clear()
                     if tally:
                         tally.rows = rows
-    yield bytes(gathered)
+    yield told(gathered)
     if tally:
         tally.rows = rows
+
+
+def _neutral(rows: bytearray) -> bytes:
+    """Return whole rows; searched first, for there is hardly ever anything to change."""
+    return _INSIDE_BYTES.sub(rb"\1'\2", rows) if _INSIDE_BYTES.search(rows) else bytes(rows)

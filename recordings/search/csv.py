@@ -123,4 +123,4 @@ def stream(
     """
     statement, params, headings = select(recordings, sort=sort, columns=columns, more=more, neutral=neutral)
     yield (BOM if bom else b"") + (",".join(headings) + "\n").encode()
-    yield from copied(statement, params, tally=tally)
+    yield from copied(statement, params, neutral=neutral, tally=tally)

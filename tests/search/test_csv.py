@@ -6,6 +6,7 @@ import io
 import pytest
 
 from recordings.models import AuditEntry, Role
+from recordings.models.cells import plain
 from recordings.search.criteria import Criteria
 from recordings.search.csv import BOM, stream
 from recordings.search.results import found
@@ -55,7 +56,15 @@ def test_a_saved_recording_says_where_and_with_which_checksum(tmp_path):
 )
 def test_a_name_that_begins_like_a_formula_is_neutralised(start):
     make_recording(make_tenant(), key=f"{start}.mp4")
-    assert rows_of()[0]["file_name"] == f"'{start}.mp4".replace("\r", "\r")
+    assert rows_of()[0]["file_name"] == f"'{start}.mp4".replace("\r", "\r'")
+
+
+@pytest.mark.parametrize("inside", ["a;{}1+1", "a; {}1+1", "a\n{}1+1;b", 'a"\r\n{}1'])
+@pytest.mark.parametrize("sign", ["=", "@", "＝"])
+def test_nor_does_one_begin_where_a_spreadsheet_of_another_language_would_cut_a_cell(inside, sign):
+    make_recording(make_tenant(), key=inside.format(sign))
+    told = inside.format(f"'{sign}")
+    assert rows_of()[0]["file_name"] == told == plain(inside.format(sign))
 
 
 def test_quotes_commas_and_newlines_survive():
