@@ -59,12 +59,14 @@ def test_a_name_that_begins_like_a_formula_is_neutralised(start):
     assert rows_of()[0]["file_name"] == f"'{start}.mp4".replace("\r", "\r'")
 
 
-@pytest.mark.parametrize("inside", ["a;{}1+1", "a; {}1+1", "a\n{}1+1;b", 'a"\r\n{}1'])
-@pytest.mark.parametrize("sign", ["=", "@", "＝"])
-def test_nor_does_one_begin_where_a_spreadsheet_of_another_language_would_cut_a_cell(inside, sign):
-    make_recording(make_tenant(), key=inside.format(sign))
-    told = inside.format(f"'{sign}")
-    assert rows_of()[0]["file_name"] == told == plain(inside.format(sign))
+def test_nor_does_one_begin_where_a_spreadsheet_of_another_language_would_cut_a_cell():
+    cut = {
+        "a;=1+1": "a;'=1+1", "a; @b": "a; '@b", "a\n+1;-b": "a\n'+1;'-b", 'a"\r\n=1': 'a"\r\n\'=1', "a;＝1": "a;'＝1",
+        "a-b=c;d": "a-b=c;d",
+    }  # fmt: skip
+    for key in cut:
+        make_recording(make_tenant(), key=key)
+    assert {row["file_name"] for row in rows_of()} == set(cut.values()) == {plain(key) for key in cut}
 
 
 def test_quotes_commas_and_newlines_survive():
