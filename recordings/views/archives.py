@@ -20,6 +20,7 @@ from recordings.forms.bucket import BucketForm
 from recordings.forms.container import ContainerForm
 from recordings.forms.probe_file import try_out
 from recordings.models import Archive, Copy
+from recordings.views.at_once import looks_again
 from recordings.views.layouts import preview
 from recordings.views.shell import forget_figures
 from recordings.views.who import actor_of, address_of
@@ -77,6 +78,7 @@ def archives(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("secret_key")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@looks_again
 def archive_new(request: HttpRequest) -> HttpResponse:
     """Add an archive: first its kind is chosen, then where it is; adding proves that it can be written to."""
     kind = request.POST.get("kind", "folder") if request.method == "POST" else request.GET.get("kind", "")
@@ -98,6 +100,7 @@ def archive_new(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("secret_key")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@looks_again
 def archive_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change an archive, but not where its copies lie; an empty secret keeps the stored one."""
     archive = get_object_or_404(Archive, pk=pk)

@@ -21,6 +21,7 @@ from recordings.search.criteria import Criteria
 from recordings.search.discreet import Reader
 from recordings.search.results import found
 from recordings.transfer import jobs, timetable
+from recordings.views.at_once import looks_again
 from recordings.views.jobs import mine, named_search, record, tenant_names, words_of
 from recordings.views.patience import TookTooLong, limited
 
@@ -48,6 +49,7 @@ class Preview:
 
 @allow(May.SET_UP)
 @require_http_methods(["GET", "HEAD", "POST"])
+@looks_again
 def job_new(request: HttpRequest) -> HttpResponse:
     """Make a transfer job of a search, or of another job."""
     number = _number(request.GET.get("like", ""))
@@ -66,6 +68,7 @@ def job_new(request: HttpRequest) -> HttpResponse:
 
 @allow(May.SET_UP)
 @require_http_methods(["GET", "HEAD", "POST"])
+@looks_again
 def job_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a job; its open runs keep what they were made of."""
     one = mine(request, pk)

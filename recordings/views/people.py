@@ -13,6 +13,7 @@ from recordings import trail
 from recordings.access import May, allow
 from recordings.forms.person import LastAdmin, PersonForm, people_of
 from recordings.models import User
+from recordings.views.at_once import looks_again
 from recordings.views.who import actor_of, address_of
 
 
@@ -28,6 +29,7 @@ def people(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@looks_again
 def person_new(request: HttpRequest) -> HttpResponse:
     """Add a person."""
     form = PersonForm(request.POST or None, by=request.user)  # type: ignore[arg-type]
@@ -41,6 +43,7 @@ def person_new(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@looks_again
 def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a person's role, tenants, password, or whether they may sign in."""
     person = get_object_or_404(people_of(request.user), pk=pk)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from recordings.forms.tenant import TenantForm
 from recordings.models import Tenant
 from recordings.sea.location import LocationError, parse_location
 from recordings.stores.probe import ProbeReport
+from recordings.views.at_once import looks_again
 from recordings.views.shell import forget_figures
 from recordings.views.tenants import my_tenant, record
 from recordings.views.wake import ask_for_scan
@@ -30,6 +31,7 @@ from recordings.views.who import actor_of, address_of
 @sensitive_post_parameters("secret_key")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@looks_again
 def tenant_new(request: HttpRequest) -> HttpResponse:
     """Connect a tenant."""
     form = TenantForm(request.POST or None)
@@ -51,6 +53,7 @@ def tenant_new(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("secret_key")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@looks_again
 def tenant_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a tenant's connection; an empty secret keeps the stored one."""
     tenant = my_tenant(request, pk)

@@ -73,6 +73,22 @@ def test_connecting_understands_the_location_and_asks_for_the_first_scan(client,
     assert (entry.actor, entry.object) == (admin.email, "EMEA-1")
 
 
+def test_what_two_connect_at_the_same_moment_is_told_to_the_second(client, admin, sea):
+    def connect():
+        try:
+            return client.post(reverse("tenant_new"), typed(sea))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            make_tenant(name="EMEA-1")
+            asked = pool.submit(connect)
+            somebody_waits_for_a_lock()
+        assert "A tenant has this name already." in page(asked.result())
+    assert Tenant.objects.count() == 1
+
+
 def test_a_location_that_cannot_be_understood_says_what_to_paste(client, admin):
     response = client.post(reverse("tenant_new"), typed(location="ftp://somewhere/else"))
     assert response.status_code == 422
