@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "recordings.views.errors.OnlyByForm",
     "recordings.access.gate.DenyByDefault",
 ]
 ROOT_URLCONF = "seaportal.urls"

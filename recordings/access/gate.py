@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
-from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import resolve_url
 
 from recordings.access.roles import May, may
 
@@ -36,7 +35,8 @@ class DenyByDefault:
     """Check the mark of each view before it runs.
 
     A person who is not signed in is sent to the sign-in page (a fragment request by `HX-Redirect`, so that the page
-    never lands inside another); a person whose role does not allow it gets a 403.
+    never lands inside another), and from there to the page where they were; a person whose role does not allow it
+    gets a 403.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -61,8 +61,18 @@ class DenyByDefault:
 
     @staticmethod
     def _sign_in(request: HttpRequest) -> HttpResponseBase:
-        if request.headers.get("HX-Request"):
-            response = HttpResponse(status=204)
-            response["HX-Redirect"] = resolve_url(settings.LOGIN_URL)
-            return response
-        return redirect_to_login(request.get_full_path())
+        onward = redirect_to_login(_page_of(request))
+        if not request.headers.get("HX-Request"):
+            return onward
+        response = HttpResponse(status=204)
+        response["HX-Redirect"] = onward["Location"]
+        return response
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Return the page to show after the sign-in: a form or a fragment is none, so the one on which it stood."""
+    fragment = request.headers.get("HX-Request")
+    if request.method in ("GET", "HEAD") and not fragment:
+        return request.get_full_path()
+    stood = urlsplit(request.headers.get("HX-Current-URL" if fragment else "Referer", ""))
+    return urlunsplit(stood._replace(scheme="", netloc="")) if stood.netloc == request.get_host() else "/"

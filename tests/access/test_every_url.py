@@ -225,8 +225,21 @@ def test_nobody_gets_in_without_signing_in(method, house):
 def test_a_fragment_asked_for_without_a_session_sends_the_page_to_the_sign_in(house):
     for name in (name for name, who in WHO_MAY.items() if who is not OPEN):
         response = Client().get(reverse(name, kwargs=house.get(name)), headers={"HX-Request": "true"})
-        assert (response.status_code, response.get("HX-Redirect")) == (204, reverse("sign_in")), name
+        assert (response.status_code, response.get("HX-Redirect")) == (204, f"{reverse('sign_in')}?next=/"), (
+            name
+        )
         assert response.content == b"", name
+
+
+def test_who_signs_in_again_comes_back_to_the_page_on_which_they_stood(client, db):
+    page, form = "/contacts/7/?x=1", reverse("contact_note", kwargs={"contact_id": "7"})
+    for headers, back in (
+        ({"Referer": f"http://testserver{page}"}, "?next=/contacts/7/%3Fx%3D1"),
+        ({"HX-Request": "true", "HX-Current-URL": f"http://testserver{page}"}, "?next=/contacts/7/%3Fx%3D1"),
+        ({"Referer": "http://elsewhere.example/"}, "?next=/"),
+    ):
+        response = client.post(form, {"text": "x"}, headers=headers)
+        assert response.get("HX-Redirect", response.get("Location")) == reverse("sign_in") + back
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -248,6 +261,19 @@ def test_each_role_gets_what_the_table_says(role, method, house):
             assert response.status_code in (200, 302, 405, 422), (
                 f"{role} {method} {name}: {response.status_code}"
             )
+
+
+def test_who_comes_to_the_address_of_a_form_is_shown_the_way_to_its_page(house):
+    client = signed_in(Role.ADMIN)
+    ways = set()
+    for name, who in WHO_MAY.items():
+        response = client.get(reverse(name, kwargs=house.get(name)))
+        if response.status_code == 405 and who is not OPEN:
+            assert "no form was sent and nothing was changed" in response.content.decode(), name
+            ways.add(response.context["above"])
+    assert "/deletions/" in ways
+    for way in ways:
+        assert '<main id="main"' in client.get(way).content.decode(), way
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
