@@ -103,9 +103,9 @@ def _page(request: HttpRequest, case: Case, **forms: Any) -> dict[str, Any]:
 def _empty_forms(case: Case) -> dict[str, Any]:
     return {
         "people_form": CasePeopleForm(initial={"members_only": case.members_only}, people=_others(case)),
-        "hold_form": CaseHoldForm(),
+        "hold_form": CaseHoldForm(auto_id="hold_%s"),
         "note_form": CaseNoteForm(),
-        "close_form": CaseCloseForm(),
+        "close_form": CaseCloseForm(auto_id="close_%s"),
         "change_form": CaseChangeForm(
             initial={"title": case.title, "owner": case.owner_id}, owners=_owners()
         ),

@@ -1,5 +1,7 @@
 """Cases on screen: opening, adding from everywhere, holding, closing, and whose recordings are shown."""
 
+import re
+
 import pytest
 from django.db.models import Exists
 from django.urls import reverse
@@ -47,6 +49,21 @@ def test_a_case_is_opened_and_found_by_part_of_its_name(as_ann):
     assert "No case matches" in as_ann.get(reverse("cases") + "?q=jones").content.decode()
     again = as_ann.post(reverse("cases"), {"name": "2026-114"})
     assert again.status_code == 422 and "There is a case of this name" in again.content.decode()
+
+
+def test_whoever_types_the_name_of_a_case_alone_is_offered_what_is_in_it(as_ann, ann):
+    case = make_case(name="2026-11", owner=ann, recordings=[make_recording(make_tenant())])
+    page = as_ann.get("/recordings/?q=2026-11 ").content.decode()
+    assert "There is a case of that name" in page and f'href="{reverse("case", args=[case.pk])}"' in page
+    offered = page.split('id="case-recordings" href="')[1].split('"')[0]
+    assert as_ann.get(offered).context["count"].number == 1
+    Case.objects.update(members_only=True, owner=make_user())
+    assert "There is a case of that name" not in as_ann.get("/recordings/?q=2026-11").content.decode()
+
+
+def test_the_forms_of_a_case_have_no_id_in_common(as_ann, ann):
+    ids = re.findall(r' id="([^"]+)"', page_of(as_ann, make_case(owner=ann)))
+    assert len(ids) == len(set(ids))
 
 
 def test_a_page_of_cases_costs_the_same_however_many_there_are(as_ann, ann, django_assert_max_num_queries):
