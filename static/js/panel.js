@@ -1,5 +1,5 @@
 // The panel beside the list: marks its row, walks the rows, also over the end of a page, takes and gives back the focus, closes
-// with Escape.
+// with Escape; p plays what is open in it, so that nobody has to walk to its button.
 import { plain } from "./rows.js";
 
 const narrow = matchMedia("(max-width: 68rem)");
@@ -64,6 +64,7 @@ export function startPanel() {
   }, true);
   document.addEventListener("keydown", (event) => {
     if (!plain(event)) return;
+    if (event.key === "p") document.querySelector("#peek [data-act=play]")?.click();
     const back = event.key === "[" || event.key === "ArrowUp" && walks(event);
     const on = event.key === "]" || event.key === "ArrowDown" && walks(event);
     if (!back && !on) return;

@@ -10,3 +10,6 @@ startKeys();
 startMenus();
 startToasts();
 startCopy();
+
+// A form came back: on to the first field that is not right, wherever on the page it stands.
+document.querySelector("main [aria-invalid=true]")?.focus();

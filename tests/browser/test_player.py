@@ -200,13 +200,17 @@ def test_a_loop_goes_round_until_it_is_cleared_and_a_note_keeps_its_moment(visit
 def test_a_screen_without_sound_plays_by_keys_and_has_no_waveform(visit, saved):
     row = saved(screen(), media="SCREEN")
     page = visit()
-    page.goto(f"/recordings/{row.pk}/")
-    player = page.locator("[data-player]")
+    page.goto("/recordings/")
+    for key in ("j", "Enter"):
+        page.keyboard.press(key)
+    player = page.locator(f".peek[data-id='{row.pk}'] [data-player]")
     expect(player.get_by_role("button", name="Full screen")).to_be_visible()
     expect(player.locator("svg.wave")).to_have_count(0)
+    page.keyboard.press("p")  # with the focus in the list
+    stands(page, lambda now: now > 0.2)
     player.get_by_label("Position").focus()
     page.keyboard.press("Space")
-    stands(page, lambda now: now > 0.2)
+    assert ask(page, "it.paused")
     assert ask(page, "it.videoWidth") == 320
 
 
