@@ -17,6 +17,7 @@ class ContainerForm(RemoteForm):
     """Add or change an Azure container."""
 
     kind = Archive.Kind.AZURE
+    key_is = "account key"
     examples: ClassVar = {
         "endpoint": "https://company.blob.core.windows.net",
         "bucket": "recordings",

@@ -17,6 +17,7 @@ SAYS = {
 }
 ZONES = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
 Every = TransferJob.Every
+NO_TIME = {"invalid": "Give a time of day, such as 18:00."}
 
 
 def _clock() -> forms.TimeInput:
@@ -25,6 +26,10 @@ def _clock() -> forms.TimeInput:
 
 def _number(low: int, high: int) -> forms.NumberInput:
     return forms.NumberInput(attrs={"class": "in", "min": low, "max": high, "inputmode": "numeric"})
+
+
+def _out_of(sentence: str) -> dict[str, str]:
+    return dict.fromkeys(("invalid", "min_value", "max_value"), sentence)
 
 
 class JobForm(forms.ModelForm):
@@ -44,7 +49,7 @@ class JobForm(forms.ModelForm):
         error_messages={"required": "Choose the archive, or archives, that the copies go to."},
     )
     every = forms.ChoiceField(label="Run", choices=Every.choices, widget=forms.Select(attrs={"class": "in"}))
-    at = forms.TimeField(label="At", required=False, widget=_clock(), initial=time(2))
+    at = forms.TimeField(label="At", required=False, widget=_clock(), initial=time(2), error_messages=NO_TIME)
     weekday = forms.TypedChoiceField(
         label="On", choices=list(enumerate(WEEKDAYS)), coerce=int, required=False, empty_value=0,
         widget=forms.Select(attrs={"class": "in"}),
@@ -60,16 +65,19 @@ class JobForm(forms.ModelForm):
         min_value=1,
         max_value=100_000,
         widget=_number(1, 100_000),
+        error_messages=_out_of("Give 1 to 100,000 MB per second, or nothing for no limit."),
     )
     parallel_files = forms.IntegerField(
-        label="Files at once, at most", required=False, min_value=1, max_value=1000, widget=_number(1, 1000)
-    )
+        label="Files at once, at most", required=False, min_value=1, max_value=1000, widget=_number(1, 1000),
+        error_messages=_out_of("Give 1 to 1,000 files, or nothing for no limit."),
+    )  # fmt: skip
     release_after_days = forms.IntegerField(
         label="Days after verification until SEA is freed",
         required=False,
         min_value=0,
         max_value=30,
         widget=_number(0, 30),
+        error_messages=_out_of("Give 0 to 30 days, or nothing when they stay in SEA."),
     )
 
     class Meta:
@@ -78,8 +86,12 @@ class JobForm(forms.ModelForm):
             "name", "query", "archives", "every", "at", "weekday", "cron", "time_zone", "only_from", "only_until",
             "mb_per_second", "parallel_files", "release_after_days",
         ]  # fmt: skip
-        error_messages = {"name": {"required": "Give the job a name."}}
-        labels = {"only_from": "From", "only_until": "Until", "cron": "Cron expression"}
+        error_messages = {
+            "name": {"required": "Give the job a name."},
+            "only_from": NO_TIME,
+            "only_until": NO_TIME,
+        }
+        labels = {"only_from": "Only from", "only_until": "Only until", "cron": "Cron expression"}
         widgets = {"only_from": _clock(), "only_until": _clock()}
         help_texts = {
             "name": "Also what the command line calls it by.",
@@ -107,6 +119,8 @@ class JobForm(forms.ModelForm):
         if not self.instance.pk:
             self.fields["archives"].initial = list(archives[:1]) if len(archives) == 1 else []
             self.fields["time_zone"].initial = "UTC"
+            if not kwargs.get("initial"):
+                self.initial["every"] = Every.DAY  # a job that nobody runs saves nothing
         self.fields["query"].choices = [(search, search) for search in self.searches()]  # type: ignore[attr-defined]
         self.fields["query"].initial = next(iter(self.searches()))
         if own:  # as the choices spell it: it has to be found among them

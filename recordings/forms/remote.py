@@ -31,6 +31,7 @@ class RemoteForm(ArchiveForm):
 
     place = ("bucket", "prefix")
     blamed = "bucket"
+    key_is = "secret access key"
     examples: ClassVar[dict[str, str]]
     missing: ClassVar[dict[str, str]]
 
@@ -121,7 +122,7 @@ class RemoteForm(ArchiveForm):
         now = {name: told.get(name, self.before[name]) for name in BOUND}
         if not told.get("secret_key") and not (self.stored_secret and now == self.before):
             again = "Type the secret key again: the stored one is only ever used with the server, bucket and access key that it was given for."
-            self.add_error("secret_key", again if self.stored_secret else "Paste the secret access key.")
+            self.add_error("secret_key", again if self.stored_secret else f"Paste the {self.key_is}.")
         self.instance.secret_key = self.secret
 
     def _check_place(self, at: dict[str, str]) -> None:

@@ -58,7 +58,7 @@ class DeletionForm(forms.Form):
         error_messages={"required": "Say why they are deleted: the reason is kept with each receipt."},
     )  # fmt: skip
     typed = forms.CharField(
-        label="Be sure", max_length=40, widget=forms.TextInput(attrs=_IN),
+        label="Confirm", max_length=40, widget=forms.TextInput(attrs=_IN),
         error_messages={"required": "Type the words above: what is deleted cannot be brought back."},
     )  # fmt: skip
 

@@ -39,18 +39,24 @@ class FirstAdminForm(forms.Form):
         max_length=200,
         widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off", "spellcheck": "false"}),
         help_text="Printed in the terminal when the portal started.",
+        error_messages={"required": "Copy the set-up code from the terminal."},
     )
     name = forms.CharField(
         label="Your name",
         max_length=120,
         widget=forms.TextInput(attrs={"class": "in", "autocomplete": "name"}),
         help_text="Shown beside what you do.",
+        error_messages={"required": "Type your name."},
     )
     email = forms.EmailField(
         label="E-mail",
         max_length=254,
         widget=forms.EmailInput(attrs={"class": "in", "autocomplete": "username"}),
         help_text="You sign in with it. The audit trail names you by it.",
+        error_messages={
+            "required": "Type your e-mail address.",
+            "invalid": "Type an e-mail address, such as ann@example.com.",
+        },
     )
     password = forms.CharField(
         label="Password",
@@ -58,6 +64,7 @@ class FirstAdminForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(attrs={"class": "in", "autocomplete": "new-password"}),
         help_text="12 characters or more. A sentence is easier to remember than a riddle.",
+        error_messages={"required": "Type a password."},
     )
 
     def clean(self) -> dict[str, Any]:
@@ -78,12 +85,18 @@ class OwnPasswordForm(PasswordChangeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         words = {
-            "old_password": ("Password now", "current-password", ""),
-            "new_password1": ("New password", "new-password", "12 characters or more."),
-            "new_password2": ("New password again", "new-password", ""),
+            "old_password": ("Password now", "current-password", "", "Type the password that you have now."),
+            "new_password1": (
+                "New password",
+                "new-password",
+                "12 characters or more.",
+                "Type a new password.",
+            ),
+            "new_password2": ("New password again", "new-password", "", "Type the new password once more."),
         }
-        for name, (label, autocomplete, hint) in words.items():
+        for name, (label, autocomplete, hint, missing) in words.items():
             field = self.fields[name]
             field.label, field.help_text = label, hint
+            field.error_messages["required"] = missing
             field.widget.attrs.update({"class": "in", "autocomplete": autocomplete})
             field.widget.attrs.pop("autofocus", None)

@@ -92,7 +92,9 @@ def _in_words(value: Any) -> str:
     if isinstance(value, list):
         between = "; " if any(isinstance(one, dict) for one in value) else ", "
         return between.join(_in_words(one) for one in value)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, str) and len(value) == 64 and set(value) <= HEX:
         return f"{value[:8]}…"  # a checksum: whole in the recording's own facts

@@ -46,7 +46,8 @@ def _more(told: Figures) -> list[str]:
         said.append(f"{it} gone from SEA before a copy was made. Nobody has acknowledged the loss yet.")
     if told.first_loss_at:
         left = span((told.first_loss_at - told.at).total_seconds())
-        said.append(f"The first expires in {left}, at {clock(told.first_loss_at, told.at)}.")
+        when = clock(told.first_loss_at, told.at)
+        said.append(f"The first expires in {left}, {'on' if ',' in when else 'at'} {when}.")
     if told.expired_unseen:
         past = "is past its 30 days" if told.expired_unseen == 1 else "are past their 30 days"
         said.append(f"{counted(told.expired_unseen, 'recording')} {past}: SEA may remove them at any moment.")

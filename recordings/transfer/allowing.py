@@ -31,7 +31,7 @@ from recordings.trail.alerts import resolve
 
 
 class Held(Exception):
-    """This is on legal hold, so nothing that is written about it can be taken back. Have the hold lifted first, under Holds."""
+    """This is on legal hold, so nothing that is written about it can be taken back. Have the hold lifted first, under Legal holds."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)

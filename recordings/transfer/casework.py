@@ -36,7 +36,7 @@ class CaseClosed(Exception):
 
 
 class CaseHeld(Exception):
-    """This case is on legal hold: nothing can be removed from it. Have the hold lifted first, under Holds."""
+    """This case is on legal hold: nothing can be removed from it. Have the hold lifted first, under Legal holds."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)

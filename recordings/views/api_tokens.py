@@ -20,6 +20,7 @@ class TokenForm(forms.Form):
     name = forms.CharField(
         label="Program", max_length=80, widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off"}),
         help_text="Which program will use it, so that you know later what to revoke.",
+        error_messages={"required": "Say which program will use it."},
     )  # fmt: skip
     role = forms.ChoiceField(
         label="Role",

@@ -46,6 +46,7 @@ def _page(request: HttpRequest) -> dict[str, Any]:
         if one.by_id != request.user.pk and not reader.may_read(one.query):
             # As it is shown, which is not kept.
             one.query, one.title = reader.told(one.query), one.title and LEFT_OUT
+        one.title = one.title or _in_words(one.query)
     removable = set(
         Export.objects.removable_by(request.user)
         .filter(pk__in=[one.pk for one in shown])
@@ -57,6 +58,11 @@ def _page(request: HttpRequest) -> dict[str, Any]:
         "most": MOST,
         "running": any(one.running for one in shown),
     }
+
+
+def _in_words(query: str) -> str:
+    told = "; ".join(f"{chip.label}: {chip.value}" for chip in Criteria.parse(query).chips())
+    return told or "Every recording"
 
 
 def _theirs(request: HttpRequest) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -62,11 +63,14 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def _live(user: User) -> dict[str, Any]:
-    runs = Run.objects.for_user(user).filter(finished_at=None)[:MOST_RUNS]
+    open_runs = Run.objects.for_user(user).filter(finished_at=None)
+    # What is paused comes last: four runs that wait would hide the one that saves.
+    runs = list(open_runs.order_by(F("paused_at").desc(nulls_first=True), "-id")[:MOST_RUNS])
     mine = Scan.objects.filter(tenant__in=Tenant.objects.for_user(user)).select_related("tenant")
     scanning = list(mine.filter(state=Scan.State.RUNNING))
     return {
         "runs": [(run, progress(run)) for run in runs],
+        "more_runs": open_runs.count() - len(runs) if len(runs) == MOST_RUNS else 0,
         "scanning": scanning,
         "may_save": may(user, May.SAVE),
         "last_scan": mine.exclude(state=Scan.State.RUNNING).order_by("-finished_at").first(),

@@ -35,7 +35,7 @@ WATCH = (
     ("lost", "Lost", "fail", May.SEE),
     ("unparsed", "Unparsed names", "file", May.SEE),
     ("releases", "Releases", "out", May.SEE),
-    ("holds", "Holds", "lock", May.HOLD),
+    ("holds", "Legal holds", "lock", May.HOLD),
     ("bundles", "Bundles", "case", May.DOWNLOAD),
     ("exports", "Exports", "table", May.EXPORT),
 )
@@ -104,7 +104,7 @@ def known(user: User) -> Known:
     if not isinstance(found, Known):
         found = Known(
             figures(user),
-            Run.objects.for_user(user).filter(finished_at=None).count(),
+            Run.objects.for_user(user).filter(finished_at=None, paused_at=None).count(),
             Archive.objects.count(),
             Alert.objects.for_user(user).waiting().count(),
         )

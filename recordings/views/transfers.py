@@ -57,6 +57,7 @@ def transfers(request: HttpRequest) -> HttpResponse:
         "lives": [live(one) for one in running[:MOST_RUNNING]],
         "older_running": running[MOST_RUNNING:],
         "running": len(running),
+        "paused": sum(run.paused_at is not None for run in running),
         "jobs": lines_for(request.user),  # type: ignore[arg-type]
         "past": _counted(past[:PAST_RUNS]),
         "older": past[PAST_RUNS - 1].pk if len(past) > PAST_RUNS else None,

@@ -311,6 +311,7 @@ def test_it_is_asked_for_on_the_page_told_in_the_menu_and_removed(client):
     assert "1 new" in client.get("/").content.decode()
     page = client.get("/exports/").content.decode()
     assert "Ready" in page and f"/exports/{export.pk}/file" in page and "every 2s" not in page
+    assert ">Saved: no</a>" in page, "a search is told in words"
     assert "1 new" not in client.get("/").content.decode()
     client.post(f"/exports/{export.pk}/remove/")
     assert not Export.objects.exists() and not list(exports_folder().iterdir())

@@ -40,6 +40,8 @@ def test_one_sentence(figures, said):
 def test_the_first_loss_is_told_with_its_time():
     told = headline(replace(CALM, at_risk=2, first_loss_at=NOW + timedelta(hours=9, minutes=4)))
     assert told.more == "The first expires in 9 h 4 min, at 23:12 UTC."
+    told = headline(replace(CALM, at_risk=2, first_loss_at=NOW + timedelta(hours=21)))
+    assert told.more == "The first expires in 21 h, on 23 Nov, 11:08 UTC."
 
 
 def test_unknown_says_what_is_wrong_and_never_that_all_is_fine():

@@ -52,7 +52,7 @@ def test_a_container_is_written_to_before_it_is_added(client, admin, azure_emula
         ({"bucket": "no-such-container"}, "There is no bucket of this name"),
         ({"secret_key": "d3Jvbmc="}, "does not belong to|refuses this key"),
         ({"secret_key": "not base64!"}, "An account key is base64 text"),
-        ({"secret_key": ""}, "Paste the"),
+        ({"secret_key": ""}, "Paste the account key"),
         ({"access_key": "evil.example/"}, "3 to 24 small letters and digits"),
         ({"access_key": ""}, "Name the storage account"),
         ({"endpoint": "http://127.0.0.1:9/elsewhere"}, "Write the server’s address only"),

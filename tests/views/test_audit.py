@@ -96,10 +96,13 @@ def test_the_copies_of_a_released_recording_are_said_in_words(client, reader):
         {"archive": "Vault", "path": "2026/a.mp4", "verified_at": "2026-11-03T07:49:13+00:00"},
         {"archive": "Far vault", "path": "a.mp4"},
     ]
-    tell(action=trail.Action.RELEASED, detail={"copies": copies, "sha256": "ab" * 32, "size": 12345})
+    tell(
+        action=trail.Action.RELEASED,
+        detail={"copies": copies, "sha256": "ab" * 32, "size": 12345, "last": True},
+    )
     (line,) = client.get(reverse("audit")).context["lines"]
     said = "copies: in Vault as 2026/a.mp4, verified 3 Nov 2026, 07:49:13 UTC; in Far vault as a.mp4"
-    assert line.more == f"size: 12,345 · {said} · sha256: abababab…"
+    assert line.more == f"last: yes · size: 12,345 · {said} · sha256: abababab…"
 
 
 def test_searches_are_shown_as_people_type_them_and_found_so(client, reader):

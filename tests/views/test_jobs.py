@@ -32,6 +32,9 @@ def test_a_job_is_made_of_a_search_and_run(client, archive, told_to_workers):
     voice, screen = make_recording(tenant), make_recording(tenant, media_type="SCREEN")
     form = client.get(f"{reverse('job_new')}?query=media%3DSCREEN")
     assert "media: Screen; 1 now" in page(form)
+    assert '<option value="day" selected>' in page(form), (
+        "a job that runs by hand only would save nothing by itself"
+    )
     told = {"name": "Screens", "query": "media=SCREEN", "brought": "media=SCREEN", **typed(archive)}
     client.post(reverse("job_new"), told)
     job = TransferJob.objects.get()
@@ -74,7 +77,8 @@ def test_a_job_that_cannot_be_made_says_why(client, archive, changes):
         "brought": "media=SCREEN",
         **typed(archive),
     } | changes
-    assert client.post(reverse("job_new"), told).status_code == 422
+    answer = client.post(reverse("job_new"), told)
+    assert answer.status_code == 422 and "Ensure this" not in page(answer), "said in the house's own words"
     assert TransferJob.objects.count() == 1
 
 

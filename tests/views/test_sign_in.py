@@ -136,6 +136,7 @@ def test_a_short_password_is_refused_with_the_reason(client, sign_in):
     sign_in()
     short = {"old_password": PASSWORD, "new_password1": "heron", "new_password2": "heron"}
     assert "at least 12 characters" in text(client.post(reverse("password"), short))
+    assert "Type a new password." in text(client.post(reverse("password"), {"old_password": ""}))
 
 
 class TestFirstVisit:

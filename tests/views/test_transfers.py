@@ -228,8 +228,19 @@ def test_every_run_that_is_under_way_is_in_sight_and_counted(client, saver, arch
     monkeypatch.setattr("recordings.views.transfers.MOST_RUNNING", 1)
     old, new = (start(archive, make_recording(make_tenant()), title=title) for title in ("Older", "Newer"))
     said = page(client.get(reverse("transfers")))
-    assert "2 runs are under way" in said and said.count(LIVE) == 1
+    assert "2 runs are under way. Soonest" in said and said.count(LIVE) == 1
     assert said.index(reverse("run", args=[new.pk])) < said.index(reverse("run", args=[old.pk]))
+
+
+def test_on_the_overview_what_is_paused_comes_after_what_saves_and_the_rest_is_counted(
+    client, saver, archive, monkeypatch
+):
+    monkeypatch.setattr("recordings.views.overview.MOST_RUNS", 1)
+    start(archive, make_recording(make_tenant()), title="Saves")
+    runs.pause(run=start(archive, make_recording(make_tenant()), title="Paused"), actor="ada@example.com")
+    said = page(client.get(reverse("overview_live")))
+    assert ">Saves</a>" in said and ">Paused</a>" not in said and "1 more run is open" in said
+    assert "2 runs are under way, 1 of them paused." in page(client.get(reverse("transfers")))
 
 
 def test_one_reason_is_tried_again_and_others_rest(client, saver, archive):
