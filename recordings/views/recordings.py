@@ -122,6 +122,7 @@ def _rights(user: User) -> dict[str, bool]:
         "play": May.PLAY,
         "audit": May.AUDIT,
         "delete": May.DELETE,
+        "set_up": May.SET_UP,
     }
     return {word: may(user, what) for word, what in rights.items()}
 

@@ -1,5 +1,7 @@
 """Jobs that save by a rule: made of a search, changed, switched, tried without moving anything, and run."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -30,7 +32,8 @@ def test_a_job_is_made_of_a_search_and_run(client, archive, told_to_workers):
     client.force_login(admin)
     tenant = make_tenant()
     voice, screen = make_recording(tenant), make_recording(tenant, media_type="SCREEN")
-    form = client.get(f"{reverse('job_new')}?query=media%3DSCREEN")
+    search = page(client.get("/recordings/?media=SCREEN"))
+    form = client.get(re.search(r'href="(/transfers/jobs/new/[^"]+)"', search)[1])
     assert "media: Screen; 1 now" in page(form)
     assert '<option value="day" selected>' in page(form), (
         "a job that runs by hand only would save nothing by itself"
