@@ -1,5 +1,6 @@
 """The overview: is anything about to be lost?"""
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F
@@ -8,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from recordings.access import May, allow, may
-from recordings.models import Archive, Run, Scan, Tenant, User
+from recordings.models import Archive, Run, Scan, Tenant, TransferJob, User
 from recordings.oversight import alerts, arriving, charts
 from recordings.oversight.headline import headline
 from recordings.oversight.overview import Figures
@@ -50,9 +51,18 @@ def overview(request: HttpRequest) -> HttpResponse:
         "saved_share": _share(told),
         "may_set_up": may(request.user, May.SET_UP),
         "alerts": [(told, link_of(told.alert)) for told in alerts.open_lines(request.user, most=MOST_ALERTS)],  # type: ignore[arg-type]
+        # Of all tenants only: which jobs save for some of them is another question.
+        "tells_schedule": told.unsaved and request.user.all_tenants,  # type: ignore[union-attr]
+        "next_job": _next_job(),
         **_live(request.user),  # type: ignore[arg-type]
     }
     return render(request, "overview/page.html", page)
+
+
+def _next_job() -> datetime | None:
+    """Return when a transfer job runs next by its schedule; None when nothing is saved unless somebody asks for it."""
+    planned = TransferJob.objects.filter(is_on=True).order_by("next_run_at")
+    return planned.exclude(next_run_at=None).values_list("next_run_at", flat=True).first()
 
 
 @allow(May.SEE)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from recordings.models import Presence, Recording, Role, Scan
 from recordings.transfer.runs import start_run
-from tests.factories import make_recording, make_tenant
+from tests.factories import make_job, make_recording, make_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +65,20 @@ def test_when_nothing_is_at_risk_it_says_so_calmly(client, sign_in, tenant):
     assert "Nothing is about to be lost" in page
     assert "1 recording in SEA has no copy yet, each with more than 7 days left." in page
     assert 'data-level="ok"' in page
+
+
+def test_it_says_whether_what_is_not_saved_will_be_by_itself(client, sign_in, tenant, archive):
+    sign_in(Role.ADMIN)
+    scanned(tenant)
+    make_recording(tenant, days_left=20)
+    assert "No transfer job runs by a schedule, so nothing is saved by itself." in text(client)
+    job = make_job(archive, every="day", next_run_at=timezone.now().replace(hour=23, minute=59))
+    assert ">23:59 UTC</time></a>." in text(client).partition("The next transfer job by schedule: ")[2]
+    job.is_on = False
+    job.save()
+    assert "nothing is saved by itself" in text(client)
+    sign_in(tenants=[tenant])
+    assert "nothing is saved by itself" not in text(client), "there may be a job that they do not see"
 
 
 def test_what_was_lost_comes_first(client, sign_in, tenant, some):
