@@ -51,8 +51,8 @@ api = NinjaAPI(
 def recordings(
     request: HttpRequest,
     search: Query[SearchIn],
-    cursor: str = Query("", description="`next` of the page before"),
-    limit: int = Query(50, ge=1, le=MOST),
+    cursor: str = Query("", description="What next said on the page before; empty for the first page"),
+    limit: int = Query(50, ge=1, le=MOST, description=f"Recordings on a page, 1 to {MOST:,}"),
 ) -> Any:
     """Return one page of a search."""
     user = person(request)

@@ -25,41 +25,39 @@ def _day(told: Any) -> Any:
 
 
 class SearchIn(Schema):
-    """A search, in the words of the page Recordings: `search.criteria` reads them for both."""
+    """A search, in the words of the page Recordings."""
+
+    # search.criteria reads them for both.
 
     q: str = Field("", max_length=2000, description="Contact IDs, file names, words such as agent:Ann")
     started_from: Day | None = Field(None, alias="from", description="First UTC day")
     started_to: Day | None = Field(None, alias="to", description="Last UTC day")
     media: Words = Field([], description="VOICE, SCREEN and so on; unparsed for names of no known pattern")
-    presence: list[Literal["in_sea", "released", "expired", "vanished"]] = []
-    saved: YesNo | None = None
-    playable: YesNo | None = None
+    presence: list[Literal["in_sea", "released", "expired", "vanished"]] = Field(
+        [], description="in_sea, released, expired or vanished; several widen the search"
+    )
+    saved: YesNo | None = Field(None, description="yes or no")
+    playable: YesNo | None = Field(None, description="yes or no, of what was looked into")
     expires: int | None = Field(None, ge=1, le=30, description="In SEA, with at most this many days left")
     tenant: list[Annotated[int, Field(ge=1, le=2**62)]] = Field([], description="Numbers of tenants")
-    agent: Words = []
-    team: Words = []
-    skill: Words = []
-    ani: Words = Field([], description="Caller")
-    dnis: Words = Field([], description="Called number")
-    disposition: Words = []
+    agent: Words = Field([], description="Part of an agent's name, as call metadata has it")
+    team: Words = Field([], description="Part of a team's name")
+    skill: Words = Field([], description="Part of a skill's name")
+    ani: Words = Field([], description="The caller's number, or its end")
+    dnis: Words = Field([], description="The called number, or its end")
+    disposition: Words = Field([], description="Part of a disposition")
     shape: str = Field("", max_length=200, description="Of unparsed names")
     size: str = Field("", max_length=60, description="For example >50mb, <1gb or 10mb..50mb")
     duration: str = Field(
         "", max_length=60, description="For example >10m, <90s or 4:30..10:00; known of what was looked into"
     )
-    hold: YesNo | None = None
+    hold: YesNo | None = Field(None, description="yes or no: whether a legal hold covers it")
     sort: Literal[
+        "newest", "oldest", "arrived", "arrived_first", "expiry", "expiry_last", "largest", "smallest", "longest", "shortest",
+    ] = Field(
         "newest",
-        "oldest",
-        "arrived",
-        "arrived_first",
-        "expiry",
-        "expiry_last",
-        "largest",
-        "smallest",
-        "longest",
-        "shortest",
-    ] = "newest"
+        description="newest, oldest, arrived, arrived_first, expiry, expiry_last, largest, smallest, longest or shortest",
+    )  # fmt: skip
 
 
 class RecordingOut(Schema):
