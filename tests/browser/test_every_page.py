@@ -302,7 +302,7 @@ def test_pages_of_the_house(visit, house, tmp_path):
     search = keep(owner=admin, name="Not saved, first to go", criteria=Criteria.parse("saved=no&sort=expiry"))
     schedules.keep(schedule=ExportSchedule(search=search, by=admin), readers=[])
     page = visit(Role.ADMIN, user=admin)
-    wide, phone = page.viewport_size, {"width": 390, "height": 844}
+    wide, phone = page.viewport_size, {"width": 320, "height": 844}
     for name, path in PAGES.items():
         page.set_viewport_size(wide)
         page.goto(path())
