@@ -102,5 +102,8 @@ def _first_steps(request: HttpRequest, told: Figures) -> dict[str, Any]:
         "figures": told,
         "state": state,
         "archive": Archive.objects.first(),
+        "job": TransferJob.objects.filter(is_on=True).exclude(next_run_at=None).first()
+        if request.user.all_tenants
+        else None,  # type: ignore[union-attr]
         "may_set_up": may(request.user, May.SET_UP),
     }

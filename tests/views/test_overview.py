@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from recordings.models import Presence, Recording, Role, Scan
 from recordings.transfer.runs import start_run
-from tests.factories import make_job, make_recording, make_tenant
+from tests.factories import make_archive, make_job, make_recording, make_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -137,11 +137,16 @@ def test_somebody_with_one_tenant_counts_only_that_one(client, sign_in, tenant, 
     assert "EMEA-1" not in page
 
 
-def test_the_first_steps_show_while_nothing_is_connected(client, sign_in):
+def test_the_first_steps_show_while_nothing_is_connected(client, sign_in, tmp_path):
     sign_in(Role.ADMIN)
     page = text(client)
     assert "Nothing is connected yet" in page
     assert 'data-level="none"' in page
+    assert "Make a transfer job" in page and reverse("job_new") not in page, "there is no archive yet"
+    archive = make_archive(tmp_path / "main")
+    assert f'href="{reverse("job_new")}"' in text(client)
+    make_job(archive, name="Nightly", every="day", next_run_at=timezone.now())
+    assert "Transfer job made</h2>Nightly" in text(client)
 
 
 def test_an_empty_folder_is_told_with_both_readings(client, sign_in, tenant):
@@ -150,6 +155,13 @@ def test_an_empty_folder_is_told_with_both_readings(client, sign_in, tenant):
     page = text(client)
     assert "SEA is empty, so nothing can be lost" in page
     assert "An empty folder and one without access look the same" in page
+    assert (
+        f'href="{reverse("tenant_edit", args=[tenant.pk])}">test the connection</a>' in page
+        and "every 3s" not in page
+    )
+    Scan.objects.create(tenant=tenant)
+    page = text(client)
+    assert "The first scan is under way" in page and "every 3s" in page, "it comes to its end by itself"
 
 
 def test_the_live_part_asks_again_only_while_something_runs(client, sign_in, tenant, some, archive):
