@@ -72,7 +72,12 @@ class Contact:
 
     @property
     def saved(self) -> int:
-        return sum(row.saved_at is not None for row in self.recordings)
+        return sum(row.saved_at is not None and not row.is_removed for row in self.recordings)
+
+    @property
+    def removed(self) -> int:
+        """Return how many were saved, and then removed from their archives by a rule or an order."""
+        return sum(row.saved_at is not None and row.is_removed for row in self.recordings)
 
     @property
     def has_unsaved(self) -> bool:

@@ -168,12 +168,18 @@ def _unknown(request: HttpRequest, contact_id: str) -> HttpResponse:
 
 
 def _standing(found: contacts.Contact) -> dict[str, Any]:
-    """Say in a few words how many of the recordings are saved, and how many lost."""
+    """Say in a few words how many of the recordings are saved, how many were removed, and how many lost."""
     count, lost = len(found.recordings), sum(row.is_lost for row in found.recordings)
-    saved = f"All {count:,} saved" if count > 1 else "Saved"
-    if found.saved < count:
-        saved = f"{found.saved:,} of {count:,} saved"
-    return {"lost": lost, "lost_word": f"{lost:,} of {count:,} lost", "saved_word": saved}
+    every = f"All {count:,} " if count > 1 else ""
+    saved = f"{every}saved" if found.saved == count else f"{found.saved:,} of {count:,} saved"
+    if found.removed:
+        saved = f"{every}removed" if found.removed == count else f"{saved}, {found.removed:,} removed"
+    return {
+        "lost": lost,
+        "lost_word": f"{lost:,} of {count:,} lost",
+        "saved_word": saved[0].upper() + saved[1:],
+        "saved_symbol": "wait" if found.has_unsaved else "minus",
+    }
 
 
 def _kinds(found: contacts.Contact) -> list[tuple[int, str]]:

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from recordings import trail
-from recordings.models import AuditEntry, Hold, Media, Presence, Role, Waveform
+from recordings.models import AuditEntry, Hold, Media, Presence, Recording, Role, Waveform
 from recordings.search.contact import lay_out
 from recordings.transfer import casework
 from tests.factories import (
@@ -54,6 +54,16 @@ def test_gaps_and_overlaps_are_those_between_start_and_end(tenant):
     assert [(clip.track, clip.lane) for clip in axis.clips] == [
         ("Voice", 0), ("Screen", 0), ("Voice", 0), ("Voice", 1)]  # fmt: skip
     assert axis.seconds == 150 and axis.lengths_known
+
+
+def test_what_was_removed_from_the_archive_is_not_called_saved(client, sign_in, tenant):
+    sign_in()
+    pieces = [piece(tenant, at, saved=True) for at in (0, 90)]
+    assert "All 2 saved" in text(client.get(f"/contacts/{ID}/"))
+    gone = {"presence": "expired", "gone_at": timezone.now(), "removed_at": timezone.now()}
+    for row, told in zip(pieces, ("1 of 2 saved, 1 removed", "All 2 removed"), strict=True):
+        Recording.objects.filter(pk=row.pk).update(**gone)
+        assert told in text(client.get(f"/contacts/{ID}/"))
 
 
 def test_no_gap_is_claimed_after_a_recording_whose_length_nobody_knows(tenant):
