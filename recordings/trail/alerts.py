@@ -4,6 +4,8 @@ from recordings.trail.alerts import raise_alert, resolve
 raise_alert(kind=Kind.LOST, tenant=tenant, subject="expired", count=38, sentence="expired before …", query="saved=no")
 """
 
+from collections.abc import Collection
+
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
@@ -54,6 +56,13 @@ def resolve(*, kind: Kind, tenant: Tenant | None = None, subject: str | None = N
     if subject is not None:
         alerts = alerts.filter(subject=subject)
     return alerts.update(resolved_at=Now())
+
+
+def rename(*, kinds: Collection[Kind], before: str, after: str) -> None:
+    """Let the open alerts of something follow its new name: what ends them knows them by that."""
+    known = Alert.objects.open().filter(kind__in=[kind.value for kind in kinds])
+    known.filter(subject=after).update(resolved_at=Now())  # of something that had this name before
+    known.filter(subject=before).update(subject=after)
 
 
 @transaction.atomic

@@ -19,12 +19,14 @@ from recordings.forms.archive import ArchiveForm, FolderForm, roots_in_words
 from recordings.forms.bucket import BucketForm
 from recordings.forms.container import ContainerForm
 from recordings.forms.probe_file import try_out
-from recordings.models import Archive, Copy
+from recordings.models import Archive, Copy, Kind
+from recordings.trail.alerts import rename
 from recordings.views.at_once import looks_again
 from recordings.views.layouts import preview
 from recordings.views.shell import forget_figures
 from recordings.views.who import actor_of, address_of
 
+ALERTS = (Kind.ARCHIVE, Kind.RETENTION, Kind.COPY)  # that know an archive by its name
 GOOGLE = {"endpoint": "https://storage.googleapis.com", "region": "auto"}  # which speaks S3 with HMAC keys
 FORMS: dict[str, type[ArchiveForm]] = {form.kind: form for form in (FolderForm, BucketForm, ContainerForm)}
 
@@ -109,6 +111,8 @@ def archive_edit(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_bound and form.is_valid() and form.prove():
         with transaction.atomic():
             form.save()
+            if archive.name != called:
+                rename(kinds=ALERTS, before=called[:200], after=archive.name[:200])
             _record(request, trail.Action.ARCHIVE_CHANGED, archive, before=called, changed=form.changes)
         messages.success(request, f"{archive} is saved.")
         return redirect("archives")

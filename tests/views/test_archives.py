@@ -5,8 +5,9 @@ import os
 import pytest
 from django.urls import reverse
 
-from recordings.models import Archive, AuditEntry, Role
+from recordings.models import Archive, AuditEntry, Kind, Role
 from recordings.trail import Action
+from recordings.trail.alerts import raise_alert, resolve
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db
@@ -115,7 +116,9 @@ def test_testing_a_folder_that_is_gone_says_so_and_does_not_make_it(client, admi
 
 def test_the_name_may_change_and_the_folder_not(client, admin, root):
     archive = make_archive(root / "main", name="Main")
+    raise_alert(kind=Kind.ARCHIVE, subject="Main", sentence="Main could not be read again.")
     client.post(reverse("archive_edit", args=[archive.pk]), {"name": "Vault", "folder": str(root / "other")})
+    assert resolve(kind=Kind.ARCHIVE, subject="Vault") == 1, "by its new name its next reading ends it"
     archive.refresh_from_db()
     assert (archive.name, archive.folder) == ("Vault", str(root / "main"))
     assert AuditEntry.objects.get(action=Action.ARCHIVE_CHANGED).detail == {
