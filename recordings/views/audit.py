@@ -23,6 +23,12 @@ from recordings.oversight.trail_csv import stream
 from recordings.views.sending import named, send_csv
 
 PAGE = 50
+# Their object is a tenant's name. An admin of some tenants names those, and could name one like anything else that was done to.
+ON_A_TENANT = (
+    trail.Action.TENANT_CONNECTED, trail.Action.TENANT_CHANGED, trail.Action.TENANT_TESTED, trail.Action.SCANNED,
+    trail.Action.SCAN_FAILED, trail.Action.RELEASE_CHANGED, trail.Action.LOSS_ACKNOWLEDGED, trail.Action.PARSED_AGAIN,
+    trail.Action.ALERT_ACKNOWLEDGED,
+)  # fmt: skip
 ICONS = {
     trail.Action.SIGNED_IN: "key", trail.Action.SIGN_IN_REFUSED: "fail", trail.Action.SIGNED_OUT: "out",
     trail.Action.PERSON_ADDED: "people", trail.Action.PERSON_CHANGED: "people",
@@ -147,7 +153,9 @@ def entries_of(user: User) -> QuerySet[AuditEntry]:
     mine = Recording.objects.for_user(user).filter(pk=OuterRef("recording_id"))
     names = list(Tenant.objects.for_user(user).values_list("name", flat=True))
     return entries.filter(
-        Exists(mine) | Q(recording_id=None, object__in=names) | Q(recording_id=None, actor=user.email)
+        Exists(mine)
+        | Q(recording_id=None, object__in=names, action__in=ON_A_TENANT)
+        | Q(recording_id=None, actor=user.email)
     )
 
 

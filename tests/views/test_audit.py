@@ -197,6 +197,7 @@ def test_who_sees_some_tenants_reads_about_those_and_their_own_doings(client):
     tell(object="Mine", action=trail.Action.SCANNED)
     tell(object="Other", action=trail.Action.SCANNED)
     tell(object="q=secret", action=trail.Action.EXPORTED)
+    tell(object="Mine", action=trail.Action.PERSON_CHANGED)  # somebody is called like the tenant
     tell(object="q=own", action=trail.Action.EXPORTED, actor=person.email)
     assert shown(client.get(reverse("audit"))) == ["q=own", "Mine", "seen"]
     assert [row["object"] for row in exported(client)] == ["own", "Mine", "seen"]
