@@ -23,9 +23,10 @@ LATE = timedelta(minutes=1)  # so late, a message is taken for lost
 
 def keep_schedule(tenant: Tenant) -> None:
     """Make a tenant's schedule row say what the tenant says."""
-    every, _ = IntervalSchedule.objects.get_or_create(
-        every=tenant.scan_every_minutes, period=IntervalSchedule.MINUTES
-    )
+    often = {"every": tenant.scan_every_minutes, "period": IntervalSchedule.MINUTES}
+    # Two at the same moment may each have made one, for nothing there keeps them from it: the first is taken.
+    same = IntervalSchedule.objects.filter(**often).order_by("pk")
+    every = same.first() or IntervalSchedule.objects.create(**often)
     told = {
         "task": TASK, "interval": every, "args": f"[{tenant.pk}]", "enabled": not tenant.scans_paused,
         "expire_seconds": 60 * tenant.scan_every_minutes,  # messages do not pile up while no worker runs

@@ -15,6 +15,7 @@ from recordings.forms.saved import ExportScheduleForm, SavedSearchForm
 from recordings.models import ExportSchedule, SavedSearch, Tenant, User
 from recordings.search import saved
 from recordings.search.criteria import Criteria
+from recordings.views.at_once import looks_again
 from recordings.views.patience import patient
 from recordings.views.shell import forget_figures
 from recordings.views.who import actor_of, address_of
@@ -117,6 +118,7 @@ def search_delete(request: HttpRequest, pk: int) -> HttpResponse:
 @allow(May.EXPORT)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@looks_again
 def search_schedule(request: HttpRequest, pk: int) -> HttpResponse:
     """Export a search by schedule, for oneself and whom one names."""
     user: User = request.user  # type: ignore[assignment]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from recordings import tasks
 from recordings.catalog.schedule import is_due, keep_schedule, keep_schedules, next_scan_at, overdue_tenants
@@ -33,6 +33,9 @@ def test_a_tenant_has_one_row_that_says_what_the_tenant_says():
     row.refresh_from_db()
     assert (row.interval.every, row.enabled) == (60, False)
     assert PeriodicTask.objects.filter(task=row.task).count() == 1
+    IntervalSchedule.objects.create(every=60, period="minutes")  # as two leave who connect at the same moment
+    keep_schedule(tenant)
+    assert PeriodicTask.objects.get(task=row.task).interval == row.interval
 
 
 def test_rows_that_are_missing_are_made_again():
