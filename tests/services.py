@@ -49,9 +49,9 @@ class RcloneS3:
     secret_key: str = SECRET
     port: int = field(default_factory=free_port)
     more_keys: tuple[str, ...] = ()  # other key pairs that it knows, each as ID,secret
-    cache: str = (
-        "0s"  # how long it believes what it saw in the folder; without that, a PUT now and then never ends
-    )
+    # How long it believes what it saw in the folder: so short that what a test puts there is seen by the next request. With
+    # none at all it looks again without a rest into each folder that it ever wrote to. In longer ones, PUTs always end.
+    cache: str = "200us"
     as_started: bool = True  # nobody has stopped it since, or let it hang
     _server: "subprocess.Popen[bytes] | None" = None
 

@@ -166,6 +166,7 @@ def script() -> Iterator[Script]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             told.asked.append((self.command, self.path))
@@ -188,7 +189,7 @@ def script() -> Iterator[Script]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     told = Script(f"http://127.0.0.1:{http.server_address[1]}")
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread = threading.Thread(target=http.serve_forever, args=[0.02], daemon=True)
     thread.start()
     yield told
     http.shutdown()
