@@ -177,8 +177,7 @@ class Proxy:
     _lock: Lock = field(default_factory=Lock)
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
         if self.tls:
             self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -238,6 +237,11 @@ class Proxy:
                     rule.done += 1
                     return rule.action
         return pass_on
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # of the usual 5, one more client at the same moment waits for a second
 
 
 class _Handler(BaseHTTPRequestHandler):
