@@ -33,7 +33,7 @@ def told(row: Recording, *, user: User, archives: list[str]) -> list[Past]:
     """Return what happened to a recording, newest first, and what SEA does next. `archives` have its copies."""
     names = Names() if may(user, May.AUDIT) else None
     entries = AuditEntry.objects.filter(recording_id=row.pk).order_by("-id")[:MOST_PAST]
-    past = [_said(entry, names=names) for entry in entries] + _held(row)
+    past = [_said(entry, names=names) for entry in entries if not _taken_back(entry, row)] + _held(row)
     if row.gone_at and not any(line.at >= row.gone_at for line in past if line.look == "risk-s"):
         lost = row.saved_at is None
         past.append(
@@ -63,6 +63,11 @@ def _held(row: Recording) -> list[Past]:
         if hold.lifted_at:
             past.append(Past(hold.lifted_at, f"Hold lifted from {hold.what}"))
     return past
+
+
+def _taken_back(entry: AuditEntry, row: Recording) -> bool:
+    """Tell whether the trail calls it lost though a copy was there: that did not count while another archive had none yet."""
+    return entry.action == trail.Action.GONE and row.saved_at is not None and row.saved_at <= entry.at
 
 
 def _said(entry: AuditEntry, *, names: Names | None) -> Past:

@@ -1,10 +1,13 @@
 """A recording's history in its panel: what happened, and to those who may read the trail by whom."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from recordings import trail
-from recordings.models import Hold, Role
+from recordings.models import Hold, Recording, Role
 from recordings.oversight.notes import note_recording
 from tests.factories import make_user
 
@@ -35,3 +38,16 @@ def test_a_hold_on_its_contact_is_in_its_history(client, sign_in, some):
     sign_in()
     assert f"Hold placed on {hold.what}" in history(client, row)
     assert "Hold placed" not in history(client, some["risk"])
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_what_had_a_copy_when_it_went_is_not_told_as_gone_without_one(client, sign_in, some, hours):
+    row, now = some["calm"], timezone.now()
+    told = {"presence": "expired", "saved": False}
+    trail.record(trail.Entry(actor="Scan", action=trail.Action.GONE, recording_id=row.pk, detail=told))
+    Recording.objects.filter(pk=row.pk).update(
+        presence="expired", gone_at=now, saved_at=now - timedelta(hours=hours)
+    )
+    sign_in()
+    told = history(client, row)
+    assert "Expired from SEA" in told and ("without a copy" in told) is (hours < 0)
