@@ -61,7 +61,7 @@ class DenyByDefault:
 
     @staticmethod
     def _sign_in(request: HttpRequest) -> HttpResponseBase:
-        onward = redirect_to_login(_page_of(request))
+        onward = redirect_to_login(page_of(request))
         if not request.headers.get("HX-Request"):
             return onward
         response = HttpResponse(status=204)
@@ -69,8 +69,8 @@ class DenyByDefault:
         return response
 
 
-def _page_of(request: HttpRequest) -> str:
-    """Return the page to show after the sign-in: a form or a fragment is none, so the one on which it stood."""
+def page_of(request: HttpRequest) -> str:
+    """Return the page to come back to. A form or a fragment is none: then it is the one on which it stood, or the overview."""
     fragment = request.headers.get("HX-Request")
     if request.method in ("GET", "HEAD") and not fragment:
         return request.get_full_path()

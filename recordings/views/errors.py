@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 
+from recordings.access.gate import page_of
 from recordings.models import User
 
 NO_PAGES = {"tag_add", "tenant_scan"}  # addresses above others that are forms or fragments themselves
@@ -33,7 +34,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Say that a form came without its token: an old page, or another site."""
-    return render(request, "403_csrf.html", status=403)
+    return render(request, "403_csrf.html", {"stood": page_of(request)}, status=403)
 
 
 class OnlyByForm:

@@ -51,9 +51,11 @@ def test_somebody_without_a_role_is_told_so_and_can_sign_out(client, sign_in):
 
 
 def test_a_form_from_an_old_page_says_so(db):
-    response = Client(enforce_csrf_checks=True).post("/sign-in/", {"email": "a@example.com", "password": "x"})
+    client, page = Client(enforce_csrf_checks=True), {"Referer": "http://testserver/sign-in/?next=/cases/"}
+    response = client.post("/sign-in/", {"email": "a@example.com", "password": "x"}, headers=page)
     assert response.status_code == 403
     assert "This form came from an old page" in response.content.decode()
+    assert 'href="/sign-in/?next=/cases/"' in response.content.decode()
 
 
 @override_settings(ROOT_URLCONF=__name__)

@@ -91,7 +91,8 @@ def test_only_our_own_pages_are_gone_on_to(client, wanted, goal):
 def test_without_signing_in_a_page_sends_to_the_form_and_back(client):
     response = client.get("/recordings/?q=1")
     assert response["Location"] == "/sign-in/?next=/recordings/%3Fq%3D1"
-    assert 'name="next" value="/recordings/?q=1"' in text(client.get(response["Location"]))
+    form = text(client.get(response["Location"]))
+    assert 'name="next" value="/recordings/?q=1"' in form and "go on where you were" in form
 
 
 def test_signing_out_ends_the_session_and_is_told(client):
