@@ -85,7 +85,7 @@ class PersonForm(forms.Form):
                 "role": person.role,
                 "is_active": person.is_active,
                 "scope": "all" if person.all_tenants else "some",
-                "tenants": person.tenants.all(),
+                "tenants": list(person.tenants.all()),  # as they are now, and not once they were changed
             }
         super().__init__(*args, **kwargs)
         self.fields["tenants"].queryset = Tenant.objects.for_user(by)  # type: ignore[attr-defined]

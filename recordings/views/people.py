@@ -10,9 +10,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from recordings import trail
-from recordings.access import May, allow
+from recordings.access import May, allow, may
 from recordings.forms.person import LastAdmin, PersonForm, people_of
-from recordings.models import User
+from recordings.models import TransferJob, User
+from recordings.search.discreet import names_a_case
 from recordings.views.at_once import looks_again
 from recordings.views.who import actor_of, address_of
 
@@ -52,12 +53,27 @@ def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
         if person == request.user:
             update_session_auth_hash(request, person)
         messages.success(request, f"{person} is saved.")
+        _warn_of_jobs(request, person, set(form.changed_data))
         return redirect("people")
     # A form that was refused has touched the person in memory; the page shows them as they are.
     shown = User.objects.get(pk=pk)
     return render(
         request, "people/form.html", {"form": form, "person": shown}, status=422 if form.errors else 200
     )
+
+
+def _warn_of_jobs(request: HttpRequest, person: User, changed: set[str]) -> None:
+    """Name the transfer jobs that may save less from now on: each finds what its maker may see, and says nothing of the rest."""
+    fewer = not person.all_tenants and not changed.isdisjoint({"scope", "tenants"})
+    no_case = not changed.isdisjoint({"role", "is_active"}) and not may(person, May.CASE)
+    made = TransferJob.objects.filter(created_by=person)
+    less = [job.name for job in made if fewer or (no_case and names_a_case(job.query))]
+    if less:
+        messages.warning(
+            request,
+            f"{person} made the transfer job{'s' if len(less) > 1 else ''} {', '.join(less)}. A job finds what its maker may see, so "
+            "it may save less now. Whoever changes what a job searches for becomes its maker.",
+        )
 
 
 def _save(request: HttpRequest, form: PersonForm) -> User | None:

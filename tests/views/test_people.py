@@ -12,7 +12,7 @@ from recordings.models import AuditEntry, Bundle, BundleFetch, Recording, Role, 
 from recordings.trail import Action
 from recordings.transfer import casework
 from recordings.transfer.runs import start_run
-from tests.factories import PASSWORD, make_archive, make_recording, make_tenant, make_user
+from tests.factories import PASSWORD, make_archive, make_job, make_recording, make_tenant, make_user
 
 pytestmark = pytest.mark.django_db
 NEW = "correct horse battery staple"
@@ -157,6 +157,28 @@ def test_an_admin_of_some_tenants_gives_no_more_than_they_have(client):
     assert client.post(reverse("person_new"), typed(role="admin")).status_code == 422
     assert client.post(reverse("person_new"), typed(scope="some", tenants=[other.pk])).status_code == 422
     assert client.post(reverse("person_new"), typed(scope="some", tenants=[mine.pk])).status_code == 302
+
+
+def test_who_takes_tenants_from_the_maker_of_a_job_is_told_that_it_saves_less(client, admin, tmp_path):
+    kept, taken = make_tenant(), make_tenant()
+    maker = make_user(Role.ADMIN, tenants=[kept, taken])
+    make_job(make_archive(tmp_path), name="Nightly", created_by=maker)
+    address = reverse("person_edit", args=[maker.pk])
+    told = {"name": "Max", "role": "admin", "scope": "some", "is_active": "on", "password": ""}
+    said = page(client.post(address, told | {"tenants": [kept.pk, taken.pk]}, follow=True))
+    assert "Max is saved." in said and "made the transfer job" not in said
+    said = page(client.post(address, told | {"tenants": [kept.pk]}, follow=True))
+    assert "Max made the transfer job Nightly. A job finds what its maker may see" in said
+    assert AuditEntry.objects.order_by("pk").last().detail["changed"] == ["tenants"]
+
+
+def test_a_case_is_no_more_found_by_the_job_of_somebody_who_is_switched_off(client, admin, tmp_path):
+    maker, archive = make_user(Role.ADMIN), make_archive(tmp_path)
+    for name, query in (("Of a case", "q=case%3A7"), ("Nightly", "")):
+        make_job(archive, name=name, query=query, created_by=maker)
+    told = {"name": "Max", "role": "admin", "scope": "all", "password": ""}
+    said = page(client.post(reverse("person_edit", args=[maker.pk]), told, follow=True))
+    assert "made the transfer job Of a case. A job finds" in said
 
 
 def test_pages_call_a_person_by_name_wherever_they_kept_the_address(client, tmp_path):
