@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from django.db.models.functions import Now
 
+from recordings.catalog.suspects import SECOND
 from recordings.models import Recording, Tenant
 from recordings.stores.base import ListedObject, Store
 
@@ -22,9 +23,13 @@ def still_there(tenant: Tenant) -> list[Recording]:
 def lists_any(store: Store, recordings: Sequence[Recording]) -> bool:
     """Tell whether a store lists one of these recordings in the version that is known, as a scan would. Raises StoreError."""
     return any(
-        _listed(one) in page for one in recordings for page in store.list(after=one.key[:-1], until=one.key)
+        _is_known(listed, one)
+        for one in recordings
+        for page in store.list(after=one.key[:-1], until=one.key)
+        for listed in page
     )
 
 
-def _listed(one: Recording) -> ListedObject:
-    return ListedObject(one.key, one.size, one.etag, one.arrived_at)
+def _is_known(listed: ListedObject, one: Recording) -> bool:
+    same = (listed.key, listed.size, listed.etag) == (one.key, one.size, one.etag)
+    return same and abs(listed.arrived_at - one.arrived_at) < SECOND  # PostgreSQL rounds what Python cuts off
