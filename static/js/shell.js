@@ -12,4 +12,6 @@ startToasts();
 startCopy();
 
 // A form came back: on to the first field that is not right, wherever on the page it stands.
-document.querySelector("main [aria-invalid=true]")?.focus();
+const mend = (part) => part.querySelector("[aria-invalid=true]")?.focus();
+mend(document.querySelector("main"));
+document.addEventListener("htmx:afterSettle", ({ target }) => document.activeElement === document.body && mend(target));

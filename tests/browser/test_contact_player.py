@@ -339,7 +339,9 @@ def test_a_reason_is_given_in_the_place_of_the_player(visit, contact):
     page.goto(f"/contacts/{ID}/")
     page.get_by_role("button", name="Give the reason").click()
     expect(page.get_by_text("Give a reason or a case number.")).to_be_visible()
-    page.get_by_label("Reason or case number").fill("Case 2026-118")
+    asked = page.get_by_label("Reason or case number")
+    expect(asked).to_be_focused()  # also where a script has put the form in the place of the other
+    asked.fill("Case 2026-118")
     page.keyboard.press("Enter")
     expect(deck(page)).to_be_visible()
     expect(page.get_by_text("gave a reason: Case 2026-118")).to_be_visible()
