@@ -59,8 +59,14 @@ def share_revoke(request: HttpRequest, pk: int) -> HttpResponse:
 @allow(May.SET_UP)
 @require_POST
 def share_switch(request: HttpRequest) -> HttpResponse:
-    """Allow links to outsiders, or stop all of them."""
+    """Allow links to outsiders, or stop all of them. Only who sees all tenants may allow that for all of them."""
     on = request.POST.get("on") == "yes"
+    if on and not request.user.all_tenants:  # type: ignore[union-attr]
+        messages.error(
+            request,
+            "Only an admin who sees all tenants allows links: a bundle of any of them could be shared.",
+        )
+        return redirect("bundles")
     sharing.switch(on=on, actor=actor_of(request), address=address_of(request))
     messages.success(request, "Bundles can be shared now." if on else "No link to a bundle answers any more.")
     return redirect("bundles")

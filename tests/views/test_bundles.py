@@ -226,6 +226,11 @@ def test_links_are_off_until_an_admin_allows_them(client, bundle):
     assert not BundleShare.objects.exists()
     admin = Client()
     admin.force_login(make_user(Role.ADMIN))
+    some = Client()
+    some.force_login(make_user(Role.ADMIN, tenants=[make_tenant()]))
+    assert "Allow links" not in some.get(reverse("bundles")).content.decode()
+    said = some.post(reverse("share_switch"), {"on": "yes"}, follow=True).content.decode()
+    assert "Only an admin who sees all tenants allows links" in said and not sharing.is_on()
     admin.post(reverse("share_switch"), {"on": "yes"})
     link = shared(client, bundle)
     assert Client().get(link).status_code == 200
