@@ -15,6 +15,7 @@ from recordings.models import Export
 from recordings.search.criteria import Criteria
 from recordings.search.discreet import LEFT_OUT, Reader
 from recordings.search.results import knows_cases
+from recordings.views.jobs import tenant_names
 from recordings.views.who import actor_of, address_of
 
 MOST = 50
@@ -42,11 +43,12 @@ def exports_live(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest) -> dict[str, Any]:
     shown, reader = list(_theirs(request).select_related("by")[:MOST]), Reader(request.user)  # type: ignore[arg-type]
+    names = tenant_names(request.user)  # type: ignore[arg-type]
     for one in shown:
         if one.by_id != request.user.pk and not reader.may_read(one.query):
             # As it is shown, which is not kept.
             one.query, one.title = reader.told(one.query), one.title and LEFT_OUT
-        one.title = one.title or _in_words(one.query)
+        one.title = one.title or _in_words(one.query, names)
     removable = set(
         Export.objects.removable_by(request.user)
         .filter(pk__in=[one.pk for one in shown])
@@ -60,8 +62,8 @@ def _page(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _in_words(query: str) -> str:
-    told = "; ".join(f"{chip.label}: {chip.value}" for chip in Criteria.parse(query).chips())
+def _in_words(query: str, names: dict[int, str]) -> str:
+    told = "; ".join(f"{chip.label}: {chip.value}" for chip in Criteria.parse(query).chips(names))
     return told or "Every recording"
 
 

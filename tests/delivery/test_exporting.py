@@ -302,7 +302,9 @@ def test_its_owner_and_admins_fetch_it_nobody_else(client):
 def test_it_is_asked_for_on_the_page_told_in_the_menu_and_removed(client):
     user = make_user(Role.SUPERVISOR)
     client.force_login(user)
-    answer = client.post("/recordings/export/?saved=no", {"form": "job", "columns": ["tenant"]})
+    tenant = make_tenant(name="EMEA-7")
+    search = f"saved=no&tenant={tenant.pk}"
+    answer = client.post(f"/recordings/export/?{search}", {"form": "job", "columns": ["tenant"]})
     assert answer["Location"] == "/exports/"
     export = Export.objects.get()
     page = client.get("/exports/").content.decode()
@@ -311,7 +313,7 @@ def test_it_is_asked_for_on_the_page_told_in_the_menu_and_removed(client):
     assert "1 new" in client.get("/").content.decode()
     page = client.get("/exports/").content.decode()
     assert "Ready" in page and f"/exports/{export.pk}/file" in page and "every 2s" not in page
-    assert ">Saved: no</a>" in page, "a search is told in words"
+    assert ">Saved: no; Tenant: EMEA-7</a>" in page, "a search is told in words"
     assert "1 new" not in client.get("/").content.decode()
     client.post(f"/exports/{export.pk}/remove/")
     assert not Export.objects.exists() and not list(exports_folder().iterdir())
