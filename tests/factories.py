@@ -129,9 +129,9 @@ def make_case(*, name: str = "", recordings: Iterable[Recording] = (), owner: Us
     return case
 
 
-def make_released(recording: Recording) -> Release:
-    """Call a recording released an hour ago, with its copy and its receipt."""
-    then = timezone.now() - timedelta(hours=1)
+def make_released(recording: Recording, *, at: datetime | None = None) -> Release:
+    """Call a recording released at a time, or an hour ago, with its copy and its receipt."""
+    then = at or timezone.now() - timedelta(hours=1)
     archive, _ = Archive.objects.get_or_create(name="Long ago", defaults={"folder": "/srv/long-ago"})
     copy, _ = Copy.objects.get_or_create(
         recording=recording, archive=archive,

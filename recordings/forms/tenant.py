@@ -34,6 +34,7 @@ CANNOT_TELL = "Whether the recordings that are known are there cannot be told, s
 JUST_FOUND = "A scan has just found recordings at the present address. Save again: the new one is asked for them first."
 PATIENCE = 15.0  # seconds: a person is waiting
 INTERVAL = "Give a number of minutes from 5 to 1,440."
+PRICE = "Give a price above zero with a point and at most four digits after it, as 0.0325; or leave it empty."
 ASK_AGAIN = (
     "Type the secret key again: the stored one is only ever used with the server, bucket and access key that it was "
     "given for."
@@ -62,7 +63,7 @@ class TenantForm(forms.ModelForm):
         model = Tenant
         fields = [
             "name", "location", "access_key", "region", "verify_tls", "time_zone", "scan_every_minutes", "scans_paused",
-            "ask_reason",
+            "ask_reason", "price", "currency",
         ]  # fmt: skip
         labels = {
             "location": "File Location",
@@ -70,6 +71,7 @@ class TenantForm(forms.ModelForm):
             "scan_every_minutes": "Scan every … minutes",
             "scans_paused": "Pause its scans",
             "ask_reason": "Ask for a reason before play and download",
+            "price": "Price per GB and month",
         }
         help_texts = {
             "name": "Shown in filters and in the audit trail.",
@@ -77,6 +79,8 @@ class TenantForm(forms.ModelForm):
             "region": "Leave it empty unless the test asks for it.",
             "time_zone": "The second line under each time, beside UTC.",
             "scan_every_minutes": "From 5 to 1,440, which is once a day. An unchanged folder costs a few requests.",
+            "price": "Of Active Storage: it stands in your contract with NICE, or on its invoice. Without it nothing is shown in money.",
+            "currency": "As a code or a sign, as EUR or €.",
         }
         error_messages = {
             "name": {"required": "Give the tenant a name."},
@@ -87,6 +91,9 @@ class TenantForm(forms.ModelForm):
                 "min_value": INTERVAL,
                 "max_value": INTERVAL,
             },
+            "price": dict.fromkeys(
+                ("invalid", "min_value", "max_digits", "max_decimal_places", "max_whole_digits"), PRICE
+            ),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -103,6 +110,8 @@ class TenantForm(forms.ModelForm):
             "location": {"placeholder": "https://s3.amazonaws.com/my-s3-bucket/folder/"},
             "access_key": {},
             "region": {"placeholder": "Found from the File Location"},
+            "price": {"inputmode": "decimal"},
+            "currency": {"maxlength": "8"},
         }.items():
             self.fields[name].widget = forms.TextInput(attrs={**typed, **more})
         self.fields["time_zone"] = forms.ChoiceField(
@@ -144,8 +153,16 @@ class TenantForm(forms.ModelForm):
         """Keep the interval that the tenant has, or that a new one gets, when none is given."""
         return int(self.cleaned_data["scan_every_minutes"] or self.instance.scan_every_minutes)
 
+    def clean_currency(self) -> str:
+        """Write a code in one way, so that what is in one currency is told in one sum."""
+        told = str(self.cleaned_data["currency"]).strip()
+        return told.upper() if len(told) == 3 else told
+
     def clean(self) -> dict[str, Any]:
         told = super().clean() or {}
+        if "price" in told and "currency" in told and (told["price"] is None) != (not told["currency"]):
+            missing = "price" if told["price"] is None else "currency"
+            self.add_error(missing, f"Give the {missing} too, or leave both empty.")
         if self.understood:
             self._place(self.understood)
         if not told.get("secret_key") and not self._may_reuse_secret(told):

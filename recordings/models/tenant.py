@@ -1,5 +1,6 @@
 """A CXone tenant's SEA connection, and what is known about how it stands."""
 
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from recordings.stores.s3 import S3Store
 
 if TYPE_CHECKING:
     from recordings.models.user import User
+
+
+NO_CURRENCY = "Give the currency as a code or a sign, as EUR or €."
 
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
@@ -67,6 +71,17 @@ class Tenant(models.Model):
     ask_reason = models.BooleanField(
         default=False
     )  # before the first play or download of a contact in a sitting
+    # What CXone charges for a GB that lies in SEA for a month; nothing is told in money without it (facts F7).
+    price = models.DecimalField(
+        max_digits=10,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.0001"))],
+    )
+    currency = models.CharField(
+        max_length=8, blank=True, validators=[RegexValidator(r"^[^\d\s\x00-\x1f]+$", NO_CURRENCY)]
+    )
     # What is wrong with the connection, in one sentence; empty when the last contact went well.
     problem = models.TextField(blank=True)
     problem_code = models.CharField(max_length=40, blank=True)
@@ -99,6 +114,11 @@ class Tenant(models.Model):
                 condition=models.Q(scan_every_minutes__range=(5, 1440)),
                 name="tenant_is_scanned_at_least_daily",
                 violation_error_message="A tenant is scanned every 5 to 1,440 minutes.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(price=None, currency="") | models.Q(price__gt=0) & ~models.Q(currency=""),
+                name="tenant_price_has_a_currency",
+                violation_error_message="A price has a currency, and is above zero.",
             ),
         ]
 

@@ -1,6 +1,7 @@
 """How the product says amounts and times, on every page and in every sentence."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _SIZES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
@@ -31,6 +32,18 @@ def size(count: int | None) -> str:
                 return f"{amount:,.0f} {word}"
             return f"{amount:.1f} {word}"
     return "1 byte" if count == 1 else f"{count} bytes"
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Return an amount with its currency: 1,204.50 EUR."""
+    if 0 < amount < Decimal("0.005"):
+        return f"less than 0.01 {currency}"
+    return f"{amount:,.2f} {currency}"
+
+
+def gb_days(number: float) -> str:
+    """Return GB-days as people read them: one digit while it says something."""
+    return f"{number:,.0f} GB-days" if number >= 100 else f"{number:.1f} GB-days"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -4,12 +4,15 @@ Every function takes the time that it judges by: nothing here reads a clock. All
 """
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from math import ceil, floor
 
 LIFETIME = timedelta(days=30)  # facts F5: SEA removes a file 30 days after it arrived
 AT_RISK = timedelta(days=7)  # ours: unsaved with this little time left is shown in red
 DAILY_CAP = 100_000  # facts F8: files per day per customer; beyond it a backlog forms
 MOST_LIVE_FILES = DAILY_CAP * LIFETIME.days  # about 3,000,000 files at any time
+GB = 10**9  # bytes
+MONTH = timedelta(days=30)  # of a price per GB and month
 
 _DAY = timedelta(days=1)
 
@@ -58,3 +61,13 @@ def days_to_clear(*, waiting: int, new_per_day: int) -> int | None:
         return 0
     spare = DAILY_CAP - new_per_day
     return ceil(waiting / spare) if spare > 0 else None
+
+
+def gb_days(*, size: float, time: timedelta) -> float:
+    """Return how much Active Storage so many bytes take in such a time, which is what CXone charges for (facts F7)."""
+    return size / GB * (time / _DAY)
+
+
+def charge(*, gb_days: float, price: Decimal) -> Decimal:
+    """Return what GB-days cost at a price per GB and month, in the price's currency."""
+    return Decimal(gb_days) * price / MONTH.days

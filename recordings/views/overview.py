@@ -6,11 +6,12 @@ from typing import Any
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from recordings.access import May, allow, may
-from recordings.models import Archive, Run, Scan, Tenant, TransferJob, User
-from recordings.oversight import alerts, arriving, charts
+from recordings.models import Archive, DayCount, Run, Scan, Tenant, TransferJob, User
+from recordings.oversight import alerts, arriving, charges, charts
 from recordings.oversight.headline import headline
 from recordings.oversight.overview import Figures
 from recordings.sea.policy import DAILY_CAP
@@ -55,8 +56,23 @@ def overview(request: HttpRequest) -> HttpResponse:
         "tells_schedule": told.unsaved and request.user.all_tenants,  # type: ignore[union-attr]
         "next_job": _next_job(),
         **_live(request.user),  # type: ignore[arg-type]
+        **_charges(user, told),
     }
     return render(request, "overview/page.html", page)
+
+
+def _charges(user: User, told: Figures) -> dict[str, Any]:
+    """Say what SEA costs, and where it is saved or a price is given; to those who can do something about it."""
+    if not may(user, May.SAVE):
+        return {}
+    now = charges.stored(DayCount.objects.for_user(user))
+    one = told.tenants[0].tenant.pk if len(told.tenants) == 1 else None
+    sets_up, tenants = may(user, May.SET_UP), reverse("tenants")
+    return {
+        "charges": charges.in_words(now),
+        "release_at": (reverse("tenant_release", args=[one]) if one else tenants) if sets_up else reverse("releases"),
+        "price_at": sets_up and now.month.unpriced and (reverse("tenant_edit", args=[one]) if one else tenants),
+    }  # fmt: skip
 
 
 def _next_job() -> datetime | None:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from recordings.access import May, allow, may
 from recordings.forms.release import ReleaseFilter, StopForm
 from recordings.models import Release
+from recordings.oversight import charges
 from recordings.oversight.words import counted
 from recordings.transfer import allowing
 from recordings.transfer.allowing import Decided
@@ -25,8 +26,12 @@ PAGE = 50
 @allow(May.SEE)
 @require_safe
 def releases(request: HttpRequest) -> HttpResponse:
-    """Show a page of releases, the newest first."""
-    return render(request, "releases/list.html", _page(request))
+    """Show a page of releases, the newest first; what they saved this month when that is asked for."""
+    page = _page(request)
+    if page["may_count"] and request.GET.get("saved"):
+        mine = Release.objects.for_user(request.user)  # type: ignore[arg-type]
+        page["freed"] = charges.freed(mine, since=charges.this_month())
+    return render(request, "releases/list.html", page)
 
 
 @allow(May.SEE)
@@ -102,5 +107,6 @@ def _page(request: HttpRequest) -> dict[str, Any]:
     return {
         "asked": asked, "filtered": bool(params), "rows": rows[:PAGE], "older": older, "first": not before,
         "query": urlencode(params), "stop": allowing.is_stopped(), "may_stop": may(request.user, May.HOLD),
+        "may_count": may(request.user, May.SAVE),
         "may_resume": may(request.user, May.SET_UP) and request.user.all_tenants,  # type: ignore[union-attr]
     }  # fmt: skip

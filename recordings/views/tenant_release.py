@@ -11,6 +11,7 @@ from recordings.access import May, allow
 from recordings.forms.release import ReleaseForm
 from recordings.models import Hold, Release, Tenant
 from recordings.models.release import policy_of
+from recordings.oversight import charges
 from recordings.oversight.reasons import reason_words
 from recordings.transfer import allowing
 from recordings.transfer.due import dry_run
@@ -53,11 +54,14 @@ def tenant_release_off(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _page(request: HttpRequest, tenant: Tenant, form: ReleaseForm) -> dict[str, Any]:
     lines = dry_run(tenant=tenant) if request.GET.get("dry_run") else None
+    due = next((line for line in lines or [] if not line.reason), None)
+    mine = Release.objects.filter(tenant=tenant)
     return {
         "tenant": tenant, "policy": policy_of(tenant), "form": form, "stop": allowing.is_stopped(),
         "may_resume": request.user.all_tenants,  # type: ignore[union-attr]
         "lines": None if lines is None else [(line, reason_words(line.reason)) for line in lines],
-        "due": next((line for line in lines or [] if not line.reason), None),
+        "due": due, "saves": due and charges.saves(due.gb_days, tenant),
+        "freed": None if lines is None else charges.freed(mine, since=charges.this_month()),
         "holds": Hold.objects.in_force().filter(tenant=tenant).count(),
-        "rows": list(Release.objects.filter(tenant=tenant).select_related("tenant").order_by("-id")[:10]),
+        "rows": list(mine.select_related("tenant").order_by("-id")[:10]),
     }  # fmt: skip

@@ -14,9 +14,10 @@ from django.views.decorators.http import require_POST, require_safe
 from recordings import trail
 from recordings.access import May, allow
 from recordings.catalog.scan import STALE, break_off
-from recordings.models import Scan, Tenant
+from recordings.models import DayCount, Scan, Tenant
 from recordings.models.release import policy_of
 from recordings.models.tenant import TenantQuerySet
+from recordings.oversight import charges
 from recordings.oversight.standings import standings
 from recordings.views.shell import forget_figures
 from recordings.views.wake import ask_for_scan
@@ -40,6 +41,7 @@ def tenant(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one tenant: how it stands, what to do next, and every scan that it had."""
     mine = my_tenant(request, pk)
     page = {"one": standings([mine], asked=_asked(request))[0], "tenant": mine, "policy": policy_of(mine)}
+    page["charges"] = charges.in_words(charges.stored(DayCount.objects.filter(tenant=mine)))
     return render(request, "tenants/page.html", page | _history(mine, request.GET.get("before", "")))
 
 

@@ -60,6 +60,7 @@ class Command(BaseCommand):
             create_defaults={
                 "location": text, "endpoint": place.endpoint, "bucket": place.bucket, "prefix": place.prefix,
                 "region": place.region or "", "access_key": access_key, "secret_key": secret_key, "time_zone": "Europe/Berlin",
+                "price": "0.90", "currency": "EUR",
             },
         )  # fmt: skip
         if first_start:  # a later one leaves alone what was made of them
