@@ -1,12 +1,13 @@
 """How recordings arrive in SEA: which days were full, and how long they were on their way (facts F8, F12)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from statistics import median
 
 from django.db.models import Sum
 
 from recordings.models import DayCount, Recording, User
+from recordings.oversight import backlog
 from recordings.oversight.overview import Day
 from recordings.oversight.words import span
 from recordings.sea.policy import arrival_lag, is_at_cap
@@ -17,13 +18,16 @@ LATE = timedelta(days=1)  # the licence brings recordings on the day itself
 LATELY = 3  # days at the cap after which more is still on its way
 
 
-def full_days(days: Sequence[Day], user: User) -> frozenset[date]:
-    """Return the days on which a tenant's arrivals filled its cap. Each tenant has one: their sum fills none."""
+def full_days(days: Sequence[Day], user: User) -> dict[int, set[date]]:
+    """Return the days on which a tenant's arrivals filled its cap, by tenant. Each has one: their sum fills none."""
     near = [day.date for day in days if is_at_cap(day.total)]
-    if not near:
-        return frozenset()
-    each = DayCount.objects.for_user(user).filter(day__in=near).order_by().values("day", "tenant")
-    return frozenset(row["day"] for row in each.annotate(arrived=Sum("seen")) if is_at_cap(row["arrived"]))
+    full: dict[int, set[date]] = {}
+    if near:
+        each = DayCount.objects.for_user(user).filter(day__in=near).order_by().values("day", "tenant")
+        for row in each.annotate(arrived=Sum("seen")):
+            if is_at_cap(row["arrived"]):
+                full.setdefault(row["tenant"], set()).add(row["day"])
+    return full
 
 
 def usual_lag(user: User) -> timedelta | None:
@@ -37,13 +41,22 @@ def usual_lag(user: User) -> timedelta | None:
     return max(timedelta(0), median(lags)) if lags else None
 
 
-def in_words(days: Sequence[Day], *, full: Collection[date], lag: timedelta | None) -> str:
-    """Say what a full day means, and how long recordings are on their way."""
+def in_words(
+    days: Sequence[Day],
+    *,
+    full: Mapping[int, Collection[date]],
+    lag: timedelta | None,
+    names: Mapping[int, str],
+) -> str:
+    """Say what full days mean and when it ends, and how long recordings are on their way."""
     told = []
-    if any(day.date in full for day in days[-LATELY:]):
+    since = days[-LATELY].date
+    lately = {tenant: some for tenant, some in full.items() if max(some) >= since}
+    if lately:
         told.append("A backlog in CXone is likely: what is beyond the cap comes on the days after.")
+        told += backlog.in_words(lately, today=days[-1].date, names=names)
     if lag is not None:
         told.append(f"Half of the newest came to SEA within {span(lag.total_seconds())} of their start.")
-        if lag > LATE:
+        if lag > LATE and not lately:
             told.append("With the CXone licence Faster SEA they would come on the day itself.")
     return " ".join(told)

@@ -5,7 +5,7 @@ Every function takes the time that it judges by: nothing here reads a clock. All
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from math import ceil, floor
+from math import floor
 
 LIFETIME = timedelta(days=30)  # facts F5: SEA removes a file 30 days after it arrived
 AT_RISK = timedelta(days=7)  # ours: unsaved with this little time left is shown in red
@@ -52,15 +52,14 @@ def is_at_cap(arrivals: int) -> bool:
     return arrivals >= DAILY_CAP
 
 
-def days_to_clear(*, waiting: int, new_per_day: int) -> int | None:
-    """Estimate the days until a backlog of `waiting` files has arrived; None when it never clears at that rate.
+def days_to_clear(*, behind: timedelta, pace: float) -> float | None:
+    """Estimate the days until arrivals that come so late come in time again; None when they never do at that pace.
 
-    The cap is shared: what arrives new each day leaves only the rest of it for the backlog.
+    The pace is how many days of recordings a day of arrivals works off. One of them is the day's own.
     """
-    if waiting <= 0:
-        return 0
-    spare = DAILY_CAP - new_per_day
-    return ceil(waiting / spare) if spare > 0 else None
+    if behind <= timedelta(0):
+        return 0.0
+    return behind / _DAY / (pace - 1) if pace > 1 else None
 
 
 def gb_days(*, size: float, time: timedelta) -> float:

@@ -34,7 +34,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     ):
         return render(request, "overview/first.html", _first_steps(request, told))
     user: User = request.user  # type: ignore[assignment]
-    full = arriving.full_days(told.arrivals, user)
+    by_tenant = arriving.full_days(told.arrivals, user)
+    full = frozenset().union(*by_tenant.values())
     several = len(told.tenants) > 1
     page = {
         "figures": told,
@@ -48,7 +49,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         "full_days": full,
         "full_words": f"Full on {', '.join(f'{day:%-d %b}' for day in sorted(full)[-3:])}",
         "arrivals_words": charts.arrivals_in_words(told.arrivals, DAILY_CAP, full),
-        "arriving": arriving.in_words(told.arrivals, full=full, lag=arriving.usual_lag(user)),
+        "arriving": arriving.in_words(
+            told.arrivals,
+            full=by_tenant,
+            lag=arriving.usual_lag(user),
+            names={state.tenant.pk: state.tenant.name for state in told.tenants},
+        ),
         "saved_share": _share(told),
         "may_set_up": may(request.user, May.SET_UP),
         "alerts": [(told, link_of(told.alert)) for told in alerts.open_lines(request.user, most=MOST_ALERTS)],  # type: ignore[arg-type]

@@ -36,9 +36,12 @@ def test_days_left_expiry_and_risk_agree(age, days, expired, at_risk):
 def test_the_cap_tells_of_a_backlog_and_when_it_clears():
     assert not policy.is_at_cap(99_999)
     assert policy.is_at_cap(100_000)
-    assert policy.days_to_clear(waiting=0, new_per_day=200_000) == 0
-    assert policy.days_to_clear(waiting=50_000, new_per_day=80_000) == 3
-    assert policy.days_to_clear(waiting=1, new_per_day=100_000) is None
+    behind = timedelta(days=3)
+    assert policy.days_to_clear(behind=behind, pace=1.5) == 6
+    assert (
+        policy.days_to_clear(behind=behind, pace=1.0) is policy.days_to_clear(behind=behind, pace=-2) is None
+    )
+    assert policy.days_to_clear(behind=-behind, pace=0.5) == 0
     assert policy.MOST_LIVE_FILES == 3_000_000
 
 
