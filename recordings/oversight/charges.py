@@ -115,12 +115,17 @@ def saves(number: float, tenant: Tenant) -> Taken:
     return taken([(number, tenant.price, tenant.currency)])
 
 
+def told_as_saved(told: Stored) -> bool:
+    """Tell whether enough of it is saved already to speak of."""
+    return told.saved.gb_days >= 0.05
+
+
 def in_words(told: Stored) -> str:
     """Say what a month costs as it is now, and how much of that release would save; nothing while SEA is empty."""
     if not told.bytes:
         return ""
     said = [f"What lies in SEA now, {words.size(told.bytes)}, comes to {told.month} in 30 days."]
-    if told.saved.gb_days >= 0.05:
+    if told_as_saved(told):
         said.append(f"Of that about {told.saved.told(' or ')} are for files that are saved already.")
     if told.month.costs and told.month.unpriced:
         said.append(f"For {words.gb_days(told.month.unpriced)} no price is known.")

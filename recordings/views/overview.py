@@ -74,11 +74,16 @@ def _charges(user: User, told: Figures) -> dict[str, Any]:
     now = charges.stored(DayCount.objects.for_user(user))
     one = told.tenants[0].tenant.pk if len(told.tenants) == 1 else None
     sets_up, tenants = may(user, May.SET_UP), reverse("tenants")
+    release_at = reverse("releases")
+    if sets_up:
+        release_at = reverse("tenant_release", args=[one]) if one else tenants
     return {
         "charges": charges.in_words(now),
-        "release_at": (reverse("tenant_release", args=[one]) if one else tenants) if sets_up else reverse("releases"),
-        "price_at": sets_up and now.month.unpriced and (reverse("tenant_edit", args=[one]) if one else tenants),
-    }  # fmt: skip
+        "release_at": release_at if charges.told_as_saved(now) else "",
+        "price_at": sets_up
+        and now.month.unpriced
+        and (reverse("tenant_edit", args=[one]) if one else tenants),
+    }
 
 
 def _next_job() -> datetime | None:

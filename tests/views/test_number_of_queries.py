@@ -42,7 +42,7 @@ def fill(tenant, archive, user, times):
 
 
 PAGES = [
-    "/recordings/?q=10000000001", "/recordings/breakdown/?saved=yes", "/recordings/{pk}/?q=10000000001", "/recordings/?open={pk}",
+    "/", "/recordings/?q=10000000001", "/recordings/breakdown/?saved=yes", "/recordings/{pk}/?q=10000000001", "/recordings/?open={pk}",
     "/recordings/export/?saved=yes", "/searches/", "/exports/", "/lost/",
     "/api/v1/recordings?saved=yes", "/api/v1/recordings?q=10000000001", "/api/v1/contacts/10000000001",
 ]  # fmt: skip
