@@ -1,5 +1,6 @@
 """A sealed bundle: what is in it, byte for byte, who fetched it, and the links under which outsiders may."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.contrib.postgres.fields import ArrayField
@@ -11,6 +12,18 @@ from recordings.models.case import Case
 
 if TYPE_CHECKING:
     from recordings.models.user import User
+
+# From the question whether it can be fetched to the row of the download; from one sign of a slow reader to the next.
+LATEST = timedelta(minutes=1)
+# A bundle `b` whose recordings are needed: the words of `needing_copies` in SQL.
+_LATELY = f"statement_timestamp() - make_interval(secs => {LATEST.seconds})"
+NEEDS_COPIES = f"""(
+    b.state IN ('waiting', 'running')
+    OR b.state = 'ready' AND (
+        b.expires_at > {_LATELY}
+        OR EXISTS (SELECT FROM recordings_bundlefetch f WHERE f.bundle_id = b.id AND f.held_until > {_LATELY})
+    )
+)"""
 
 
 class Digest(models.Model):
@@ -42,6 +55,18 @@ class BundleQuerySet(models.QuerySet["Bundle"]):
 
     def unfinished(self) -> "BundleQuerySet":
         return self.filter(state__in=Bundle.UNFINISHED)
+
+    def needing_copies(self) -> "BundleQuerySet":
+        """Keep the bundles that are being sealed, can still be fetched or are being sent, in database time.
+
+        Whoever fetches one gets the bytes that were sealed, to the end of a download that began in time. The nightly clean-up
+        marks what has expired hours later: the state alone would keep copies for a day too long.
+        """
+        sent = BundleFetch.objects.filter(bundle=models.OuterRef("pk"), held_until__gt=Now() - LATEST)
+        in_reach = models.Q(expires_at__gt=Now() - LATEST) | models.Exists(sent)
+        return self.filter(
+            models.Q(state__in=Bundle.UNFINISHED) | models.Q(in_reach, state=Bundle.State.READY)
+        )
 
 
 class Bundle(models.Model):

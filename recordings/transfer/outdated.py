@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from recordings.models import Archive, Removal, RetentionPolicy
+from recordings.models.bundle import NEEDS_COPIES
 from recordings.models.hold import RECORDING_HELD
 from recordings.models.removal import retention_of
 
@@ -22,7 +23,7 @@ CASE
         THEN 'is_not_being_saved'
     WHEN EXISTS (
         SELECT FROM recordings_bundleentry e JOIN recordings_bundle b ON b.id = e.bundle_id
-        WHERE e.recording_id = r.id AND b.state IN ('waiting', 'running', 'ready')
+        WHERE e.recording_id = r.id AND {NEEDS_COPIES}
     ) THEN 'is_in_no_bundle'
     WHEN c.failed_at IS NOT NULL THEN 'is_whole'
     WHEN EXISTS (

@@ -31,8 +31,6 @@ INSERT INTO recordings_retentionday AS d (archive_id, day, files)
 VALUES (%s, (statement_timestamp() AT TIME ZONE 'UTC')::date, 0)
 ON CONFLICT (archive_id, day) DO UPDATE SET files = d.files RETURNING files, statement_timestamp()
 """
-# Whoever may still fetch it gets the bytes that were sealed.
-FETCHABLE = (Bundle.State.WAITING, Bundle.State.RUNNING, Bundle.State.READY)
 # By its number: its title may be that of a case which the reader may not know of.
 IN_A_BUNDLE = (
     "It is in a bundle that can still be fetched: number {number}. Remove that first, or let it expire."
@@ -222,7 +220,7 @@ def _versions(lying: CopyQuerySet) -> set[int]:
 
 
 def _bundle(ids: list[int]) -> Bundle | None:
-    entries = BundleEntry.objects.filter(recording__in=ids, bundle__state__in=FETCHABLE)
+    entries = BundleEntry.objects.filter(recording__in=ids, bundle__in=Bundle.objects.needing_copies())
     entry = entries.select_related("bundle").order_by("id").first()
     return entry.bundle if entry else None
 

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from recordings import trail
 from recordings.models import (
     Archive,
+    Bundle,
     BundleEntry,
     Copy,
     Deletion,
@@ -20,10 +21,11 @@ from recordings.models import (
     RetentionPolicy,
     User,
 )
+from recordings.models.bundle import NEEDS_COPIES
 from recordings.models.hold import on_hold
 from recordings.models.recording import RecordingQuerySet
 from recordings.trail.alerts import resolve
-from recordings.transfer.removal_gate import FETCHABLE, IN_A_BUNDLE, is_in_no_bundle
+from recordings.transfer.removal_gate import IN_A_BUNDLE, is_in_no_bundle
 
 # One statement for a million copies. Those that are being removed already stay as they are; what is in a bundle is kept here
 # already, or more would go than was confirmed when the bundle expires before a worker comes to it.
@@ -31,7 +33,7 @@ PLAN = """
 WITH named AS (
     SELECT c.id, c.archive_id, (
         SELECT min(b.id) FROM recordings_bundleentry e JOIN recordings_bundle b ON b.id = e.bundle_id
-        WHERE e.recording_id = c.recording_id AND b.state = ANY(%s)
+        WHERE e.recording_id = c.recording_id AND {needed}
     ) AS bundle
     FROM ({picked}) picked (id) JOIN recordings_copy c ON c.recording_id = picked.id AND c.removed_at IS NULL
 ), planned AS (
@@ -119,7 +121,9 @@ def meant(recordings: RecordingQuerySet) -> Meant:
         held=Count("pk", filter=~Q(presence=Presence.IN_SEA) & on_hold()),
     )
     copies = Copy.objects.kept().filter(recording__in=_deletable(recordings).values("pk"))
-    entries = BundleEntry.objects.filter(recording=OuterRef("recording"), bundle__state__in=FETCHABLE)
+    entries = BundleEntry.objects.filter(
+        recording=OuterRef("recording"), bundle__in=Bundle.objects.needing_copies()
+    )
     wanted, kept = (
         rows.aggregate(copies=Count("pk"), bytes=Sum("size", default=0))
         for rows in (copies, copies.filter(Exists(entries)))
@@ -155,8 +159,8 @@ def order_deletion(
             raise NothingToDelete from None
         with connection.cursor() as cursor:
             cursor.execute(
-                PLAN.format(picked=picked),
-                [list[str](FETCHABLE), *values, deletion.pk, by.email, IN_A_BUNDLE, is_in_no_bundle.__name__],
+                PLAN.format(picked=picked, needed=NEEDS_COPIES),
+                [*values, deletion.pk, by.email, IN_A_BUNDLE, is_in_no_bundle.__name__],
             )
             deletion.copies, deletion.bytes = cursor.fetchone()
         if not deletion.copies:

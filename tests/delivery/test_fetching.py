@@ -15,6 +15,7 @@ from isal.isal_zlib import crc32
 
 from recordings.delivery.bundle import fetching, making, sharing
 from recordings.delivery.bundle.fetching import goes_on
+from recordings.delivery.bundle.looking import NotNow
 from recordings.delivery.going_on import Stopped
 from recordings.models import (
     AuditEntry,
@@ -46,6 +47,14 @@ def test_all_but_one_byte_after_a_whole_download_is_another_download(shared, bun
     assert told() == BundleFetch.objects.count() == BundleShare.objects.get().fetches == 2
     assert Client().get(shared, headers={"Range": "bytes=1-"}).status_code == 410
     assert fetching._sending._value == fetching._sending._initial_value  # no slot was kept
+
+
+def test_what_expires_between_the_question_and_the_first_byte_is_not_begun(bundle):
+    Bundle.objects.update(expires_at=timezone.now())
+    with pytest.raises(NotNow, match="just expired"):
+        fetching.start(bundle=bundle, first=0, last=bundle.size - 1, by="ann@example.com", address="")
+    assert not BundleFetch.objects.exists() and not told()
+    assert fetching._sending._value == fetching._sending._initial_value
 
 
 def test_a_bundle_that_is_only_ever_asked_from_its_second_byte_counts_each_time(shared, bundle):

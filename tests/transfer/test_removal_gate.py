@@ -1,5 +1,6 @@
 """No copy is removed from an archive unless the whole gate says yes; each check keeps it on its own, with its sentence."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from django.utils import timezone
 from recordings.delivery.bundle import making
 from recordings.models import (
     Alert,
+    Bundle,
     Copy,
     Hold,
     Presence,
@@ -20,7 +22,7 @@ from recordings.models import (
     Run,
     Transfer,
 )
-from recordings.transfer import outdated, removal_gate, removing
+from recordings.transfer import outdated, removal_gate, removing, retention
 from tests.factories import make_archive, make_case, make_recording, make_user
 from tests.transfer.vault import rule
 
@@ -159,6 +161,37 @@ def test_a_claim_leaves_what_the_gate_would_keep(kept, wrong, check, sentence, c
     if kept.archive.pk in outdated.open_archives():
         lot = outdated.claim(archive_id=kept.archive.pk, owner="a:1", by="t", limit=50)
     assert (row.copies.get(archive=kept.archive).pk in {one.copy_id for one in lot}) is chosen
+
+
+@pytest.mark.parametrize(
+    ("expired", "told", "needed"),
+    [
+        (timedelta(hours=-1), None, True),
+        (timedelta(hours=1), None, False),
+        (timedelta(hours=1), timedelta(0), True),  # it is being sent at this moment
+        (timedelta(hours=1), timedelta(minutes=5), False),
+    ],
+    ids=["not yet", "swept by nobody", "being sent", "sent before"],
+)
+def test_a_bundle_keeps_copies_to_its_moment_and_to_the_end_of_a_download(kept, expired, told, needed):
+    row, other, now = kept.put(), kept.put(), timezone.now()
+    removal = kept.claimed()
+    for one in (row, other):
+        in_a_bundle(kept, one)
+    Bundle.objects.update(state="ready", expires_at=now - expired)
+    for bundle in Bundle.objects.all() if told is not None else ():
+        bundle.fetches.create(by="ann@example.com", held_until=now - told)
+    lines = {line.reason: line.copies for line in outdated.dry_run(archive=kept.archive)}
+    assert lines == ({"is_in_no_bundle": 2} if needed else {"": 1, "tried": 1})
+    meant = retention.meant(Recording.objects.all())
+    assert (meant.copies, meant.bundled) == ((0, 2) if needed else (2, 0))
+    with pytest.raises(retention.NothingToDelete) if needed else nullcontext():
+        retention.order_deletion(
+            recordings=Recording.objects.filter(pk=other.pk), by=make_user(), reason="Asked"
+        )
+    with removing.ThreadPoolExecutor(1) as pool:
+        removing._remove_lot([removal], removing.Batch(), pool)
+    assert kept.file(row).exists() is needed
 
 
 def test_a_held_recording_survives_its_archives_rule_and_goes_when_the_hold_is_lifted(kept):

@@ -87,8 +87,11 @@ def begin(
 ) -> BundleFetch:
     """Keep that somebody downloads, once: a range that goes on where they were is the same download.
 
-    The row that is returned is held for this request. Raises NoMoreFetches when a share link was used up.
+    The row that is returned is held for this request. Raises NotNow when the bundle has expired since it was asked for, for its
+    copies may be removed a moment later, and NoMoreFetches when a share link was used up.
     """
+    if not Bundle.objects.filter(pk=bundle.pk, state=Bundle.State.READY, expires_at__gt=Now()).exists():
+        raise NotNow("This bundle has just expired.")
     until = time.monotonic() + WAIT
     while start:
         fetch, busy = _taken_up(bundle, start, by, share)
