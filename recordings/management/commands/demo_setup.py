@@ -7,11 +7,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from recordings.models import Archive, Role, Tenant, User
-from recordings.sea.location import parse_location
+from recordings.sea.location import LocationError, parse_location
 from recordings.search import saved
 from recordings.search.criteria import Criteria
 
@@ -43,14 +43,17 @@ class Command(BaseCommand):
     def handle(
         self, *, endpoint: str, bucket: str, prefix: str, access_key: str, secret_key: str, **options: Any
     ) -> None:
+        text = f"{endpoint.rstrip('/')}/{bucket}/{prefix}"
+        try:
+            place = parse_location(text)
+        except LocationError as error:
+            raise CommandError(str(error)) from error
         first_start = not User.objects.filter(email=PEOPLE[0][0]).exists()
         for email, name, role in PEOPLE:
             person = User.objects.filter(email=email).first() or User.objects.create_user(
                 email, PASSWORD, name=name
             )
             person.groups.set([Group.objects.get(name=role)])
-        text = f"{endpoint.rstrip('/')}/{bucket}/{prefix}"
-        place = parse_location(text)
         Tenant.objects.update_or_create(
             name=TENANT,
             defaults={

@@ -52,9 +52,9 @@ class Command(BaseCommand):
             target.flush()
             whole = True
         finally:
-            if output != "-":
-                target.close()
             _record(trail.Action.EXPORT_SENT if whole else trail.Action.EXPORT_BROKEN, told, rows=tally.rows)
+            if output != "-":
+                target.close()  # on a full disk it fails once more
         if json:
             line = _line({"output": output, "rows": tally.rows, "bytes": size})
             (self.stderr if output == "-" else self.stdout).write(line)

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from recordings.catalog.metadata.columns import ORDERS, Mapping, MappingRefused
 from recordings.catalog.metadata.importing import run_import
 from recordings.catalog.metadata.uploading import UploadRefused, ask, look, proposed
+from recordings.management.named import named
 from recordings.models import MetadataImport, Tenant
 
 ACTOR = "manage import_metadata"
@@ -33,10 +34,11 @@ class Command(BaseCommand):
     def handle(
         self, *, tenant: str, file: Path, order: str | None, zone: str | None, json: bool, **options: Any
     ) -> None:
-        owner = Tenant.objects.filter(name__iexact=tenant).first()
-        if owner is None:
-            known = ", ".join(Tenant.objects.values_list("name", flat=True)) or "none yet"
-            raise CommandError(f"There is no tenant {tenant!r}. Known tenants: {known}.")
+        owner = named(Tenant.objects, tenant, noun="tenant")
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
         done = run_import(source=self._asked(owner, file.absolute(), order, zone))
         told = {name: getattr(done, name) for name in TOLD}
         self.stdout.write(

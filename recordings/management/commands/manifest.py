@@ -34,18 +34,18 @@ class Command(BaseCommand):
             known = f"The last one is {last.pk}, {last}." if last else "None has begun yet."
             raise CommandError(f"There is no run {run}. {known}")
         form = manifest.Form(format)
-        trail.record(
-            trail.Entry(
-                actor="manage manifest", action=trail.Action.EXPORTED, object=f"manifest of run {one.pk}",
-                detail={"run": one.pk, "form": form},
-            )
-        )  # fmt: skip
         try:
             target = sys.stdout.buffer if output == "-" else open(output, "xb")  # noqa: SIM115
         except OSError as error:
             raise CommandError(
                 f"Cannot write {output}: {error.strerror}. Name a file that does not exist yet."
             ) from error
+        trail.record(
+            trail.Entry(
+                actor="manage manifest", action=trail.Action.EXPORTED, object=f"manifest of run {one.pk}",
+                detail={"run": one.pk, "form": form},
+            )
+        )  # fmt: skip
         size = 0
         try:
             for block in manifest.stream(one, form):

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from recordings.management.named import named
 from recordings.models import Tenant
 from recordings.models.release import policy_of
 from recordings.oversight.reasons import reason_words
@@ -23,10 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", dest="as_json", action="store_true", help="end with one JSON line")
 
     def handle(self, *, tenant: str, dry_run: bool, as_json: bool, **options: Any) -> None:
-        row = Tenant.objects.filter(name__iexact=tenant).first()
-        if row is None:
-            known = ", ".join(Tenant.objects.values_list("name", flat=True)) or "none yet"
-            raise CommandError(f"There is no tenant {tenant!r}. Known tenants: {known}.")
+        row = named(Tenant.objects, tenant, noun="tenant")
         if dry_run:
             self._tell(row, as_json)
         else:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from recordings.management.named import named
 from recordings.models import Archive
 from recordings.models.removal import retention_of
 from recordings.oversight.reasons import kept_words
@@ -23,10 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", dest="as_json", action="store_true", help="end with one JSON line")
 
     def handle(self, *, archive: str, dry_run: bool, as_json: bool, **options: Any) -> None:
-        row = Archive.objects.filter(name__iexact=archive).first()
-        if row is None:
-            known = ", ".join(Archive.objects.values_list("name", flat=True)) or "none yet"
-            raise CommandError(f"There is no archive {archive!r}. Known archives: {known}.")
+        row = named(Archive.objects, archive, noun="archive")
         if dry_run:
             self._tell(row, as_json)
         else:

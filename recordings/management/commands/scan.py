@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from recordings.catalog.scan import AlreadyScanning, scan
+from recordings.management.named import tenants_named
 from recordings.models import Scan, Tenant
 
 
@@ -18,13 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="end with one JSON line")
 
     def handle(self, *, tenant: str | None, json: bool, **options: Any) -> None:
-        tenants = Tenant.objects.filter(name__iexact=tenant) if tenant else Tenant.objects.all()
-        if not tenants and not tenant:
-            raise CommandError("No tenant is connected yet. Connect one in the browser, under Tenants.")
-        if not tenants:
-            known = ", ".join(Tenant.objects.values_list("name", flat=True)) or "none yet"
-            raise CommandError(f"There is no tenant {tenant!r}. Known tenants: {known}.")
-        told = [self._scan(row) for row in tenants]
+        told = [self._scan(row) for row in tenants_named(tenant)]
         if json:
             self.stdout.write(_line(told))
         bad = [row for row in told if row["state"] != Scan.State.COMPLETE]

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from recordings.management.named import named
 from recordings.models import Archive
 from recordings.stores.base import StoreError
 from recordings.transfer.sidecar import write_missing
@@ -21,10 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="end with one JSON line")
 
     def handle(self, *, archive: str, json: bool, **options: Any) -> None:
-        row = Archive.objects.filter(name__iexact=archive).first()
-        if row is None:
-            known = ", ".join(Archive.objects.values_list("name", flat=True)) or "none yet"
-            raise CommandError(f"There is no archive {archive!r}. Known archives: {known}.")
+        row = named(Archive.objects, archive, noun="archive")
         try:
             made = write_missing(archive=row, token=f"sidecars-{os.getpid()}")
         except StoreError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from recordings.management.named import named
 from recordings.models import Run, TransferJob
 from recordings.oversight.words import counted
 from recordings.transfer import filing, jobs, lanes, queue, runs
@@ -25,10 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="end with one JSON line")
 
     def handle(self, *, job: str, dry_run: bool, json: bool, **options: Any) -> None:
-        found = TransferJob.objects.filter(name__iexact=job).select_related("created_by").first()
-        if found is None:
-            known = ", ".join(TransferJob.objects.values_list("name", flat=True)) or "none yet"
-            raise CommandError(f"There is no transfer job {job!r}. Known jobs: {known}.")
+        found = named(TransferJob.objects, job, noun="transfer job")
         if dry_run:
             self._tell_dry_run(found, json)
             return

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from recordings.management.named import named
 from recordings.models import Archive, Reread
 from recordings.transfer import auditing
 
@@ -21,10 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", dest="as_json", action="store_true", help="end with one JSON line")
 
     def handle(self, *, archive: str, percent: float, as_json: bool, **options: Any) -> None:
-        row = Archive.objects.filter(name__iexact=archive).first()
-        if row is None:
-            known = ", ".join(Archive.objects.values_list("name", flat=True)) or "none yet"
-            raise CommandError(f"There is no archive {archive!r}. Known archives: {known}.")
+        row = named(Archive.objects, archive, noun="archive")
         if not 0 < percent <= 100:
             raise CommandError("Give more than 0 and at most 100 percent, for example --percent 10.")
         try:
