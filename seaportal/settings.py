@@ -48,6 +48,16 @@ def number(name: str, default: int, *, low: int, high: int) -> int:
     return value
 
 
+def one_of(name: str, default: str, *others: str) -> str:
+    """Return one of a few words from the environment."""
+    value = env.str(name, default="").strip() or default
+    if value not in (default, *others):
+        raise ImproperlyConfigured(
+            f"{name} must be {', '.join((default, *others))}; for example {name}={others[-1]}"
+        )
+    return value
+
+
 # --- who may talk to us -------------------------------------------------------------------------
 DEBUG = env.bool("SEAPORTAL_DEBUG", default=False)
 HTTPS = env.bool("SEAPORTAL_HTTPS", default=True)
@@ -204,6 +214,7 @@ CELERY_TIMEZONE = "UTC"
 
 # --- people -------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "recordings.User"
+SECOND_FACTOR = one_of("SEAPORTAL_SECOND_FACTOR", "optional", "admins", "everybody")  # who must have one
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "sign_in"

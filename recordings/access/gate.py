@@ -7,19 +7,26 @@ from urllib.parse import urlsplit, urlunsplit
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
 
+from recordings.access import second_factor
 from recordings.access.roles import May, may
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 MARK = "may"
 PUBLIC = "public"
+BEFORE_CODE = "before_second_factor"
 
 
-def allow(what: May) -> Callable[[View], View]:
-    """Mark a view as open to those whose role allows `what`."""
+def allow(what: May, *, before_second_factor: bool = False) -> Callable[[View], View]:
+    """Mark a view as open to those whose role allows `what`.
+
+    Who has to set up a second factor reaches only what is marked as open `before_second_factor`.
+    """
 
     def mark(view: View) -> View:
         setattr(view, MARK, what)
+        setattr(view, BEFORE_CODE, before_second_factor)
         return view
 
     return mark
@@ -36,7 +43,7 @@ class DenyByDefault:
 
     A person who is not signed in is sent to the sign-in page (a fragment request by `HX-Redirect`, so that the page
     never lands inside another), and from there to the page where they were; a person whose role does not allow it
-    gets a 403.
+    gets a 403. Who has to set up a second factor first is sent there, from wherever.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -52,16 +59,18 @@ class DenyByDefault:
         if mark == PUBLIC:
             return None
         if not request.user.is_authenticated:
-            return self._sign_in(request)
+            return self._send(request, redirect_to_login(page_of(request)))
         if not isinstance(mark, May) or not may(request.user, mark):
             raise PermissionDenied(
                 f"Your role does not allow you to {mark}." if isinstance(mark, May) else ""
             )
+        if not getattr(view, BEFORE_CODE, False) and second_factor.owes(request.user):
+            return self._send(request, redirect("second_factor"))
         return None
 
     @staticmethod
-    def _sign_in(request: HttpRequest) -> HttpResponseBase:
-        onward = redirect_to_login(page_of(request))
+    def _send(request: HttpRequest, onward: HttpResponse) -> HttpResponse:
+        """Send the whole page elsewhere, also when a fragment of it was asked for."""
         if not request.headers.get("HX-Request"):
             return onward
         response = HttpResponse(status=204)

@@ -34,6 +34,7 @@ from recordings.models.removal import Deletion, Removal, RetentionDay, Retention
 from recordings.models.reread import Reread
 from recordings.models.saved_search import ExportSchedule, SavedSearch
 from recordings.models.scan import Scan, ScanMiss, Shard
+from recordings.models.second_factor import RecoveryCode, SecondFactor
 from recordings.models.table import TableChoice
 from recordings.models.tenant import Tenant
 from recordings.models.transfer import Run, Transfer
@@ -84,6 +85,7 @@ __all__ = [
     "Presence",
     "Recording",
     "RecordingTag",
+    "RecoveryCode",
     "Release",
     "ReleaseDay",
     "ReleasePolicy",
@@ -98,6 +100,7 @@ __all__ = [
     "SavedSearch",
     "Scan",
     "ScanMiss",
+    "SecondFactor",
     "Severity",
     "Shard",
     "ShareSwitch",

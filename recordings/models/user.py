@@ -43,6 +43,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     # True: every tenant, also ones connected later. False: only those listed in `tenants`.
     all_tenants = models.BooleanField(default=True)
     tenants = models.ManyToManyField("recordings.Tenant", blank=True, related_name="people")
+    # Counted up, it ends every session of this person: each knows the number of its day.
+    sessions_ended = models.PositiveIntegerField(default=0, db_default=0)
 
     objects = UserManager()
     USERNAME_FIELD = "email"
@@ -54,6 +56,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return what a session must know: that of the password, and how often sessions were ended."""
+        told = str(super()._get_session_auth_hash(secret))  # type: ignore[misc]
+        return f"{told}.{self.sessions_ended}" if self.sessions_ended else told
 
     @property
     def tenant_ids(self) -> list[int]:

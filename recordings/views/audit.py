@@ -32,6 +32,8 @@ ON_A_TENANT = (
 ICONS = {
     trail.Action.SIGNED_IN: "key", trail.Action.SIGN_IN_REFUSED: "fail", trail.Action.SIGNED_OUT: "out",
     trail.Action.PERSON_ADDED: "people", trail.Action.PERSON_CHANGED: "people",
+    trail.Action.SECOND_FACTOR_SET: "lock", trail.Action.SECOND_FACTOR_OFF: "lock", trail.Action.SECOND_FACTOR_RESET: "lock",
+    trail.Action.RECOVERY_CODE_USED: "key",
     trail.Action.TENANT_CONNECTED: "source", trail.Action.TENANT_CHANGED: "source", trail.Action.TENANT_TESTED: "source",
     trail.Action.ARCHIVE_ADDED: "inbox", trail.Action.ARCHIVE_CHANGED: "inbox",
     trail.Action.ARCHIVE_TESTED: "inbox", trail.Action.JOB_ADDED: "transfer",

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 
+from recordings.access import second_factor
 from recordings.access.gate import page_of
 from recordings.models import User
 
@@ -15,7 +16,8 @@ NO_PAGES = {"tag_add", "tenant_scan"}  # addresses above others that are forms o
 
 
 def _page(request: HttpRequest, status: int, **told: str) -> HttpResponse:
-    known = isinstance(getattr(request, "user", None), User) and request.user.role is not None
+    user = getattr(request, "user", None)
+    known = isinstance(user, User) and user.role is not None and not second_factor.owes(user)
     return render(
         request, f"{status}.html", {**told, "frame": "shell.html" if known else "plain.html"}, status=status
     )

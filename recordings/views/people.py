@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -10,9 +11,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from recordings import trail
-from recordings.access import May, allow, may
+from recordings.access import May, allow, may, second_factor
 from recordings.forms.person import LastAdmin, PersonForm, people_of
-from recordings.models import TransferJob, User
+from recordings.forms.second_factor import ResetForm
+from recordings.models import SecondFactor, TransferJob, User
 from recordings.search.discreet import names_a_case
 from recordings.views.at_once import looks_again
 from recordings.views.who import actor_of, address_of
@@ -23,6 +25,7 @@ from recordings.views.who import actor_of, address_of
 def people(request: HttpRequest) -> HttpResponse:
     """Show the people whom the admin may see."""
     told = people_of(request.user).prefetch_related("groups", "tenants")  # type: ignore[arg-type]
+    told = told.annotate(second_step=Exists(SecondFactor.objects.on().filter(user=OuterRef("pk"))))
     return render(request, "people/list.html", {"people": told.order_by("-is_active", "email")})
 
 
@@ -57,9 +60,31 @@ def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("people")
     # A form that was refused has touched the person in memory; the page shows them as they are.
     shown = User.objects.get(pk=pk)
-    return render(
-        request, "people/form.html", {"form": form, "person": shown}, status=422 if form.errors else 200
-    )
+    page = {"form": form, "person": shown, "second_step": shown != request.user and second_factor.has(shown)}
+    return render(request, "people/form.html", page, status=422 if form.errors else 200)
+
+
+@allow(May.SET_UP)
+@require_http_methods(["GET", "HEAD", "POST"])
+def second_factor_reset(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take the second factor of a person who lost it; their sessions end. One's own is changed with a code only."""
+    person = get_object_or_404(people_of(request.user), pk=pk)  # type: ignore[arg-type]
+    if person == request.user:
+        return redirect("second_factor")
+    if not second_factor.has(person):
+        messages.info(request, f"{person} has no second factor.")
+        return redirect("person_edit", pk)
+    form = ResetForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        second_factor.reset(
+            person, by=actor_of(request), reason=form.cleaned_data["reason"], address=address_of(request)
+        )
+        messages.success(
+            request, f"{person} signs in with the password alone now. Their sessions have ended."
+        )
+        return redirect("people")
+    page = {"form": form, "person": person}
+    return render(request, "people/second_factor.html", page, status=422 if form.errors else 200)
 
 
 def _warn_of_jobs(request: HttpRequest, person: User, changed: set[str]) -> None:

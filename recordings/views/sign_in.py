@@ -1,6 +1,5 @@
 """Coming in and going out: sign in, sign out, the first visit, one's own password."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +9,6 @@ from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
-from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -18,16 +16,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from recordings import trail
-from recordings.access import May, allow, public
+from recordings.access import May, allow, public, second_factor, tries
 from recordings.forms.sign_in import FirstAdminForm, OwnPasswordForm, SignInForm
-from recordings.models import AuditEntry, Role, User
+from recordings.models import Role, User
+from recordings.views import half_way
 from recordings.views.who import address_of
 
-WINDOW = timedelta(minutes=15)
-MOST_FOR_ONE = 5  # refusals of one e-mail address from one place
-MOST_FROM_PLACE = 50  # refusals from one place, whatever the e-mail address
 REFUSED = "E-mail address and password do not fit together. Check both and try again."
-TOO_MANY = "Too many tries. Wait 15 minutes, then try again. Nobody was locked out for good."
 _FIRST_VISIT = 0x5EA_F1257  # advisory lock: the first admin is made once
 
 
@@ -43,39 +38,37 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return redirect(goal)
     form = SignInForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        user, refusal = _check(request, **form.cleaned_data)
+        user, refusal, with_code = _check(request, **form.cleaned_data)
         if user:
+            if with_code:
+                half_way.begin(request, user, goal)  # nobody is signed in before the code
+                return redirect("second_step")
             login(request, user)  # gives the session a new key
             return redirect(goal)
         form.add_error(None, refusal)
     nobody_yet = bool(settings.SETUP_CODE) and not User.objects.exists()
-    page = {"form": form, "next": wanted, "nobody_yet": nobody_yet}
+    page = {"form": form, "next": wanted, "nobody_yet": nobody_yet, "late": "late" in request.GET}
     return render(request, "sign_in.html", page, status=422 if form.errors else 200)
 
 
-def _check(request: HttpRequest, email: str, password: str) -> tuple[User | None, str]:
-    """Return the person whose password this is, or why not.
-
-    Refusals are counted in the audit trail: that outlives a restart and is the same for every process. Tries for
-    one address wait for each other, or a hundred at once would all be checked before the first is counted.
-    """
+def _check(request: HttpRequest, email: str, password: str) -> tuple[User | None, str, bool]:
+    """Return the person whose password this is, or why not, and whether a code is wanted of them: then the trail tells of it later."""
     address = address_of(request)
     with transaction.atomic():
-        _wait_for_turn(email)
-        recent = AuditEntry.objects.filter(
-            action=trail.Action.SIGN_IN_REFUSED, at__gt=timezone.now() - WINDOW, address=address
-        )
-        if recent.filter(actor=email).count() >= MOST_FOR_ONE or recent.count() >= MOST_FROM_PLACE:
-            return None, TOO_MANY
+        tries.wait_for_turn(email)
+        if tries.too_many(email, address):
+            return None, tries.TOO_MANY, False
         user = authenticate(request, username=email, password=password)
-        done = trail.Action.SIGNED_IN if user else trail.Action.SIGN_IN_REFUSED
-        trail.record(trail.Entry(actor=email, address=address, action=done, object="SEA Portal"))
-    return (user, "") if isinstance(user, User) else (None, REFUSED)
-
-
-def _wait_for_turn(email: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"sign in {email}"])
+        if not isinstance(user, User):
+            tries.refused(email, address)
+            return None, REFUSED, False
+        with_code = second_factor.has(user)
+        if not with_code:
+            entry = trail.Entry(
+                actor=email, address=address, action=trail.Action.SIGNED_IN, object="SEA Portal"
+            )
+            trail.record(entry)
+    return user, "", with_code
 
 
 def _is_ours(request: HttpRequest, address: str) -> bool:

@@ -21,6 +21,7 @@ from recordings.models import (
     Role,
     Run,
     SavedSearch,
+    SecondFactor,
     Transfer,
 )
 from recordings.oversight.notes import note_recording
@@ -75,6 +76,7 @@ def house(db, tmp_path, settings):
     (tmp_path / "main" / recording.key).write_bytes(body)
     make_copy(recording, archive, sha256=hashlib.sha256(body).hexdigest())
     person = make_user(Role.SUPERVISOR)
+    SecondFactor.objects.create(user=person, confirmed_at=timezone.now())
     admin = make_user(Role.ADMIN)
     job = make_job(archive, name="Job", query="saved=no", created_by=admin)
     run = Run.objects.create(title="Run", started_by="x", finished_at=timezone.now(), total=1)
@@ -88,6 +90,7 @@ def house(db, tmp_path, settings):
         "waveform": recording,
         "download": recording,
         "person_edit": person,
+        "second_factor_reset": person,
         **dict.fromkeys(("job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove"), job),
     }
     ids |= dict.fromkeys(RUN, run)

@@ -26,11 +26,13 @@ WHO_MAY = {
     "healthz": OPEN,
     "readyz": OPEN,
     "sign_in": OPEN,
+    "second_step": OPEN,
     "sign_out": OPEN,
     "welcome": OPEN,
     "overview": EVERYBODY,
     "overview_live": EVERYBODY,
     "password": EVERYBODY,
+    **dict.fromkeys(("second_factor", "second_factor_setup", "second_factor_off"), EVERYBODY),
     "recordings": EVERYBODY,
     "searches": EVERYBODY,
     "search_new": EVERYBODY,
@@ -163,13 +165,14 @@ WHO_MAY = {
     "people": ADMINS,
     "person_new": ADMINS,
     "person_edit": ADMINS,
+    "second_factor_reset": ADMINS,
     "audit": SAVERS,
     "audit_verify": SAVERS,
     "audit_csv": SAVERS,
 }
 # What only shows or streams: a GET of these must answer 200 to who may. The rest answers 405 or redirects.
 SHOWN = {
-    "overview", "overview_live", "password", "recordings", "recording", "contact", "contact_heard", "look_up", "media", "download", "export_csv", "export_xlsx", "export_new", "breakdown", "searches", "search_new", "exports", "exports_live", "api_docs", "api_openapi", "api_tokens", "transfers",
+    "overview", "overview_live", "password", "second_factor", "second_factor_reset", "recordings", "recording", "contact", "contact_heard", "look_up", "media", "download", "export_csv", "export_xlsx", "export_new", "breakdown", "searches", "search_new", "exports", "exports_live", "api_docs", "api_openapi", "api_tokens", "transfers",
     "run", "run_live", "run_follow", "manifest_csv", "manifest_jsonl", "job", "job_edit", "job_new", "tenants", "tenant", "tenant_live", "tenant_new", "tenant_edit", "tenant_scan", "archives",
     "archive_new", "archive_edit", "people", "person_new", "person_edit", "audit", "alerts", "lost", "lost_csv", "unparsed", "unparsed_live",
     "metadata", "metadata_import", "metadata_live", "metadata_missing", "metadata_malformed",
@@ -292,7 +295,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
     theirs = {"recording", "contact", "contact_heard", "note_add", "note_withdraw", "tag_add", "tag_remove", "contact_note", "media", "waveform", "download", *RUN, "tenant", "tenant_live", "take_region",
-              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
+              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "second_factor_reset", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
               "tenant_release", "tenant_release_off", "hold_recording", "release", "removal", "deletion", "hold_lift", "share_revoke", *BUNDLE, *METADATA, *OWN, *FILES}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):

@@ -3,6 +3,7 @@
 from datetime import time, timedelta
 from hashlib import sha256
 
+import pyotp
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.urls import reverse
@@ -28,6 +29,7 @@ from recordings.models import (
     Role,
     Run,
     SavedSearch,
+    SecondFactor,
     Tenant,
     TransferJob,
     Waveform,
@@ -136,6 +138,10 @@ PAGES = {
     "add a person": lambda: reverse("person_new"),
     "audit trail": lambda: reverse("audit"),
     "password": lambda: reverse("password"),
+    "second factor": lambda: reverse("second_factor"),
+    "reset of a second factor": lambda: reverse(
+        "second_factor_reset", args=[SecondFactor.objects.on().first().user_id]
+    ),
     # The last ones: from here on the tenant asks.
     "reason for access": lambda: reverse("reason") + f"?contact={asks_for_a_reason().contact_id}",
     "a recording that asks": lambda: reverse("recording", args=[asks_for_a_reason().pk]),
@@ -295,6 +301,7 @@ def test_pages_of_the_house(visit, house, tmp_path):
     some_bundles(Recording.objects.filter(pk__in=[row.pk for row in house["rows"][:8]]))
     some_sound(Recording.objects.order_by("id").first())
     admin = make_user(Role.ADMIN)
+    SecondFactor.objects.create(user=make_user(), confirmed_at=timezone.now())
     ask(
         read_text(" ".join(row.name for row in house["rows"][:70]) + "\n10000000001 7 soon " + "x" * 99),
         user=admin,
@@ -335,16 +342,45 @@ def test_the_door_and_the_first_steps(visit, live_server, settings, watch, look)
     for path in ("/welcome/?code=K7", "/sign-in/?next=/recordings/"):
         page.goto(path)
         assert not serious(page), f"{path}, {look}"
-    page.get_by_label("E-mail").fill(make_user(Role.ADMIN).email)
-    page.get_by_label("Password").fill(PASSWORD)
+    person = make_user(Role.ADMIN)
+
+    def first_step():
+        page.get_by_label("E-mail").fill(person.email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+
+    settings.SECOND_FACTOR = "everybody"
+    first_step()
+    page.wait_for_url("**/second-factor/")
+    a_second_factor(page, person, look)
+    first_step()
+    page.wait_for_url("**/sign-in/code/")
+    page.get_by_text("Use a recovery code instead").click()
+    assert not serious(page), f"code, {look}"
+    page.get_by_label("Code (from the app)").fill(pyotp.TOTP(SecondFactor.objects.get().secret).now())
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/recordings/")
     page.goto("/")
     expect(page.get_by_role("heading", name="Nothing is connected yet")).to_be_visible()
     assert not serious(page)
     watch.allow("404")
     page.goto("/nothing-here/")
     expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+
+
+def a_second_factor(page, person, look):
+    """Set one up, with every page of that, and sign out."""
+    nothing_is_wrong(page, f"second factor, {look}")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    nothing_is_wrong(page, f"set-up, {look}")
+    expect(page.locator("svg.qr")).to_be_visible()
+    page.get_by_label("Code", exact=True).fill(pyotp.TOTP(SecondFactor.objects.get().pending).now())
+    page.get_by_role("button", name="Confirm").click()
+    nothing_is_wrong(page, f"recovery codes, {look}")
+    assert page.locator(".codes li").count() == 10
+    page.context.clear_cookies()
+    SecondFactor.objects.update(last_step=0)
+    page.goto("/sign-in/")
 
 
 def test_open_filters_menus_and_messages(visit, house):

@@ -3,8 +3,9 @@
 import pytest
 from django.urls import reverse
 
+from recordings.access.tries import MOST_FOR_ONE, MOST_FROM_PLACE, TOO_MANY
 from recordings.models import AuditEntry, Role
-from recordings.views.sign_in import MOST_FOR_ONE, MOST_FROM_PLACE, REFUSED, TOO_MANY
+from recordings.views.sign_in import REFUSED
 from tests.factories import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
