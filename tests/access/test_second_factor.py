@@ -8,6 +8,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 import time_machine
+from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.test import Client
@@ -438,6 +439,13 @@ class TestObligatory:
         settings.SECOND_FACTOR, settings.SETUP_CODE = "admins", "K7"
         client.post(reverse("welcome"), {"code": "K7", "name": "Ann", "email": "ann@example.com", **WEAK})
         assert client.get(reverse("overview"))["Location"] == reverse("second_factor")
+
+
+def test_rewrap_takes_it_to_the_newest_key(ann, app, settings):
+    settings.FIELD_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_KEYS]
+    call_command("rewrap")
+    settings.FIELD_KEYS = settings.FIELD_KEYS[:1]
+    assert second_factor.spend(ann, code=app.now())
 
 
 def test_the_trail_of_all_this_is_intact(client, ann, app):
