@@ -9,6 +9,7 @@ from django import forms
 from django.conf import settings
 from django.db.models.expressions import DatabaseDefault
 
+from recordings.forms.places import lock_places
 from recordings.forms.probe_file import Tried, try_out
 from recordings.models import Archive
 from recordings.stores.layout import DEFAULT, TOKENS, Layout, LayoutRefused
@@ -95,6 +96,16 @@ class ArchiveForm(forms.ModelForm):
         """Return the fields whose value is another one now, once the form is valid."""
         return [name for name, value in self.was.items() if getattr(self.instance, name) != value]
 
+    def check_place(self) -> None:
+        """Refuse a place that another archive or a tenant has, or one in it or around it."""
+        raise NotImplementedError
+
+    def still_apart(self) -> bool:
+        """Look at the places of the others once more, in the transaction that writes this one; tell whether none was taken since."""
+        lock_places()
+        self.check_place()
+        return not self.errors
+
     def prove(self) -> bool:
         """Write a file to the archive as it is typed, and read it back; when that fails, say why at the field."""
         self.tried = try_out(self.instance)
@@ -125,16 +136,28 @@ class FolderForm(ArchiveForm):
 
     def clean_folder(self) -> str:
         try:
-            folder = allowed_folder(str(self.cleaned_data["folder"]).strip())
+            return str(allowed_folder(str(self.cleaned_data["folder"]).strip()))
         except FolderRefused as error:
             raise forms.ValidationError(str(error)) from None
+
+    def clean(self) -> dict[str, Any]:
+        told = super().clean() or {}
+        self.check_place()
+        return told
+
+    def check_place(self) -> None:
+        """Refuse a new archive's folder inside another's, or around it."""
+        if not self.cleaned_data.get("folder"):
+            return
+        folder = Path(self.cleaned_data["folder"])
         for other in Archive.objects.filter(kind=Archive.Kind.FOLDER):
             theirs = Path(other.folder)
             if theirs != folder and (folder.is_relative_to(theirs) or theirs.is_relative_to(folder)):
-                raise forms.ValidationError(
-                    f"This folder and that of {other} ({other.folder}) lie one inside the other. Choose one beside it."
+                self.add_error(
+                    "folder",
+                    f"This folder and that of {other} ({other.folder}) lie one inside the other. Choose one beside it.",
                 )
-        return str(folder)
+                return
 
     def prove(self) -> bool:
         """Make a new archive's folder and write to it; when that fails, leave nothing behind."""

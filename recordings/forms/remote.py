@@ -8,13 +8,13 @@ from django import forms
 from django.conf import settings
 
 from recordings.forms.archive import ArchiveForm
+from recordings.forms.places import meet, server_of
 from recordings.models import Archive, Copy, Tenant
 from recordings.stores.base import StoreError
 from recordings.stores.endpoint import check_endpoint
 
 # What a stored secret belongs to: it is never used for another server, bucket or key than it was given for.
 BOUND = ("endpoint", "bucket", "access_key")
-AMAZONS = "amazonaws.com"
 LONGEST_PREFIX = 100  # characters: a layout's paths, which may get 900 long, still fit behind it
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]\Z")
@@ -113,9 +113,7 @@ class RemoteForm(ArchiveForm):
         told = super().clean() or {}
         self._check_secret(told)
         if not self.errors:
-            self._check_place(
-                {name: told.get(name, getattr(self.instance, name)) for name in (*self.place, "endpoint")}
-            )
+            self.check_place()
         return told
 
     def _check_secret(self, told: dict[str, Any]) -> None:
@@ -125,9 +123,12 @@ class RemoteForm(ArchiveForm):
             self.add_error("secret_key", again if self.stored_secret else f"Paste the {self.key_is}.")
         self.instance.secret_key = self.secret
 
-    def _check_place(self, at: dict[str, str]) -> None:
+    def check_place(self) -> None:
         """Refuse SEA itself, and a folder inside another archive's: copies of both would lie among each other."""
-        bucket, prefix = at["bucket"], at["prefix"]
+        endpoint, bucket, prefix = (
+            self.cleaned_data.get(name, getattr(self.instance, name))
+            for name in ("endpoint", "bucket", "prefix")
+        )
         blamed = "prefix" if "prefix" in self.fields else "endpoint"
         for tenant in Tenant.objects.filter(bucket=bucket):
             if meet(prefix, tenant.prefix):
@@ -136,7 +137,7 @@ class RemoteForm(ArchiveForm):
                 )
         others = Archive.objects.filter(kind=self.kind, bucket=bucket).exclude(pk=self.instance.pk)
         for other in others:
-            if server_of(other.endpoint) == server_of(at["endpoint"]) and meet(prefix, other.prefix):
+            if server_of(other.endpoint) == server_of(endpoint) and meet(prefix, other.prefix):
                 self.add_error(
                     blamed,
                     f"The archive {other} is at {other.where}. Choose a folder that is not in it nor around it.",
@@ -179,15 +180,3 @@ class RemoteForm(ArchiveForm):
     def _has(self, copy: Copy) -> bool:
         facts = self.instance.store().head(copy.path)
         return facts is not None and facts.size == copy.size
-
-
-def server_of(endpoint: str) -> str:
-    """Return what two addresses of one server have in common: Amazon has many, and each bucket's name once."""
-    parts = urlsplit(endpoint)
-    host = (parts.hostname or "").rstrip(".")
-    return AMAZONS if f".{host}".endswith((f".{AMAZONS}", f".{AMAZONS}.cn")) else host + parts.path
-
-
-def meet(one: str, other: str) -> bool:
-    """Tell whether one folder of a bucket lies in the other, or is it."""
-    return one.startswith(other) or other.startswith(one)

@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 
 from recordings.catalog.place import lists_any, still_there
-from recordings.forms.remote import meet, server_of
+from recordings.forms.places import lock_places, meet, server_of
 from recordings.models import Archive, Recording, Tenant
 from recordings.sea.location import Location, LocationError, parse_location
 from recordings.stores.base import StoreError, Unreachable
@@ -174,19 +174,29 @@ class TenantForm(forms.ModelForm):
         """Take over where the folder is, unless it is connected already or would disown what is known."""
         mine = self.instance
         mine.endpoint, mine.bucket, mine.prefix = place.endpoint, place.bucket, place.prefix
+        self.check_place()
+        self.check_folder()
+
+    def check_place(self) -> None:
+        """Refuse a folder that is connected already, one in it or around it, and one where copies are kept."""
+        mine = self.instance
         # One file as two recordings: what is held as the one would be released as the other.
-        others = Tenant.objects.filter(bucket=place.bucket).exclude(pk=mine.pk)
-        for other in others:
-            if server_of(other.endpoint) == server_of(place.endpoint) and meet(place.prefix, other.prefix):
+        for other in Tenant.objects.filter(bucket=mine.bucket).exclude(pk=mine.pk):
+            if server_of(other.endpoint) == server_of(mine.endpoint) and meet(mine.prefix, other.prefix):
                 self.add_error("location", CONNECTED)
                 break
         # What is read as SEA may be released, which deletes it: never where copies are kept.
-        for archive in Archive.objects.filter(bucket=place.bucket):
-            if meet(place.prefix, archive.prefix):
+        for archive in Archive.objects.filter(bucket=mine.bucket):
+            if meet(mine.prefix, archive.prefix):
                 self.add_error(
                     "location", f"This is where copies are kept in the archive {archive}, and not SEA."
                 )
-        self.check_folder()
+
+    def still_apart(self) -> bool:
+        """Look at the places of the others once more, in the transaction that writes this one; tell whether none was taken since."""
+        lock_places()
+        self.check_place()
+        return not self.errors
 
     def check_folder(self) -> None:
         """Refuse to leave a folder of which recordings are known."""

@@ -89,12 +89,16 @@ def archive_new(request: HttpRequest) -> HttpResponse:
     form = _bound(request, FORMS[kind], Archive())
     if form.is_bound and form.is_valid() and form.prove():
         with transaction.atomic():
-            archive = form.save()
-            where = {"folder": archive.folder} if kind == Archive.Kind.FOLDER else {"bucket": archive.where}
-            _record(request, trail.Action.ARCHIVE_ADDED, archive, **where)
-        forget_figures()
-        messages.success(request, f"{archive} is added. {form.tried.sentence if form.tried else ''}")
-        return redirect("archives")
+            if added := form.still_apart():
+                archive = form.save()
+                where = (
+                    {"folder": archive.folder} if kind == Archive.Kind.FOLDER else {"bucket": archive.where}
+                )
+                _record(request, trail.Action.ARCHIVE_ADDED, archive, **where)
+        if added:
+            forget_figures()
+            messages.success(request, f"{archive} is added. {form.tried.sentence if form.tried else ''}")
+            return redirect("archives")
     return _form(request, form)
 
 
@@ -110,12 +114,14 @@ def archive_edit(request: HttpRequest, pk: int) -> HttpResponse:
     form = _bound(request, FORMS[archive.kind], archive)
     if form.is_bound and form.is_valid() and form.prove():
         with transaction.atomic():
-            form.save()
-            if archive.name != called:
-                rename(kinds=ALERTS, before=called[:200], after=archive.name[:200])
-            _record(request, trail.Action.ARCHIVE_CHANGED, archive, before=called, changed=form.changes)
-        messages.success(request, f"{archive} is saved.")
-        return redirect("archives")
+            if saved := form.still_apart():
+                form.save()
+                if archive.name != called:
+                    rename(kinds=ALERTS, before=called[:200], after=archive.name[:200])
+                _record(request, trail.Action.ARCHIVE_CHANGED, archive, before=called, changed=form.changes)
+        if saved:
+            messages.success(request, f"{archive} is saved.")
+            return redirect("archives")
     return _form(request, form)
 
 

@@ -37,16 +37,21 @@ def tenant_new(request: HttpRequest) -> HttpResponse:
     form = TenantForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and form.check_server():
         with transaction.atomic():
-            tenant = form.save()
-            keep_schedule(tenant)
-            if not request.user.all_tenants:  # type: ignore[union-attr]
-                tenant.people.add(request.user)
-            record(
-                request, trail.Action.TENANT_CONNECTED, tenant, folder=_folder(tenant),
-                ask_reason=tenant.ask_reason,
-            )  # fmt: skip
-        return _scan_after_save(request, tenant, f"{tenant} is connected.")
+            if connected := form.still_apart():
+                _connect(request, form)
+        if connected:
+            return _scan_after_save(request, form.instance, f"{form.instance} is connected.")
     return _form(request, form)
+
+
+def _connect(request: HttpRequest, form: TenantForm) -> None:
+    tenant = form.save()
+    keep_schedule(tenant)
+    if not request.user.all_tenants:  # type: ignore[union-attr]
+        tenant.people.add(request.user)
+    record(
+        request, trail.Action.TENANT_CONNECTED, tenant, folder=_folder(tenant), ask_reason=tenant.ask_reason
+    )
 
 
 @allow(May.SET_UP)
@@ -76,6 +81,8 @@ def tenant_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _change(form: TenantForm) -> bool:
     """Write the change, and end a scan that runs as it was before; change nothing when that scan has found what keeps it here."""
+    if not form.still_apart():
+        return False
     if form.reconnects:
         break_off(tenant=form.instance)
     if not form.check_again():

@@ -1,15 +1,19 @@
 """Adding and changing a bucket as an archive in the browser: proved by a real server, its secret never shown."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection, transaction
 from django.urls import reverse
 
-from recordings.models import Archive, AuditEntry, Recording, Role
+from recordings.models import Archive, AuditEntry, Recording, Role, Tenant
 from recordings.stores import bucket
 from recordings.stores.base import AccessDenied
 from recordings.trail import Action
 from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
 from tests.services import WeedS3, moto
 from tests.services import client as s3_client
+from tests.transfer.conftest import somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +69,55 @@ def test_a_bucket_is_written_to_before_it_is_added(client, admin, weed_s3):
     assert weed_s3.keys() == []
     entry = AuditEntry.objects.get(action=Action.ARCHIVE_ADDED)
     assert entry.detail == {"bucket": f"s3://{weed_s3.bucket}/calls/"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_take_one_place_at_the_same_moment_do_not_both_get_it(client, admin, weed_s3, tmp_path):
+    """Each form finds the place free; the later one to write looks once more."""
+
+    def sea(prefix):
+        location = f"{weed_s3.endpoint}/{weed_s3.bucket}/{prefix}"
+        told = {
+            "name": "SEA " + prefix.replace("/", " ").strip(),
+            "location": location,
+            "access_key": "k",
+            "secret_key": "s",
+            "time_zone": "UTC",
+        }
+        return lambda: client.post(reverse("tenant_new"), told)
+
+    def bucket_at(prefix):
+        return lambda: client.post(reverse("archive_new"), typed(weed_s3, prefix=prefix))
+
+    def folder(path):
+        return lambda: client.post(
+            reverse("archive_new"), {"kind": "folder", "name": path, "folder": str(tmp_path / path)}
+        )
+
+    def later(post):
+        try:
+            return post()
+        finally:
+            connection.close()
+
+    for first, second, refused in (
+        (
+            sea("one/"),
+            sea("one/2026/"),
+            "This SEA folder is connected already, or one that lies in it or around it",
+        ),
+        (sea("two/"), bucket_at("two/copies"), "This is where SEA is read for SEA two."),
+        (bucket_at("three"), sea("three/"), "This is where copies are kept in the archive Vault"),
+        (folder("main"), folder("main/inside"), "lie one inside the other"),
+    ):
+        with ThreadPoolExecutor(1) as pool:
+            with transaction.atomic():
+                assert first().status_code == 302
+                asked = pool.submit(later, second)
+                somebody_waits_for_a_lock()
+            response = asked.result()
+        assert response.status_code == 422 and refused in said_by(response)
+    assert (Tenant.objects.count(), Archive.objects.count()) == (2, 2)
 
 
 def test_the_secret_is_never_shown_nor_kept_in_the_clear(client, admin, weed_s3):
