@@ -1,11 +1,14 @@
 """Work that saves recordings: a run (one execution of a job, or of a search), and a transfer (one recording's way)."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models
 
 if TYPE_CHECKING:
     from recordings.models.user import User
+
+URGENT = timedelta(hours=24)  # files with less time left do not wait for a job's hours
 
 
 class RunQuerySet(models.QuerySet["Run"]):

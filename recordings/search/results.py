@@ -9,14 +9,17 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
+from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery, TextField, Value, When
+from django.db.models import Case as Choice
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 
 from recordings.access import May, may
 from recordings.models import Case, CaseRecording, Presence, Recording, Transfer, User
 from recordings.models.hold import on_hold
 from recordings.models.recording import Apart, RecordingQuerySet
+from recordings.models.transfer import URGENT
 from recordings.search.counts import Count, parts
 from recordings.search.criteria import VIEWS, Criteria, through
 from recordings.search.order import ORDERS, Order, Place, read_cursor, write_cursor
@@ -26,6 +29,17 @@ PAGE_SIZE = 50
 MOST_APART = 50  # tenants whose rows are looked for one tenant after the other
 APART = ("sort_at", "arrived_at")  # the columns by which each tenant's rows have an index of their own
 _IDS = "the ids"  # stands in for them while the SQL is put together
+# Why a transfer that is open does not begin, as a sentence: its run is paused or outside of its hours, or one end of its lane
+# does not work, until a file gets through there.
+_WAITS_FOR = Choice(
+    When(~Q(state=Transfer.State.QUEUED), then=Value("")),
+    When(run__paused_at__isnull=False, then=Value("Its run is paused until somebody lets it go on.")),
+    When(run__waits_until__gt=Now(), expires_at__gte=Now() + URGENT, then="run__waits_for"),
+    When(archive__pause__isnull=False, then="archive__pause__reason"),
+    When(tenant__pause__isnull=False, then="tenant__pause__reason"),
+    default=Value(""),
+    output_field=TextField(),
+)
 
 
 @dataclass(frozen=True)
@@ -199,33 +213,44 @@ def _numbers(criteria: Criteria, user: User) -> list[Count]:
 
 
 def mark_states(rows: Sequence[Recording]) -> None:
-    """Give each row its one-word state (saved, removed, saving, failed, unsaved or lost), whether it is held, and how long it lasts."""
+    """Give each row its one-word state, what it waits for, whether it is held, and how long it lasts.
+
+    The states are saved, removed, saving, waiting, failed, unsaved and lost.
+    """
     sql, params = _work_and_hold()
     with connection.cursor() as cursor:
         ids = [row.pk for row in rows]
         cursor.execute(sql, [ids if one == _IDS else one for one in params])
         told = {pk: rest for pk, *rest in cursor.fetchall()}
     for row in rows:
-        work, held = told.get(row.pk, (None, False))
+        work, waits_for, held = told.get(row.pk, (None, None, False))
         row.held = held  # type: ignore[attr-defined]
-        row.state = _state(row, work)  # type: ignore[attr-defined]
+        row.state = _state(row, work, waits_for)  # type: ignore[attr-defined]
+        row.waits_for = waits_for if row.state == "waiting" else ""  # type: ignore[attr-defined]
         row.seconds = getattr(getattr(row, "media_facts", None), "duration", None)  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=1)
 def _work_and_hold() -> tuple[str, tuple[Any, ...]]:
-    """Return the SQL for recordings' newest transfer state, and whether a hold covers them: put together once, for it takes longer than to ask it."""
-    newest = Transfer.objects.filter(recording=OuterRef("pk")).order_by("-id").values("state")[:1]
+    """Return the SQL for the state of recordings' newest transfers, what makes these wait, and whether a hold covers them.
+
+    It is put together once, for that takes longer than to ask it.
+    """
+    newest = Transfer.objects.filter(recording=OuterRef("pk")).order_by("-id")
+    work, waits_for = (
+        newest.values("state")[:1],
+        newest.annotate(waits_for=_WAITS_FOR).values("waits_for")[:1],
+    )
     held = ExpressionWrapper(on_hold(), output_field=BooleanField())
     rows = Recording.objects.filter(pk__in=RawSQL("SELECT unnest(%s::bigint[])", [_IDS])).order_by()
     return (
-        rows.annotate(work=Subquery(newest), held=held)
-        .values_list("pk", "work", "held")
+        rows.annotate(work=Subquery(work), waits_for=Subquery(waits_for), held=held)
+        .values_list("pk", "work", "waits_for", "held")
         .query.sql_with_params()
     )
 
 
-def _state(row: Recording, work: str | None) -> str:
+def _state(row: Recording, work: str | None, waits_for: str | None) -> str:
     if row.is_removed and row.saved_at:
         return "removed"
     if row.saved_at:
@@ -233,5 +258,5 @@ def _state(row: Recording, work: str | None) -> str:
     if row.is_lost:
         return "lost"
     if work in Transfer.OPEN:
-        return "saving"
+        return "waiting" if waits_for else "saving"
     return "failed" if work == Transfer.State.FAILED else "unsaved"

@@ -1,5 +1,6 @@
 """Template words, built in everywhere: sizes, times, icons and states as the product writes them."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -9,12 +10,13 @@ from django import template
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from recordings.models import Recording
 from recordings.oversight import words
 from recordings.oversight.names import Names
+from recordings.sea.policy import LIFETIME
 
 register = template.Library()
 
@@ -23,13 +25,14 @@ STATES = {
     "saved": ("Saved", "good", "ok"),
     "removed": ("Removed", "", "minus"),
     "saving": ("Saving", "busy", "refresh"),
+    "waiting": ("Waiting", "warn", "wait"),
     "failed": ("Failed", "risk-s", "fail"),
     "unsaved": ("Not saved", "warn", "wait"),
     "at_risk": ("Not saved", "risk-s", "alert"),
     "lost": ("Lost", "risk-s", "fail"),
     "gone": ("Not in SEA any more", "", "minus"),
 }
-LIFE = 30  # days in SEA (facts F5)
+LIFE = LIFETIME.days
 # Lists draw it hundreds of times: written here, it costs a tenth of what an included template does.
 METER = (
     '<span class="{}"><svg viewBox="0 0 36 4" preserveAspectRatio="none" aria-hidden="true"><rect class="bg" width="36" '
@@ -171,13 +174,20 @@ def state(recording: Recording) -> SafeString:
     name = getattr(recording, "state", "unsaved")
     if name == "unsaved" and words.days_left(recording.expires_at, timezone.now()) <= 7:
         name = "at_risk"
-    return _state(name)
+    return _state(name, getattr(recording, "waits_for", ""))
 
 
-@lru_cache(maxsize=len(STATES))
-def _state(name: str) -> SafeString:
+@lru_cache(maxsize=64)
+def _state(name: str, why: str) -> SafeString:
     word, look, symbol = STATES[name]
-    return render_to_string("_state.html", {"word": word, "look": look, "symbol": symbol})
+    return render_to_string("_state.html", {"word": word, "look": look, "symbol": symbol, "why": why})
+
+
+@register.filter
+def breakable(address: object) -> SafeString:
+    """Let an e-mail address break before its @ and its dots, so that no word has to."""
+    parts = re.split(r"(?=[@.])", str(address))
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in parts))
 
 
 @register.filter

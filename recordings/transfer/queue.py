@@ -16,8 +16,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from recordings.models import Archive, Recording, Run, Tenant, Transfer
+from recordings.models.transfer import URGENT
 from recordings.transfer import runs
-from recordings.transfer.timetable import URGENT
 
 State = Transfer.State
 # What a worker needs of each file, in the order of the models' fields; a claim returns it, so that nothing is asked for twice.

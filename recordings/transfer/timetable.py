@@ -15,7 +15,6 @@ from recordings.models import TransferJob
 
 Every = TransferJob.Every
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-URGENT = timedelta(hours=24)  # files with less time left do not wait for a job's hours
 
 
 class ScheduleRefused(Exception):

@@ -76,7 +76,7 @@ class RecordingOut(Schema):
     presence: str = Field(description="in_sea, released, expired or vanished")
     gone_at: datetime | None
     saved_at: datetime | None
-    state: str = Field(description="saved, removed, saving, failed, unsaved or lost")
+    state: str = Field(description="saved, removed, saving, waiting, failed, unsaved or lost")
     on_hold: bool = Field(description="Whether a legal hold covers it")
 
     @classmethod

@@ -1,18 +1,22 @@
 """Pages by key: every row once, in order, forwards and backwards, whatever the sort."""
 
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
+from django.utils.html import escape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recordings.models import Media, Recording, Tenant, Transfer, User
+from recordings.models import Media, Pause, Recording, Run, Tenant, Transfer, User
 from recordings.search import counts, results
 from recordings.search.criteria import SORTS, Criteria
 from recordings.search.order import ORDERS
-from recordings.transfer import runs
+from recordings.stores.base import KeyRejected, StoreFull
+from recordings.templatetags.words import state
+from recordings.transfer import lanes, runs
 from tests.factories import make_archive, make_recording, make_tenant, make_user, name_of
 
 pytestmark = pytest.mark.django_db
@@ -118,14 +122,37 @@ def test_nobody_sees_rows_of_a_tenant_that_is_not_theirs(many):
     assert results.tabs(Criteria(), make_user(tenants=[]))[0].count.number == 0
 
 
-def test_a_row_says_that_it_is_being_saved_and_that_saving_failed(many, tmp_path):
-    archive, user = make_archive(tmp_path / "a"), make_user()
+def test_a_row_says_that_it_is_being_saved_what_it_waits_for_and_that_saving_failed(many, tmp_path):
+    archive, user, now = make_archive(tmp_path / "a"), make_user(), timezone.now()
+
+    def shown():
+        return next(row for row in results.page(Criteria(), user=user).rows if row.pk == many[0].pk)
+
     runs.start_run(
         recordings=type(many[0]).objects.filter(pk=many[0].pk), archives=[archive], actor="t", title="t"
     )
-    assert {row.pk: row.state for row in results.page(Criteria(), user=user).rows}[many[0].pk] == "saving"
+    assert shown().state == "saving"
+    Transfer.objects.update(expires_at=now + timedelta(days=3))
+    for waits, why in (
+        (lambda: Run.objects.update(paused_at=timezone.now()), "paused until somebody lets it go on"),
+        (
+            lambda: Run.objects.update(waits_until=now + timedelta(hours=1), waits_for="It is day."),
+            "It is day.",
+        ),
+        (lambda: lanes.pause(end=lanes.End("archive", archive.pk), error=StoreFull()), "full"),
+        (lambda: lanes.pause(end=lanes.End("tenant", many[0].tenant_id), error=KeyRejected()), "key"),
+    ):
+        waits()
+        row = shown()
+        assert (row.state, why in row.waits_for) == ("waiting", True), why
+        assert f'title="{escape(row.waits_for)}"' in state(row) and "Waiting" in state(row)
+        Run.objects.update(paused_at=None, waits_until=None)
+        Pause.objects.all().delete()
+    Run.objects.update(waits_until=now + timedelta(hours=1), waits_for="It is day.")
+    Transfer.objects.update(expires_at=now + timedelta(hours=2))
+    assert (shown().state, shown().waits_for) == ("saving", ""), "the last hours are not waited through"
     Transfer.objects.update(state=Transfer.State.FAILED)
-    assert {row.pk: row.state for row in results.page(Criteria(), user=user).rows}[many[0].pk] == "failed"
+    assert (shown().state, shown().waits_for) == ("failed", "")
 
 
 def test_what_costs_little_is_counted_and_the_rest_is_about_so_many(many, monkeypatch):
