@@ -48,18 +48,18 @@ class Amounts:
         """Read a comparison or a range. Raises NotUnderstood."""
         told = text.strip().lower()
         if ".." in told:
-            first, _, last = told.partition("..")
-            return self._range(first.strip(), last.strip(), text)
+            return self._range(text)
         sign = next((one for one in _SIGNS if told.startswith(one)), "")
-        amount = self._one(told.removeprefix(sign).strip(), text)
+        amount = self._one(told.removeprefix(sign), text)
         if not sign and not self.bare:
             raise self._bad(text)
         if sign.startswith(">"):
             return Span(least=amount, least_in="=" in sign)
         return Span(most=amount, most_in=sign != "<")
 
-    def _range(self, first: str, last: str, text: str) -> Span:
-        least, most = (self._one(one, text) if one else None for one in (first, last))
+    def _range(self, text: str) -> Span:
+        first, _, last = text.partition("..")
+        least, most = (self._one(end, end.strip()) if end.strip() else None for end in (first, last))
         if least is None and most is None:
             raise self._bad(text)
         if least is not None and most is not None and least > most:
@@ -67,6 +67,8 @@ class Amounts:
         return Span(least, most)
 
     def _one(self, told: str, text: str) -> float:
+        """Read one amount; `text` is what is quoted when it is none."""
+        told = told.strip().lower()
         if self.clock and (parts := _CLOCK.match(told)):
             return int(parts[1] or 0) * 3600 + int(parts[2]) * 60 + int(parts[3])
         parts = _ONE.match(told)

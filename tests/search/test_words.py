@@ -85,6 +85,12 @@ def test_what_is_no_amount_is_a_sentence(kind, typed):
         kind.span(typed)
 
 
+@pytest.mark.parametrize("typed", ["Banana..", "..Banana", "5mb..Banana", "Banana.. Apple", "Banana"])
+def test_of_a_range_what_is_wrong_is_quoted_as_it_was_typed(typed):
+    with pytest.raises(NotUnderstood, match="^“Banana” is no size"):
+        amounts.SIZES.span(typed)
+
+
 def said(text):
     return [(chip.label, chip.value) for chip in Criteria(text=text).said()]
 
