@@ -309,7 +309,7 @@ def test_pages_of_the_house(visit, house, tmp_path):
     search = keep(owner=admin, name="Not saved, first to go", criteria=Criteria.parse("saved=no&sort=expiry"))
     schedules.keep(schedule=ExportSchedule(search=search, by=admin), readers=[])
     page = visit(Role.ADMIN, user=admin)
-    wide, phone = page.viewport_size, {"width": 320, "height": 844}
+    wide, phone, narrowest = page.viewport_size, {"width": 390, "height": 844}, {"width": 320, "height": 844}
     for name, path in PAGES.items():
         page.set_viewport_size(wide)
         page.goto(path())
@@ -325,12 +325,26 @@ def test_pages_of_the_house(visit, house, tmp_path):
         if page.locator(".split").count():
             page.reload()  # its panel asks for the width when it comes
         nothing_is_wrong(page, f"{name}, phone")
+        page.set_viewport_size(narrowest)
+        it_fits(page, f"{name}, narrowest phone")
         assert page.title().endswith(" · SEA Portal")
         assert page.locator("h1").count() == 1, name
+    make_user(email="maximiliane.von-hohenzollern@recordings.subsidiary.example.com")
+    for width in (768, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        for name in ("audit trail", "people"):
+            page.goto(PAGES[name]())
+            expect(page.get_by_label("Search recordings")).to_be_visible()
+            table = page.locator(".wrap").first
+            assert table.evaluate("one => one.scrollWidth - one.clientWidth") <= 0, f"{name}, {width}"
 
 
 def nothing_is_wrong(page, name):
     assert not serious(page), name
+    it_fits(page, name)
+
+
+def it_fits(page, name):
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= page.viewport_size["width"], name
 

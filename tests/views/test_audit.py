@@ -31,7 +31,7 @@ def tell(number=1, **told):
 
 
 def page(response):
-    return " ".join(response.content.decode().split())
+    return " ".join(response.content.decode().replace("<wbr>", "").split())
 
 
 def shown(response):
