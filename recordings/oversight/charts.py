@@ -122,7 +122,7 @@ def _expiry_bar(frame: Frame, scale: float, index: int, day: Day, label_from: fl
     if day.at_risk or (shown and shown >= label_from and shown > 0.02 * frame.plot / scale):
         look = "hot" if day.at_risk else "em"
         parts.append(
-            f'<text class="{look}" x="{middle:.1f}" y="{top - 5:.1f}" text-anchor="middle">{_short(shown)}</text>'
+            f'<text class="{look}" x="{middle:.1f}" y="{top - 5:.1f}" text-anchor="middle">{compact(shown)}</text>'
         )
     return "".join(parts) + "</g>"
 
@@ -165,7 +165,7 @@ def arrivals(days: Sequence[Day], *, cap: int, full: Collection[date], line: boo
             )
         elif last:
             parts.append(
-                f'<text class="em" x="{middle:.1f}" y="{frame.base - height - 5:.1f}" text-anchor="middle">{_short(day.total)}</text>'
+                f'<text class="em" x="{middle:.1f}" y="{frame.base - height - 5:.1f}" text-anchor="middle">{compact(day.total)}</text>'
             )
         parts.append("</g>")
         if (len(days) - 1 - index) % 5 == 0:
@@ -264,7 +264,3 @@ def _bar(look: str, x: float, y: float, width: float, height: float) -> str:
     return (
         f'<rect class="{look}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="1.5"/>'
     )
-
-
-def _short(number: int) -> str:
-    return str(number) if number < 1000 else compact(number)

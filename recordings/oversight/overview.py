@@ -13,11 +13,10 @@ from recordings.catalog.scan import STALE
 from recordings.catalog.standing import is_overdue
 from recordings.models import DayCount, Recording, Scan, Tenant, Transfer, User
 from recordings.models.recording import RecordingQuerySet
-from recordings.sea.policy import AT_RISK
+from recordings.sea.policy import AT_RISK, LIFETIME
 from recordings.search.criteria import VIEWS, Criteria
 
 MOST_REASONS = 5
-LIFE = timedelta(days=30)  # in SEA (facts F5)
 HORIZON = 31  # expiry days on the chart: today and the 30 after it
 
 
@@ -163,7 +162,7 @@ def figures(user: User) -> Figures:
 
 def _expiring(row: dict[str, Any], *, last: date) -> Day:
     """Return the expiry day of what arrived on a day. Before the last day of the seven, all that is not saved is at risk."""
-    day, unsaved = row["day"] + LIFE, row["unsaved__sum"]
+    day, unsaved = row["day"] + LIFETIME, row["unsaved__sum"]
     return Day(day, row["in_sea__sum"], unsaved, unsaved if day < last else 0)
 
 

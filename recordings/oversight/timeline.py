@@ -62,22 +62,12 @@ def draw(
         '<path class="hatch" d="M0 0V5"/></pattern></defs>'
     ]
     lanes = _lanes(axis)
-    parts.append('<g data-part="lanes">')
-    for track, top in tops.items():
-        deep = lanes[track] * PITCH - (PITCH - LANE)
-        parts.append(
-            f'<rect class="lane" x="{LEFT:.1f}" y="{top:.1f}" width="{WIDTH - LEFT:.1f}" height="{deep:.1f}" rx="4"/>'
-        )
-        parts += [_name(track, top, lane, lanes[track]) for lane in range(lanes[track])]
-    parts.append('</g><g data-part="gaps">')
-    for start, end in axis.gaps:
-        x, width = scale.x(start), scale.x(end) - scale.x(start)
-        told = escape(f"Nothing recorded for {span((end - start).total_seconds())}")
-        parts.append(
-            f'<rect class="gap" fill="url(#gap)" x="{x:.1f}" y="{TOP:.1f}" width="{max(width, 0.5):.1f}" height="{height - TOP:.1f}">'
-            f"<title>{told}</title></rect>"
-        )
-    parts.append("</g>")
+    parts += [
+        '<g data-part="lanes">',
+        *(_track(track, top, lanes[track]) for track, top in tops.items()),
+        "</g>",
+    ]
+    parts += ['<g data-part="gaps">', *(_gap(start, end, scale, height) for start, end in axis.gaps), "</g>"]
     parts += [_tick(x, at, word, height) for x, at, word in scale.ticks()]
     for clip in axis.clips:
         place = lane_name(clip.track, clip.lane, lanes[clip.track])
@@ -179,6 +169,21 @@ def _lanes(axis: Axis) -> dict[str, int]:
     for clip in axis.clips:
         lanes[clip.track] = max(lanes.get(clip.track, 0), clip.lane + 1)
     return lanes
+
+
+def _track(track: str, top: float, lanes: int) -> str:
+    deep = lanes * PITCH - (PITCH - LANE)
+    ground = f'<rect class="lane" x="{LEFT:.1f}" y="{top:.1f}" width="{WIDTH - LEFT:.1f}" height="{deep:.1f}" rx="4"/>'
+    return ground + "".join(_name(track, top, lane, lanes) for lane in range(lanes))
+
+
+def _gap(start: datetime, end: datetime, scale: _Scale, height: float) -> str:
+    x, width = scale.x(start), max(scale.x(end) - scale.x(start), 0.5)
+    told = escape(f"Nothing recorded for {span((end - start).total_seconds())}")
+    return (
+        f'<rect class="gap" fill="url(#gap)" x="{x:.1f}" y="{TOP:.1f}" width="{width:.1f}" height="{height - TOP:.1f}">'
+        f"<title>{told}</title></rect>"
+    )
 
 
 def _name(track: str, top: float, lane: int, lanes: int) -> str:

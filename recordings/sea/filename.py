@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
-KNOWN_MEDIA = frozenset({"VOICE", "SCREEN", "STATEMENT"})
+KNOWN_MEDIA = ("VOICE", "SCREEN", "STATEMENT")  # that the vendor documents
 
 # ASCII digits only: other scripts' digits pass int() but never come from CXone. The last ID is opaque (the vendor's own
 # example is no UUID), so anything goes in it but a slash and what cannot be stored as text: control characters and lone
@@ -27,11 +27,6 @@ class FileName(NamedTuple):
     media_raw: str  # the media word as it was written
     item_id: str  # segment, recording or statement ID: an opaque string
     extension: str  # lower case, without the dot
-
-    @property
-    def is_known_media(self) -> bool:
-        """Tell whether the media word is one that the vendor documents."""
-        return self.media_type in KNOWN_MEDIA
 
 
 def parse(key_or_name: str) -> FileName | None:

@@ -5,41 +5,15 @@ Every function takes the time that it judges by: nothing here reads a clock. All
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from math import floor
 
-LIFETIME = timedelta(days=30)  # facts F5: SEA removes a file 30 days after it arrived
+# facts F5: SEA removes a file 30 days after it arrived (S3 LastModified). The vendor may be late; never plan on it.
+LIFETIME = timedelta(days=30)
 AT_RISK = timedelta(days=7)  # ours: unsaved with this little time left is shown in red
 DAILY_CAP = 100_000  # facts F8: files per day per customer; beyond it a backlog forms
-MOST_LIVE_FILES = DAILY_CAP * LIFETIME.days  # about 3,000,000 files at any time
 GB = 10**9  # bytes
 MONTH = timedelta(days=30)  # of a price per GB and month
 
 _DAY = timedelta(days=1)
-
-
-def expires_at(arrived_at: datetime) -> datetime:
-    """Return the deadline to work to: arrival (S3 LastModified) + 30 days. The vendor may be late; never plan on it."""
-    return arrived_at + LIFETIME
-
-
-def time_left(*, arrived_at: datetime, now: datetime) -> timedelta:
-    """Return the time until the file expires; negative once the deadline has passed."""
-    return expires_at(arrived_at) - now
-
-
-def days_left(*, arrived_at: datetime, now: datetime) -> int:
-    """Return the whole days until the file expires: 30 on arrival, 0 on the last day, negative after the deadline."""
-    return floor(time_left(arrived_at=arrived_at, now=now) / _DAY)
-
-
-def is_expired(*, arrived_at: datetime, now: datetime) -> bool:
-    """Tell whether the deadline has passed. The file itself may still be there for a while."""
-    return now >= expires_at(arrived_at)
-
-
-def is_at_risk(*, arrived_at: datetime, now: datetime, saved: bool) -> bool:
-    """Tell whether a file may soon be lost: not saved, not yet expired, and 7 days or less to go."""
-    return not saved and timedelta(0) < time_left(arrived_at=arrived_at, now=now) <= AT_RISK
 
 
 def arrival_lag(*, started_at: datetime, arrived_at: datetime) -> timedelta:

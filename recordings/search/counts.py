@@ -44,6 +44,8 @@ def in_round_figures(number: int) -> str:
 
 @dataclass(frozen=True)
 class _Expected:
+    """What PostgreSQL expects of a count, before it is asked to count: rows that it reads, and their cost in its own units."""
+
     rows: int
     cost: float
 

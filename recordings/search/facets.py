@@ -10,12 +10,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from recordings.models import Presence, User
+from recordings.sea.filename import KNOWN_MEDIA
 from recordings.search.counts import Count, counts
 from recordings.search.criteria import UNPARSED, Criteria
 from recordings.search.days import Days
 from recordings.search.results import found, newest
 
-MEDIA = {"VOICE": "Voice", "SCREEN": "Screen", "STATEMENT": "Statement", UNPARSED: "Unparsed name"}
+MEDIA = {word: word.capitalize() for word in KNOWN_MEDIA} | {UNPARSED: "Unparsed name"}
 MOST_DAYS = 31
 LOOKED_AT = 50  # of the newest recordings, for media types that are not among the usual: as many as a page reads by its index
 

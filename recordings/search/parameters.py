@@ -48,6 +48,7 @@ class Parameters:
         return str(self.query.get(name, "")).replace("\x00", "")[:200]
 
     def among(self, name: str, known: list[str]) -> tuple[str, ...]:
+        """Take the values that are known; each other one is a problem."""
         values = self.many(name)
         for value in values:
             if value not in known:
@@ -55,9 +56,11 @@ class Parameters:
         return tuple(value for value in values if value in known)
 
     def yes_or_no(self, name: str) -> str:
+        """Take yes or no; empty when neither is said."""
         return next(iter(self.among(name, ["yes", "no"])), "")
 
     def day(self, name: str) -> date | None:
+        """Take a day as 2026-11-03, before the calendar's last year; what is none is a problem."""
         value = self.one(name)
         try:
             if len(value) == 10 and value[:4] != "9999":
@@ -69,6 +72,7 @@ class Parameters:
         return None
 
     def numbers(self, name: str, *, most: int) -> tuple[int, ...]:
+        """Take whole numbers from 1 to `most`, each once; what is none is a problem."""
         good: dict[int, None] = {}  # 7 and 07 are one number
         for value in self.many(name):
             if value.isascii() and value.isdigit() and len(value) < 20 and 0 < int(value) <= most:

@@ -16,13 +16,14 @@ from django.db.models.functions import Now
 
 from recordings.models import Case, CaseRecording, Hold, Media, Presence, Recording, RecordingTag, Tenant
 from recordings.models.hold import on_hold
+from recordings.sea.filename import KNOWN_MEDIA
 from recordings.search import amounts, calls, days
 from recordings.search.amounts import NotUnderstood, Span
 
 CASE, TENANT = "Case", "Tenant"
 MOST_HOLDS = 500  # named one by one in a search for what is held
 UNPARSED = "unparsed"  # as a media type: names that follow no pattern
-USUAL_MEDIA = ("VOICE", "SCREEN", "STATEMENT", UNPARSED)  # a name may carry any other word
+USUAL_MEDIA = (*KNOWN_MEDIA, UNPARSED)  # a name may carry any other word
 _YES = dict.fromkeys(("yes", "y", "true"), True) | dict.fromkeys(("no", "n", "false"), False)
 _PRESENCE = {"sea": Presence.IN_SEA} | {value.lower(): Presence(value) for value in Presence.values}
 _FIELD = re.compile(
