@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyotp
 from django.conf import settings
@@ -37,6 +38,11 @@ class Spent:
 def has(user: User) -> bool:
     """Tell whether a code is asked for when this person signs in."""
     return SecondFactor.objects.on().filter(user=user).exists()
+
+
+def confirmed_at(user: User) -> datetime | None:
+    """Return when this person set up the one that is asked for; None when there is none."""
+    return SecondFactor.objects.on().filter(user=user).values_list("confirmed_at", flat=True).first()
 
 
 def must_have(user: User) -> bool:

@@ -6,7 +6,7 @@ with transaction.atomic():
     if not tries.too_many(email, address): …
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
@@ -41,10 +41,14 @@ def too_many(email: str, address: str) -> bool:
     return recent.filter(actor=email).count() >= MOST_FOR_ONE or recent.count() >= MOST_FROM_PLACE
 
 
-def too_many_codes(email: str) -> bool:
-    """Tell whether so many wrong codes were typed for this person, anywhere, that no code of the app is looked at today."""
+def too_many_codes(email: str, *, since: datetime) -> bool:
+    """Tell whether so many wrong codes were typed for this person, anywhere, that no code of the app is looked at today.
+
+    Only since they set it up: whoever was given a new one starts anew.
+    """
     wrong = AuditEntry.objects.filter(
-        action=trail.Action.SIGN_IN_REFUSED, at__gt=timezone.now() - CODES_WINDOW, actor=email, detail__wrong="code"
+        action=trail.Action.SIGN_IN_REFUSED, at__gt=max(since, timezone.now() - CODES_WINDOW), actor=email,
+        detail__wrong="code",
     )  # fmt: skip
     return wrong.count() >= MOST_CODES
 

@@ -140,12 +140,12 @@ class PersonForm(forms.Form):
             person = self.person or User(email=told["email"])
             person.name, person.all_tenants = told["name"], told["scope"] == "all"
             person.is_active = told.get("is_active", True)
+            changed = ["name", "all_tenants", "is_active"]
             if told["password"]:
                 person.set_password(told["password"])
+                changed.append("password")
             # A form is no older than its page: what else changed of the person meanwhile stays, such as ended sessions.
-            person.save(
-                update_fields=["name", "all_tenants", "is_active", "password"] if self.person else None
-            )
+            person.save(update_fields=changed if self.person else None)
             person.tenants.set([] if person.all_tenants else told["tenants"])
             person.groups.set([Group.objects.get_or_create(name=told["role"])[0]])
             if not _somebody_sets_up():

@@ -19,6 +19,7 @@ from recordings.stores.s3 import S3Store, is_region
 # What a stored secret belongs to: it is never used for another server, bucket or key than it was given for.
 BOUND = ("endpoint", "bucket", "access_key")
 CONNECTION = frozenset({"location", "access_key", "secret_key", "region", "verify_tls"})
+PLACE = ("endpoint", "bucket", "prefix")
 ANOTHER_FOLDER = (
     "This is another folder. Recordings of the present one are known, and a scan of the new one would take them for gone: "
     "connect the new folder as a tenant of its own."
@@ -180,8 +181,12 @@ class TenantForm(forms.ModelForm):
     def check_place(self) -> None:
         """Refuse a folder that is connected already, one in it or around it, and one where copies are kept."""
         mine = self.instance
-        # One file as two recordings: what is held as the one would be released as the other.
-        for other in Tenant.objects.filter(bucket=mine.bucket).exclude(pk=mine.pk):
+        # One file as two recordings: what is held as the one would be released as the other. Who stays where they are may go on
+        # changing the rest.
+        stays = mine.pk and all(getattr(mine, name) == self.before[name] for name in PLACE)
+        for other in (
+            Tenant.objects.none() if stays else Tenant.objects.filter(bucket=mine.bucket).exclude(pk=mine.pk)
+        ):
             if server_of(other.endpoint) == server_of(mine.endpoint) and meet(mine.prefix, other.prefix):
                 self.add_error("location", CONNECTED)
                 break

@@ -54,7 +54,7 @@ def in_words(
     lately = {tenant: some for tenant, some in full.items() if max(some) >= since}
     if lately:
         told.append("A backlog in CXone is likely: what is beyond the cap comes on the days after.")
-        told += backlog.in_words(lately, today=days[-1].date, names=names)
+        told += backlog.in_words(lately, since=days[0].date, today=days[-1].date, names=names)
     if lag is not None:
         told.append(f"Half of the newest came to SEA within {span(lag.total_seconds())} of their start.")
         if lag > LATE and not lately:

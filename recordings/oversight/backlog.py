@@ -38,8 +38,9 @@ WHERE near.started_at IS NOT NULL GROUP BY 1, 2 HAVING count(*) >= %s
 UNTOLD = "When it clears cannot be told yet: that takes three full days in a row, and names that tell when a recording began."
 OVER = "The days since stayed below the cap, so it may have cleared."
 SMALL = "Recordings come hardly later than before these days, so it is small."
+GROWS, FOR_LONG = "it does not become smaller.", "it takes more than a year to clear."
 TO_DO = (
-    "it does not become smaller. Spread the life-cycle rules in CXone over more days, or let them move fewer recordings; "
+    "Spread the life-cycle rules in CXone over more days, or let them move fewer recordings; "
     "Faster SEA does not raise the cap. What waits loses none of its 30 days in SEA, which begin when it arrives."
 )
 
@@ -88,7 +89,7 @@ class Backlog:
         late = f"Recordings come {span(self.behind.total_seconds())} late, and a full day brings those of"
         days = days_to_clear(behind=self.behind, pace=self.pace)
         if days is None or days > FAR:
-            return f"{late} {max(0.0, self.pace):.2f} days: {TO_DO}"
+            return f"{late} {max(0.0, self.pace):.2f} days: {GROWS if days is None else FOR_LONG} {TO_DO}"
         on = max(today, (self.at + timedelta(days=ceil(days))).date())
         return f"{late} {self.pace:.2f} days: it clears about {on:%-d %B}."
 
@@ -114,8 +115,13 @@ def backlog(streak: Streak, newest: Mapping[date, Newest]) -> Backlog | None:
     )
 
 
-def in_words(full: Mapping[int, Collection[date]], *, today: date, names: Mapping[int, str]) -> Sequence[str]:
-    """Say of each tenant that was at its cap lately when its backlog clears. One statement, and none when there is nothing to ask."""
+def in_words(
+    full: Mapping[int, Collection[date]], *, since: date, today: date, names: Mapping[int, str]
+) -> Sequence[str]:
+    """Say of each tenant that was at its cap lately when its backlog clears. One statement, and none when there is nothing to ask.
+
+    Full days are known since a day. Whether the day before it was one is not, so nothing there passes for what was usual.
+    """
     near = [tenant for tenant in sorted(full) if tenant in names][:MOST]
     streaks = {tenant: last_streak(full[tenant]) for tenant in near}
     asked = [
@@ -123,6 +129,7 @@ def in_words(full: Mapping[int, Collection[date]], *, today: date, names: Mappin
         for tenant, streak in streaks.items()
         if streak.is_told and _goes_on(streak, today)
         for day in streak.looked_at
+        if day >= since
     ]
     newest = _newest(asked) if asked else {}
     told = []

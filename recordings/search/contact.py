@@ -121,12 +121,15 @@ def _calls(contact_id: str, tenants: set[int]) -> list[Interaction]:
     return list(rows.select_related("tenant", "agent", "team", "skill", "dnis", "disposition")[:MOST_LINES])
 
 
-def other_ids(contact_ids: Sequence[str], *, user: User) -> dict[str, list[str]]:
+def other_ids(
+    contact_ids: Sequence[str], *, user: User, tenant: Tenant | None = None
+) -> dict[str, list[str]]:
     """Return, for IDs without a file of their own, the IDs under which CXone named the files of the same call.
 
     Call metadata tells of a contact by two IDs, and its files carry one of them (facts, "File names").
     """
-    tenants = list(Tenant.objects.for_user(user).values_list("id", flat=True))
+    mine = Tenant.objects.for_user(user).filter(pk=tenant.pk) if tenant else Tenant.objects.for_user(user)
+    tenants = list(mine.values_list("id", flat=True))
     either = Q(contact_id__in=contact_ids) | Q(master_id__in=contact_ids)
     told = Interaction.objects.filter(either, tenant__in=tenants).exclude(master_id="")
     pairs = set(told.values_list("contact_id", "master_id").distinct()[: MOST_LINES * len(contact_ids)])
@@ -135,7 +138,7 @@ def other_ids(contact_ids: Sequence[str], *, user: User) -> dict[str, list[str]]
     others = {other for one, other in pairs if one in asked and other != one}
     real = set(
         Recording.objects.for_user(user)
-        .filter(contact_id__in=others)
+        .filter(contact_id__in=others, **({"tenant": tenant} if tenant else {}))
         .exclude(contact_id="")
         .values_list("contact_id", flat=True)
     )

@@ -124,10 +124,10 @@ def _next(reread: Reread) -> list[Copy]:
 def _read(reread: Reread, lot: Sequence[Copy], pool: ThreadPoolExecutor) -> bool:
     """Read one lot and write what was found; say False when the pass is no longer this worker's."""
     found = list(pool.map(look, lot))
-    wrong = ((copy, why) for copy, why in zip(lot, found, strict=True) if why)
-    # Not what is removed meanwhile.
+    wrong = [(copy, why) for copy, why in zip(lot, found, strict=True) if why]
+    # Not what is removed meanwhile; an archive that is away tells nothing of that either.
     damages = [Damage(copy, why) for copy, why in wrong if expected(copy).exists()]
-    if len(damages) == len(lot) >= SUSPICIOUS:
+    if damages and len(wrong) == len(lot) >= SUSPICIOUS:
         raise ArchiveAway(f"none of {len(lot)} copies could be read as it was saved")
     with transaction.atomic():
         done = _mine(reread.pk, reread.epoch).update(

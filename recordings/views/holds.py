@@ -84,7 +84,8 @@ def hold_lift(request: HttpRequest, pk: int) -> HttpResponse:
 def _warn_of_others(request: HttpRequest, hold: Hold) -> None:
     """Say so when a hold on a contact leaves out recordings of the same call, or covers none at all."""
     name = hold.contact_id
-    others = other_ids([name], user=request.user).get(name, []) if name else []  # type: ignore[arg-type]
+    mine = {"user": request.user, "tenant": hold.tenant}
+    others = other_ids([name], **mine).get(name, []) if name else []  # type: ignore[arg-type]
     if others:
         messages.warning(
             request,

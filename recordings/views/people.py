@@ -14,7 +14,7 @@ from recordings import trail
 from recordings.access import May, allow, may, second_factor
 from recordings.forms.person import LastAdmin, PersonForm, people_of
 from recordings.forms.second_factor import ResetForm
-from recordings.models import SecondFactor, TransferJob, User
+from recordings.models import SecondFactor, Tenant, TransferJob, User
 from recordings.search.discreet import names_a_case
 from recordings.views.at_once import looks_again
 from recordings.views.who import actor_of, address_of
@@ -52,11 +52,12 @@ def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a person's role, tenants, password, or whether they may sign in."""
     person = get_object_or_404(people_of(request.user), pk=pk)  # type: ignore[arg-type]
     form = PersonForm(request.POST or None, by=request.user, person=person)  # type: ignore[arg-type]
+    saw = _sees(person)
     if request.method == "POST" and form.is_valid() and _save(request, form):
         if person == request.user:
             update_session_auth_hash(request, person)
         messages.success(request, f"{person} is saved.")
-        _warn_of_jobs(request, person, set(form.changed_data))
+        _warn_of_jobs(request, person, set(form.changed_data), fewer=not saw <= _sees(person))
         return redirect("people")
     # A form that was refused has touched the person in memory; the page shows them as they are.
     shown = User.objects.get(pk=pk)
@@ -87,9 +88,13 @@ def second_factor_reset(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "people/second_factor.html", page, status=422 if form.errors else 200)
 
 
-def _warn_of_jobs(request: HttpRequest, person: User, changed: set[str]) -> None:
+def _sees(person: User) -> set[int]:
+    """Return the tenants that a person may see."""
+    return set(Tenant.objects.for_user(person).values_list("pk", flat=True))
+
+
+def _warn_of_jobs(request: HttpRequest, person: User, changed: set[str], *, fewer: bool) -> None:
     """Name the transfer jobs that may save less from now on: each finds what its maker may see, and says nothing of the rest."""
-    fewer = not person.all_tenants and not changed.isdisjoint({"scope", "tenants"})
     no_case = not changed.isdisjoint({"role", "is_active"}) and not may(person, May.CASE)
     made = TransferJob.objects.filter(created_by=person)
     less = [job.name for job in made if fewer or (no_case and names_a_case(job.query))]

@@ -18,6 +18,7 @@ from recordings.oversight import charges
 from recordings.oversight.words import counted
 from recordings.transfer import allowing
 from recordings.transfer.allowing import Decided
+from recordings.views.patience import TookTooLong, limited
 from recordings.views.who import address_of
 
 PAGE = 50
@@ -30,7 +31,11 @@ def releases(request: HttpRequest) -> HttpResponse:
     page = _page(request)
     if page["may_count"] and request.GET.get("saved"):
         mine = Release.objects.for_user(request.user)  # type: ignore[arg-type]
-        page["freed"] = charges.freed(mine, since=charges.this_month())
+        try:
+            with limited():
+                page["freed"] = charges.freed(mine, since=charges.this_month())
+        except TookTooLong:
+            messages.warning(request, "This month has too many releases to sum them up while you wait.")
     return render(request, "releases/list.html", page)
 
 

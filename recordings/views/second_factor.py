@@ -24,6 +24,7 @@ LASTS = 15 * 60  # seconds for which the session that asked for a secret is show
 WRONG_PASSWORD = "That is not your password. Check it and try again."  # noqa: S105
 WRONG_CODE = "That is not the code of this secret. Wait for the next one that the app shows, then try again."
 _KEY = "second_factor_setup"
+_OFF = "off_%s"  # the ids of the fields that switch it off: others of the same names stand on the page
 
 
 @allow(May.SEE, before_second_factor=True)
@@ -79,7 +80,7 @@ def second_factor_off(request: HttpRequest) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
     if factors.must_have(user) or not factors.has(user):
         return redirect("second_factor")
-    form = ProofForm(request.POST, with_code=True)
+    form = ProofForm(request.POST, with_code=True, auto_id=_OFF)
     if not form.is_valid() or not _prove(request, user, form):
         return _page(request, user, form, off=True)
     factors.switch_off(user, address=address_of(request))
@@ -95,7 +96,7 @@ def _page(request: HttpRequest, user: User, form: ProofForm, *, off: bool = Fals
         "has": has,
         "must": must,
         "form": anew,
-        "off": (form if off else ProofForm(with_code=True, auto_id="off_%s")) if has and not must else None,
+        "off": (form if off else ProofForm(with_code=True, auto_id=_OFF)) if has and not must else None,
         "left": user.second_factor.codes.filter(used_at=None).count() if has else 0,
         "frame": _frame(user),
     }

@@ -63,7 +63,8 @@ def spend_code(request: HttpRequest, user: User, *, code: str, recovery: str) ->
     email, address = user.email.lower(), address_of(request)
     if tries.too_many(email, address):
         return None, tries.TOO_MANY
-    if not recovery and tries.too_many_codes(email):  # nobody guesses a recovery code
+    since = second_factor.confirmed_at(user)
+    if not recovery and since and tries.too_many_codes(email, since=since):  # nobody guesses a recovery code
         return None, tries.TOO_MANY_CODES
     spent = second_factor.spend(user, code=code, recovery=recovery)
     if spent is None:

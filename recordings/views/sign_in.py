@@ -143,7 +143,8 @@ def password(request: HttpRequest) -> HttpResponse:
     form = OwnPasswordForm(request.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
-            user = form.save()
+            user = form.save(commit=False)
+            user.save(update_fields=["password"])  # what an admin has changed of them meanwhile stays
             _record(request, trail.Action.PERSON_CHANGED, f"{user.email}: own password")
         update_session_auth_hash(request, user)
         messages.success(request, "Your password is changed. Other sessions of yours have ended.")

@@ -1,5 +1,6 @@
 """A tenant's releases: switched on with its name, off at once, and what would be released now."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
@@ -15,6 +16,7 @@ from recordings.oversight import charges
 from recordings.oversight.reasons import reason_words
 from recordings.transfer import allowing
 from recordings.transfer.due import dry_run
+from recordings.views.patience import TookTooLong, limited
 from recordings.views.releases import too_late
 from recordings.views.tenants import my_tenant
 from recordings.views.wake import wake_releasers
@@ -56,12 +58,16 @@ def _page(request: HttpRequest, tenant: Tenant, form: ReleaseForm) -> dict[str, 
     lines = dry_run(tenant=tenant) if request.GET.get("dry_run") else None
     due = next((line for line in lines or [] if not line.reason), None)
     mine = Release.objects.filter(tenant=tenant)
+    freed = None
+    if lines is not None:
+        with suppress(TookTooLong), limited():
+            freed = charges.freed(mine, since=charges.this_month())
     return {
         "tenant": tenant, "policy": policy_of(tenant), "form": form, "stop": allowing.is_stopped(),
         "may_resume": request.user.all_tenants,  # type: ignore[union-attr]
         "lines": None if lines is None else [(line, reason_words(line.reason)) for line in lines],
         "due": due, "saves": due and charges.saves(due.gb_days, tenant),
-        "freed": None if lines is None else charges.freed(mine, since=charges.this_month()),
+        "freed": freed,
         "holds": Hold.objects.in_force().filter(tenant=tenant).count(),
         "rows": list(mine.select_related("tenant").order_by("-id")[:10]),
     }  # fmt: skip

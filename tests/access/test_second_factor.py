@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from recordings import trail
 from recordings.access import second_factor, tries
+from recordings.forms.sign_in import OwnPasswordForm
 from recordings.models import ApiToken, AuditEntry, RecoveryCode, Role, SecondFactor
 from tests.access.test_every_url import OPEN, WHO_MAY
 from tests.factories import PASSWORD, make_tenant, make_user
@@ -200,6 +201,11 @@ class TestGuessing:
         assert (
             second_step(client, recovery=ann.codes[0]).status_code == 302
         )  # or who has a password could lock its owner out
+        second_factor.reset(ann, by="boss@example.com", reason="Asked in person")
+        app, _ = equip(ann)
+        client = Client(REMOTE_ADDR="10.0.1.2")
+        first_step(client, ann)
+        assert second_step(client, app.now()).status_code == 302  # who was given a new one starts anew
 
     def test_a_signed_in_session_guesses_from_the_same_few_tries(self, client, ann, app):
         client.force_login(ann)
@@ -377,6 +383,20 @@ class TestReset:
         second_factor.end_sessions(type(ann).objects.get(pk=ann.pk))
         form.save()
         assert not is_in(theirs)
+
+    def test_nor_does_a_new_password_of_ones_own(self, client, ann, monkeypatch):
+        real = OwnPasswordForm.clean
+
+        def meanwhile(form):
+            second_factor.end_sessions(type(ann).objects.get(pk=ann.pk))
+            return real(form)
+
+        monkeypatch.setattr(OwnPasswordForm, "clean", meanwhile)
+        client.force_login(ann)
+        new = {"old_password": PASSWORD, "new_password1": WEAK["password"], "new_password2": WEAK["password"]}
+        assert client.post(reverse("password"), new).status_code == 302
+        ann.refresh_from_db()
+        assert ann.sessions_ended == 1 and ann.check_password(WEAK["password"])
 
     def test_the_last_admin_comes_in_again_by_a_command(self, ann, app):
         theirs = Client()

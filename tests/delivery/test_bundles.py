@@ -256,7 +256,14 @@ def test_formulas_in_names_are_neutralised_in_the_csv(in_sea, rclone_s3):
 
 def test_an_expired_bundle_can_not_be_fetched_and_still_says_what_was_in_it(in_sea):
     bundle = sealed()
-    Bundle.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    now = timezone.now()
+    Bundle.objects.update(expires_at=now - timedelta(seconds=1))
+    download = bundle.fetches.create(by="ann@example.com", held_until=now + timedelta(minutes=1))
+    assert making.clear() == 0, "a download that began in time goes on to its end"
+    bundle.fetches.update(begun_at=now - making.LONGEST)
+    assert making.clear() == 1
+    Bundle.objects.update(state="ready")
+    bundle.fetches.filter(pk=download.pk).update(begun_at=now, held_until=now)
     assert making.clear() == 1
     bundle.refresh_from_db()
     assert bundle.state == "expired" and not bundle.to_fetch

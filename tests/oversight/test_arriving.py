@@ -99,6 +99,25 @@ def test_a_backlog_that_grows_is_told_with_what_to_do_and_of_its_own_tenant_only
     assert "backlog" not in shown(client, calm)
 
 
+def test_a_backlog_older_than_what_is_known_is_not_taken_for_usual(client):
+    tenant = make_tenant()
+    at_cap(tenant, *range(40, 0, -1))
+    for ago in range(1, 41):
+        arrive(tenant, ago=ago, late=9)
+    assert (
+        "Recordings come 9 days late, and a full day brings those of 1.00 days: it does not become"
+        in shown(client, tenant)
+    )
+
+
+def test_one_that_shrinks_too_slowly_is_not_said_to_stay(client):
+    tenant = make_tenant()
+    at_cap(tenant, 5, 4, 3, 2, 1)
+    for ago, late in ((6, 0), (5, 9), (1, 8.96)):
+        arrive(tenant, ago=ago, late=late)
+    assert "brings those of 1.01 days: it takes more than a year to clear." in shown(client, tenant)
+
+
 def test_it_cannot_be_told_yet_from_two_full_days_or_from_names_without_a_start(client):
     two, odd = make_tenant(name="EMEA-1"), make_tenant(name="US-1")
     at_cap(two, 2, 1)

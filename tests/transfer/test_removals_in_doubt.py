@@ -4,7 +4,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from recordings.models import Alert, Recording, Removal, RetentionPolicy, Run, Transfer
+from recordings.models import Alert, Copy, Recording, Removal, RetentionPolicy, Run, Transfer
 from recordings.transfer import auditing, removal_gate, removed, removing
 from recordings.transfer.copying import Stored
 from recordings.transfer.damage import Damage, mark_damaged
@@ -58,6 +58,20 @@ def test_reading_the_archive_again_calls_nothing_lost_that_is_just_being_removed
     assert mark_damaged(archive=kept.archive, damages=[Damage(rows[0].copies.get(), "")], actor="test") == 0
     assert kept.resolve().removed == len(rows)
     assert not Recording.objects.lost().exists() and not Alert.objects.open().exists()
+
+
+def test_an_archive_that_is_away_is_seen_though_a_copy_is_just_being_removed_from_it(kept):
+    rows = [kept.put() for _ in range(auditing.SUSPICIOUS)]
+    died_after_its_permit(kept)
+    kept.file(rows[0]).rename(kept.file(rows[0]).with_name("of somebody else"))
+    for row in rows[1:]:
+        kept.file(row).unlink()
+    reread = auditing.begin(archive=kept.archive, by="test", percent=100)
+    while auditing.go_on(reread=reread):
+        pass
+    reread.refresh_from_db()
+    assert (reread.state, reread.damaged) == ("broken", 0)
+    assert not Copy.objects.damaged().exists() and not Recording.objects.lost().exists()
 
 
 def test_an_archive_that_is_not_mounted_is_no_removed_copy(kept):

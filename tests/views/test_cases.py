@@ -241,9 +241,11 @@ def test_the_page_of_holds_is_searched_and_counts_what_each_covers(as_ann):
 
 
 def test_who_holds_a_contact_is_told_what_the_hold_leaves_out(as_ann):
-    tenant = make_tenant()
+    tenant, other = make_tenant(), make_tenant()
     make_metadata(tenant, "Contact ID,Master Contact ID\n700,100\n")
+    make_metadata(other, "Contact ID,Master Contact ID\n555,900\n")  # a hold is on one tenant's contact
     make_recording(tenant, key=name_of(contact="100"))
+    make_recording(other, key=name_of(contact="900"))
     for contact, sentence in (
         ("700", "by it: 100. Hold that"),
         ("555", "No recording has this"),

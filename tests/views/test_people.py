@@ -160,12 +160,12 @@ def test_an_admin_of_some_tenants_gives_no_more_than_they_have(client):
 
 
 def test_who_takes_tenants_from_the_maker_of_a_job_is_told_that_it_saves_less(client, admin, tmp_path):
-    kept, taken = make_tenant(), make_tenant()
+    kept, taken, more = make_tenant(), make_tenant(), make_tenant()
     maker = make_user(Role.ADMIN, tenants=[kept, taken])
     make_job(make_archive(tmp_path), name="Nightly", created_by=maker)
     address = reverse("person_edit", args=[maker.pk])
     told = {"name": "Max", "role": "admin", "scope": "some", "is_active": "on", "password": ""}
-    said = page(client.post(address, told | {"tenants": [kept.pk, taken.pk]}, follow=True))
+    said = page(client.post(address, told | {"tenants": [kept.pk, taken.pk, more.pk]}, follow=True))
     assert "Max is saved." in said and "made the transfer job" not in said
     said = page(client.post(address, told | {"tenants": [kept.pk]}, follow=True))
     assert "Max made the transfer job Nightly. A job finds what its maker may see" in said

@@ -113,6 +113,14 @@ def test_no_file_is_in_two_tenants(client, admin, location):
     assert TenantForm(typed(location="s3://my-bucket/SEA-2/")).is_valid()
 
 
+def test_tenants_that_lay_in_one_another_before_can_still_be_changed(admin):
+    outer = make_tenant(endpoint="https://s3.amazonaws.com", bucket="my-bucket", prefix="SEA/")
+    make_tenant(endpoint="https://s3.amazonaws.com", bucket="my-bucket", prefix="SEA/2026/")
+    form = TenantForm(typed(name="A new name"), instance=outer)
+    assert form.is_valid(), form.errors
+    assert not TenantForm(typed(location="s3://my-bucket/SEA/2026/10/"), instance=outer).is_valid()
+
+
 @pytest.mark.parametrize(
     "location", ["http://169.254.169.254/bucket/folder/", "https://[fe80::1]/bucket/folder/"]
 )

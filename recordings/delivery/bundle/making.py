@@ -13,14 +13,14 @@ from datetime import timedelta
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, transaction
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from recordings import trail
 from recordings.access import May, may
 from recordings.delivery.bundle import checking, sealing
-from recordings.models import Bundle, BundleText, Case, User
+from recordings.models import Bundle, BundleFetch, BundleText, Case, User
 from recordings.models.bundle import BundleQuerySet
 from recordings.models.recording import RecordingQuerySet
 
@@ -31,6 +31,9 @@ MOST = 200_000  # recordings
 BEAT = 2.0  # seconds between signs of life
 LATE = timedelta(minutes=2)  # a bundle without a sign of life for so long is taken up again
 MOST_TRIES = 5
+LONGEST = timedelta(
+    hours=48
+)  # a download that takes longer ends with its bundle, or a slow reader would keep copies for ever
 NOTHING = "There is nothing to bundle. Tick some recordings, or change the search."
 KEEP = """
 INSERT INTO recordings_bundleentry (bundle_id, position, recording_id, size, modified_at, crc32, "offset", directory_offset)
@@ -214,8 +217,11 @@ def remove(*, bundle: Bundle, actor: str, address: str = "") -> None:
 
 
 def clear() -> int:
-    """Take what has expired out of reach; return how many bundles that were."""
-    late = list(Bundle.objects.filter(state=State.READY, expires_at__lte=Now()))
+    """Take what has expired out of reach; return how many bundles that were. A download that began in time goes on to its end."""
+    sent = BundleFetch.objects.filter(
+        bundle=OuterRef("pk"), held_until__gt=Now(), begun_at__gt=Now() - LONGEST
+    )
+    late = list(Bundle.objects.filter(state=State.READY, expires_at__lte=Now()).exclude(Exists(sent)))
     for bundle in late:
         with transaction.atomic():
             if Bundle.objects.filter(pk=bundle.pk, state=State.READY).update(state=State.EXPIRED):
