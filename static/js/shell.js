@@ -4,6 +4,7 @@ import { startKeys } from "./keys.js";
 import { startMenus } from "./menus.js";
 import { startToasts } from "./toasts.js";
 import { startCopy } from "./copy.js";
+import "./once.js";
 
 startTheme();
 startKeys();
