@@ -28,6 +28,7 @@ from recordings.oversight.notes import note_recording
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
 from recordings.trail.alerts import raise_alert
+from tests.access.second_steps import equip
 from tests.factories import (
     make_archive,
     make_case,
@@ -156,3 +157,14 @@ def house(db, tmp_path, settings):
         "contact_note": {"contact_id": recording.contact_id},
         "api_contact": {"contact_id": recording.contact_id},
     }
+
+
+@pytest.fixture
+def ann():
+    return make_user(Role.ADMIN, email="ann@example.com")
+
+
+@pytest.fixture
+def app(ann):
+    ann.app, ann.codes = equip(ann)
+    return ann.app

@@ -24,6 +24,18 @@ def died_after_its_permit(kept):
     return removal
 
 
+def read_again_without(kept, rows):
+    """Take the files of some recordings out of the archive, where something else stays, and read it again."""
+    kept.file(rows[0]).rename(kept.file(rows[0]).with_name("of somebody else"))
+    for row in rows[1:]:
+        kept.file(row).unlink()
+    reread = auditing.begin(archive=kept.archive, by="test", percent=100)
+    while auditing.go_on(reread=reread):
+        pass
+    reread.refresh_from_db()
+    return reread
+
+
 def test_a_worker_that_died_before_it_removed_anything_is_settled_by_asking(kept):
     row = kept.put()
     removal = died_after_its_permit(kept)
@@ -47,13 +59,7 @@ def test_reading_the_archive_again_calls_nothing_lost_that_is_just_being_removed
     rows = [kept.put() for _ in range(auditing.SUSPICIOUS)]
     for _ in rows:
         died_after_its_permit(kept)
-    kept.file(rows[0]).rename(kept.file(rows[0]).with_name("of somebody else"))
-    for row in rows[1:]:
-        kept.file(row).unlink()
-    reread = auditing.begin(archive=kept.archive, by="test", percent=100)
-    while auditing.go_on(reread=reread):
-        pass
-    reread.refresh_from_db()
+    reread = read_again_without(kept, rows)
     assert (reread.state, reread.damaged) == ("done", 0), reread.problem
     assert mark_damaged(archive=kept.archive, damages=[Damage(rows[0].copies.get(), "")], actor="test") == 0
     assert kept.resolve().removed == len(rows)
@@ -63,13 +69,7 @@ def test_reading_the_archive_again_calls_nothing_lost_that_is_just_being_removed
 def test_an_archive_that_is_away_is_seen_though_a_copy_is_just_being_removed_from_it(kept):
     rows = [kept.put() for _ in range(auditing.SUSPICIOUS)]
     died_after_its_permit(kept)
-    kept.file(rows[0]).rename(kept.file(rows[0]).with_name("of somebody else"))
-    for row in rows[1:]:
-        kept.file(row).unlink()
-    reread = auditing.begin(archive=kept.archive, by="test", percent=100)
-    while auditing.go_on(reread=reread):
-        pass
-    reread.refresh_from_db()
+    reread = read_again_without(kept, rows)
     assert (reread.state, reread.damaged) == ("broken", 0)
     assert not Copy.objects.damaged().exists() and not Recording.objects.lost().exists()
 

@@ -59,11 +59,11 @@ def saver(client):
 
 @pytest.fixture
 def told_to_workers(settings):
-    """Return a function that reads what was put into the queue of transfers."""
+    """Return a function that reads what was put into a queue, that of transfers unless another is named."""
     broker = Redis.from_url(settings.REDIS_URL)
     app.amqp._producer_pool = None  # whatever broker an earlier test had it talk to
     broker.delete("scan", "transfer")
-    yield lambda: [message.decode() for message in broker.lrange("transfer", 0, -1)]
+    yield lambda queue="transfer": [message.decode() for message in broker.lrange(queue, 0, -1)]
     broker.delete("scan", "transfer")
 
 

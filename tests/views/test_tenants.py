@@ -4,21 +4,18 @@ import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 
 import pytest
 from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
-from redis import Redis
 
 from recordings.catalog.merge import Superseded, Tally, hold
 from recordings.catalog.scan import scan
 from recordings.forms.tenant import TenantForm
-from recordings.models import Archive, AuditEntry, Recording, Role, Scan, ScanMiss, Tenant
+from recordings.models import Archive, AuditEntry, Recording, Role, Scan, Tenant
 from recordings.stores.s3 import regional
 from recordings.trail import Action
-from seaportal.celery import app
 from tests.factories import make_recording, make_tenant, make_user, name_of
 from tests.transfer.conftest import somebody_waits_for_a_lock
 
@@ -37,16 +34,6 @@ def admin(client):
 def sea(rclone_s3):
     rclone_s3.put(f"recordings/{name_of()}", b"voice", datetime.now(UTC) - timedelta(days=1))
     return rclone_s3
-
-
-@pytest.fixture
-def told_to_workers(settings):
-    """Take the messages at a broker that this test alone uses, and read which tasks were asked for."""
-    broker = Redis.from_url(settings.REDIS_URL)
-    app.amqp._producer_pool = None  # whatever broker an earlier test had it talk to
-    broker.delete("scan", "transfer")
-    yield lambda queue: [message.decode() for message in broker.lrange(queue, 0, -1)]
-    broker.delete("scan", "transfer")
 
 
 def typed(s3=None, **changes):
@@ -318,53 +305,6 @@ def test_a_test_of_a_stored_tenant_uses_its_stored_secret(client, admin, sea):
     tenant = make_tenant(s3=sea)
     said = page(client.post(reverse("tenant_test"), typed(sea, secret_key="", tenant=str(tenant.pk))))
     assert "One byte of" in said
-
-
-def test_scan_now_is_heard_by_the_workers_and_told_until_it_begins(client, admin, told_to_workers):
-    tenant = make_tenant()
-    response = client.post(reverse("scan_now", args=[tenant.pk]), follow=True)
-    assert len(told_to_workers("scan")) == 1
-    assert "A scan has been asked for" in page(response)
-    assert 'hx-trigger="every 2s"' in page(response)
-
-
-def test_scan_now_without_a_broker_is_a_sentence(client, admin, broker_is_down):
-    began = monotonic()
-    response = client.post(reverse("scan_now", args=[make_tenant().pk]), follow=True)
-    assert monotonic() - began < 5, "a person waits for it"
-    assert response.status_code == 200
-    assert "the broker does not answer" in page(response)
-
-
-def test_a_running_scan_shows_its_progress_and_is_asked_for_again(client, admin):
-    tenant = make_tenant()
-    running = Scan.objects.create(tenant=tenant, shards=16, shards_done=5, seen=1234, new=56)
-    for _ in range(3):
-        ScanMiss.objects.create(scan=running, recording=make_recording(tenant))
-    said = page(client.get(reverse("tenant_scan", args=[tenant.pk])))
-    assert (
-        "5 of 16 parts" in said
-        and "1,234 seen, 1,234 per second; 56 new, 0 changed, 3 not found so far" in said
-    )
-    assert 'hx-trigger="every 2s"' in said and "<html" not in said
-    again = client.post(reverse("scan_now", args=[tenant.pk]), follow=True)
-    assert "under way already" in page(again)
-
-
-def test_scan_now_is_not_refused_for_a_scan_whose_worker_died(client, admin, told_to_workers):
-    tenant = make_tenant()
-    dead = Scan.objects.create(tenant=tenant)
-    Scan.objects.filter(pk=dead.pk).update(beat_at=timezone.now() - timedelta(minutes=4))
-    said = page(client.post(reverse("scan_now", args=[tenant.pk]), follow=True))
-    assert "under way already" not in said and len(told_to_workers("scan")) == 1
-
-
-def test_a_scan_that_ended_is_not_asked_for_again(client, admin, sea):
-    tenant = make_tenant(s3=sea)
-    scan(tenant=tenant, actor="Scan")
-    said = page(client.get(reverse("tenant_scan", args=[tenant.pk])))
-    assert "Complete" in said and "1 seen, 1 new, 0 gone" in said
-    assert "hx-trigger" not in said
 
 
 def test_a_tenant_that_was_never_listed_is_unknown_and_not_zero(client, admin):
