@@ -5,6 +5,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from recordings.forms.sign_in import password_field
+
 
 def _code_field(**attrs: Any) -> forms.CharField:
     """Return a field for the six digits that an app shows; spaces between them are no mistake."""
@@ -80,13 +82,7 @@ class ProofForm(CodeForm):
     """The password, and a code where the person has a second factor: nobody else changes how they sign in."""
 
     field_order = ["password", "code", "recovery"]
-    password = forms.CharField(
-        label="Password",
-        max_length=1000,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"class": "in", "autocomplete": "current-password"}),
-        error_messages={"required": "Type your password."},
-    )
+    password = password_field()
 
     def __init__(self, *args: Any, with_code: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

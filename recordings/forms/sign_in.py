@@ -10,6 +10,17 @@ from django.core.exceptions import ValidationError
 from recordings.models import User
 
 
+def password_field() -> forms.CharField:
+    """Return a field for the password that somebody has."""
+    return forms.CharField(
+        label="Password",
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"class": "in", "autocomplete": "current-password"}),
+        error_messages={"required": "Type your password."},
+    )
+
+
 class SignInForm(forms.Form):
     """An e-mail address and a password. Whether they fit is not this form's question."""
 
@@ -19,13 +30,7 @@ class SignInForm(forms.Form):
         widget=forms.EmailInput(attrs={"class": "in", "autocomplete": "username", "autofocus": True}),
         error_messages={"required": "Type your e-mail address."},
     )
-    password = forms.CharField(
-        label="Password",
-        max_length=1000,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"class": "in", "autocomplete": "current-password"}),
-        error_messages={"required": "Type your password."},
-    )
+    password = password_field()
 
     def clean_email(self) -> str:
         return str(self.cleaned_data["email"]).lower()
