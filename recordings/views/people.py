@@ -52,7 +52,7 @@ def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a person's role, tenants, password, or whether they may sign in."""
     person = get_object_or_404(people_of(request.user), pk=pk)  # type: ignore[arg-type]
     form = PersonForm(request.POST or None, by=request.user, person=person)  # type: ignore[arg-type]
-    saw = _sees(person)
+    saw = _sees(person) if request.method == "POST" else set()
     if request.method == "POST" and form.is_valid() and _save(request, form):
         if person == request.user:
             update_session_auth_hash(request, person)
