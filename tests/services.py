@@ -73,8 +73,10 @@ class RcloneS3:
     def delete(self, key: str) -> None:
         (self.root / key).unlink()
 
-    def keys(self) -> list[str]:
-        return [str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()]
+    def keys(self, prefix: str = "") -> list[str]:
+        """Return the keys below a folder; its server may delete meanwhile (`os.walk` passes a folder that is gone)."""
+        walk = os.walk(self.root / prefix)
+        return [os.path.relpath(f"{folder}/{name}", self.root) for folder, _, names in walk for name in names]
 
     def start(self) -> None:
         self._server = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -43,9 +44,12 @@ class Sea:
 
     @property
     def there(self) -> dict[str, bytes]:
-        """Return what SEA has now, by asking its disk and not its server."""
-        root = self.s3.root / self.folder
-        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        """Return what SEA has now, by asking its disk and not its server; what is deleted meanwhile is left out."""
+        there = {}
+        for key in self.s3.keys(self.folder):
+            with suppress(FileNotFoundError):
+                there[key.removeprefix(self.folder)] = (self.s3.root / key).read_bytes()
+        return there
 
     def scan(self) -> None:
         scan(tenant=self.tenant, actor="test")
