@@ -8,11 +8,11 @@ with transaction.atomic():
 
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from recordings import trail
-from recordings.models import AuditEntry
+from recordings.models import AuditEntry, User
 
 WINDOW = timedelta(minutes=15)
 MOST_FOR_ONE = 5  # refusals of one e-mail address from one place
@@ -21,6 +21,7 @@ MOST_FROM_PLACE = 50  # refusals from one place, whatever the e-mail address
 # places to guess from would need years.
 MOST_CODES, CODES_WINDOW = 20, timedelta(hours=24)
 TOO_MANY = "Too many tries. Wait 15 minutes, then try again. Nobody was locked out for good."
+WRONG_PASSWORD = "That is not your password. Check it and try again."  # noqa: S105
 TOO_MANY_CODES = (
     "Too many wrong codes were typed for you today. Use a recovery code, or try again tomorrow. If it was not you, somebody "
     "else knows your password: change it."
@@ -39,6 +40,21 @@ def too_many(email: str, address: str) -> bool:
         action=trail.Action.SIGN_IN_REFUSED, at__gt=timezone.now() - WINDOW, address=address
     )
     return recent.filter(actor=email).count() >= MOST_FOR_ONE or recent.count() >= MOST_FROM_PLACE
+
+
+def refusal_of(user: User, password: str, *, address: str) -> str:
+    """Check the password of somebody who is signed in, for a session left open must not be one to guess at; return why it is
+    refused, or nothing. It counts as at sign-in.
+    """
+    email = user.email.lower()
+    with transaction.atomic():
+        wait_for_turn(email)
+        if too_many(email, address):
+            return TOO_MANY
+        if user.check_password(password):
+            return ""
+        refused(email, address)
+    return WRONG_PASSWORD
 
 
 def too_many_codes(email: str, *, since: datetime) -> bool:

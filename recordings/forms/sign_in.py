@@ -7,6 +7,7 @@ from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
+from recordings.access import tries
 from recordings.models import User
 
 
@@ -85,10 +86,11 @@ class FirstAdminForm(forms.Form):
 
 
 class OwnPasswordForm(PasswordChangeForm):
-    """Change one's own password, with the old one."""
+    """Change one's own password, with the old one; `address` is from where."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, address: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.address = address
         words = {
             "old_password": ("Password now", "current-password", "", "Type the password that you have now."),
             "new_password1": (
@@ -105,3 +107,9 @@ class OwnPasswordForm(PasswordChangeForm):
             field.error_messages["required"] = missing
             field.widget.attrs.update({"class": "in", "autocomplete": autocomplete})
             field.widget.attrs.pop("autofocus", None)
+
+    def clean_old_password(self) -> str:
+        password: str = self.cleaned_data["old_password"]
+        if refusal := tries.refusal_of(self.user, password, address=self.address):
+            raise ValidationError(refusal)
+        return password

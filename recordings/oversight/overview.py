@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import Count, Max, Min, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Now
+from django.db.models.functions import JSONObject, Now
 from django.utils import timezone
 
 from recordings.catalog.scan import STALE
@@ -15,6 +15,7 @@ from recordings.models import DayCount, Recording, Scan, Tenant, Transfer, User
 from recordings.models.recording import RecordingQuerySet
 from recordings.sea.policy import AT_RISK, LIFETIME
 from recordings.search.criteria import VIEWS, Criteria
+from recordings.search.results import WAITS_FOR
 
 MOST_REASONS = 5
 HORIZON = 31  # expiry days on the chart: today and the 30 after it
@@ -182,16 +183,11 @@ def _why(mine: RecordingQuerySet) -> Iterable[Reason]:
     """Split what is at risk by its newest transfer; the counts add up to the whole."""
     show = Criteria().with_view(next(view for view in VIEWS if view.name == "at_risk"))
     newest = Transfer.objects.filter(recording=OuterRef("pk")).order_by("-id")
-    rows = (
-        mine.at_risk()
-        .annotate(work=Subquery(newest.values("state")[:1]), reason=Subquery(newest.values("reason")[:1]))
-        .order_by()
-        .values("work", "reason")
-        .annotate(count=Count("pk"))
-    )
+    work = newest.values(told=JSONObject(state="state", reason="reason", waits_for=WAITS_FOR))[:1]
+    rows = mine.at_risk().annotate(work=Subquery(work)).order_by().values("work").annotate(count=Count("pk"))
     sums: dict[str, int] = {}
     for row in rows:
-        sentence = _sentence(row["work"], row["reason"] or "")
+        sentence = _sentence(**row["work"]) if row["work"] else "Nobody and no job has asked to save them"
         sums[sentence] = sums.get(sentence, 0) + row["count"]
     told = sorted(sums.items(), key=lambda item: -item[1])
     for sentence, number in told[:MOST_REASONS]:
@@ -200,13 +196,15 @@ def _why(mine: RecordingQuerySet) -> Iterable[Reason]:
         yield Reason(rest, "Other reasons; each recording's panel says its own", show)
 
 
-def _sentence(work: str | None, reason: str) -> str:
-    if work is None:
-        return "Nobody and no job has asked to save them"
-    if work in Transfer.OPEN:
+def _sentence(*, state: str, reason: str, waits_for: str) -> str:
+    if state in Transfer.OPEN and waits_for:
+        return f"Waiting: {waits_for}"
+    if state in Transfer.OPEN:
         return f"Waiting to be tried again: {reason}" if reason else "Being saved now"
     return (
-        f"Saving failed: {reason}" if work == Transfer.State.FAILED else "An earlier try ended without a copy"
+        f"Saving failed: {reason}"
+        if state == Transfer.State.FAILED
+        else "An earlier try ended without a copy"
     )
 
 

@@ -31,9 +31,9 @@ APART = ("sort_at", "arrived_at")  # the columns by which each tenant's rows hav
 _IDS = "the ids"  # stands in for them while the SQL is put together
 # Why a transfer that is open does not begin, as a sentence: its run is paused or outside of its hours, or one end of its lane
 # does not work, until a file gets through there.
-_WAITS_FOR = Choice(
+WAITS_FOR = Choice(
     When(~Q(state=Transfer.State.QUEUED), then=Value("")),
-    When(run__paused_at__isnull=False, then=Value("Its run is paused until somebody lets it go on.")),
+    When(run__paused_at__isnull=False, then=Value("The run is paused until somebody lets it go on.")),
     When(run__waits_until__gt=Now(), expires_at__gte=Now() + URGENT, then="run__waits_for"),
     When(archive__pause__isnull=False, then="archive__pause__reason"),
     When(tenant__pause__isnull=False, then="tenant__pause__reason"),
@@ -239,7 +239,7 @@ def _work_and_hold() -> tuple[str, tuple[Any, ...]]:
     newest = Transfer.objects.filter(recording=OuterRef("pk")).order_by("-id")
     work, waits_for = (
         newest.values("state")[:1],
-        newest.annotate(waits_for=_WAITS_FOR).values("waits_for")[:1],
+        newest.annotate(waits_for=WAITS_FOR).values("waits_for")[:1],
     )
     held = ExpressionWrapper(on_hold(), output_field=BooleanField())
     rows = Recording.objects.filter(pk__in=RawSQL("SELECT unnest(%s::bigint[])", [_IDS])).order_by()

@@ -21,7 +21,6 @@ from recordings.views.second_step import spend_code
 from recordings.views.who import address_of
 
 LASTS = 15 * 60  # seconds for which the session that asked for a secret is shown it
-WRONG_PASSWORD = "That is not your password. Check it and try again."  # noqa: S105
 WRONG_CODE = "That is not the code of this secret. Wait for the next one that the app shows, then try again."
 _KEY = "second_factor_setup"
 _OFF = "off_%s"  # the ids of the fields that switch it off: others of the same names stand on the page
@@ -106,14 +105,9 @@ def _page(request: HttpRequest, user: User, form: ProofForm, *, off: bool = Fals
 def _prove(request: HttpRequest, user: User, form: ProofForm) -> bool:
     """Tell whether the password and the code are this person's. Wrong ones count as they do at sign-in."""
     told = dict(form.cleaned_data)
-    email, address, password = user.email.lower(), address_of(request), told.pop("password")
     with transaction.atomic():
-        tries.wait_for_turn(email)
-        if tries.too_many(email, address):
-            form.add_error(None, tries.TOO_MANY)
-        elif not user.check_password(password):
-            tries.refused(email, address)
-            form.add_error("password", WRONG_PASSWORD)
+        if refusal := tries.refusal_of(user, told.pop("password"), address=address_of(request)):
+            form.add_error("password", refusal)
         elif factors.has(user):
             refusal = spend_code(request, user, code=told.get("code", ""), recovery=told.get("recovery", ""))[
                 1

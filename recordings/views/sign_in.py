@@ -140,7 +140,7 @@ def _first_admin(request: HttpRequest, told: dict[str, Any]) -> User | None:
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; other sessions of the same person end."""
-    form = OwnPasswordForm(request.user, request.POST or None)
+    form = OwnPasswordForm(request.user, request.POST or None, address=address_of(request))
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             user = form.save(commit=False)

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from recordings.models import Presence, Recording, Role, Scan
+from recordings.models import Presence, Recording, Role, Run, Scan
 from recordings.transfer.runs import start_run
 from tests.factories import make_archive, make_job, make_recording, make_tenant
 
@@ -54,6 +54,8 @@ def test_the_reasons_add_up_to_what_is_at_risk(client, sign_in, tenant, some, ar
     page = text(client)
     assert "<b>1</b><span>Nobody and no job has asked to save them</span>" in page
     assert "<b>1</b><span>Being saved now</span>" in page
+    Run.objects.update(paused_at=timezone.now())
+    assert "<b>1</b><span>Waiting: The run is paused until somebody lets it go on.</span>" in text(client)
 
 
 def test_when_nothing_is_at_risk_it_says_so_calmly(client, sign_in, tenant):

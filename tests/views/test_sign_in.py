@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from recordings.access.tries import MOST_FOR_ONE, MOST_FROM_PLACE, TOO_MANY
+from recordings.access.tries import MOST_FOR_ONE, MOST_FROM_PLACE, TOO_MANY, WRONG_PASSWORD
 from recordings.models import AuditEntry, Role
 from recordings.views.sign_in import REFUSED
 from tests.factories import PASSWORD, make_user
@@ -132,6 +132,18 @@ def test_a_new_password_needs_the_old_one(client, sign_in):
     user.refresh_from_db()
     assert user.check_password("nine green herons")
     assert client.get("/").status_code == 200  # this session stays
+
+
+def test_a_session_left_open_is_none_to_guess_the_password_at(client, sign_in):
+    user = sign_in()
+    new = {"new_password1": "nine green herons", "new_password2": "nine green herons"}
+    for number in range(MOST_FOR_ONE):
+        page = text(client.post(reverse("password"), {**new, "old_password": f"guess {number}"}))
+        assert WRONG_PASSWORD in page
+    assert TOO_MANY in text(client.post(reverse("password"), {**new, "old_password": PASSWORD}))
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+    assert AuditEntry.objects.filter(action="sign-in refused", actor=user.email).count() == MOST_FOR_ONE
 
 
 def test_a_short_password_is_refused_with_the_reason(client, sign_in):
