@@ -8,6 +8,7 @@ import psycopg
 from django.db import OperationalError, connection, connections
 
 CANCEL = 5.0  # seconds that PostgreSQL is given to hear that a query is to end
+AGAIN = 0.5  # seconds until it is told again: what came before the query began ended nothing
 
 Watch = Callable[[threading.Event], Exception | None]
 
@@ -42,7 +43,9 @@ def _run(watch: Watch, querying: psycopg.Connection, ended: threading.Event, why
         reason = watch(ended)
         if reason is not None and not ended.is_set():
             why.append(reason)
-            with suppress(psycopg.Error):
-                querying.cancel_safe(timeout=CANCEL)
+            while not ended.is_set():
+                with suppress(psycopg.Error):
+                    querying.cancel_safe(timeout=CANCEL)
+                ended.wait(AGAIN)
     finally:
         connections.close_all()
