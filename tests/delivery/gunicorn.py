@@ -1,7 +1,6 @@
 """The portal's own web server in a process of its own, over the test's database."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,13 +10,13 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import connection
 
+from seaportal.embedded import free_port
+
 
 @contextmanager
 def serving():
     """Run gunicorn as ./portal does; give its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     told = connection.settings_dict
     address = f"postgres://{told['USER']}:{told['PASSWORD']}@{told['HOST']}:{told['PORT']}/{told['NAME']}"
     environment = os.environ | {"DATABASE_URL": address, "SEAPORTAL_VAR": str(settings.VAR)}

@@ -42,7 +42,7 @@ class Post:
 def post(settings, tmp_path):
     settings.VAR = tmp_path
     handler = Post()
-    server = Controller(handler, hostname="127.0.0.1", port=free_port())
+    server = Controller(handler, hostname="127.0.0.1", port=free_port(), ready_timeout=30)
     server.start()
     settings.MAIL_URL = f"smtp://127.0.0.1:{server.port}"
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
