@@ -155,7 +155,7 @@ class Process:
         """Wait until all of it has been stopped; False when it has ended instead."""
         until = time.monotonic() + seconds
         while self.poll() is None and time.monotonic() < until:
-            with suppress(FileNotFoundError):  # a thread that ends just now
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ends just now
                 threads = [one.read_text() for one in Path(f"/proc/{self.pid}/task").glob("*/stat")]
                 if all(told.rpartition(")")[2].split()[0] == "T" for told in threads):
                     return True

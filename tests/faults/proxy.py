@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
+
 
 @dataclass
 class Exchange:
@@ -143,6 +145,16 @@ def delay(seconds: float) -> Action:
     return act
 
 
+def hold(until: Event) -> Action:
+    """Pass the request on once an event has come."""
+
+    def act(exchange: Exchange) -> None:
+        until.wait(60)
+        pass_on(exchange)
+
+    return act
+
+
 def stall(until: Event) -> Action:
     """Say nothing until an event, then hang up."""
 
@@ -174,6 +186,7 @@ class Proxy:
     tls: ssl.SSLContext | None = None  # to speak TLS with the client
     asked: list[tuple[str, str]] = field(default_factory=list)  # method and path of every request
     _rules: list[_Rule] = field(default_factory=list)
+    _clients: set[tuple[str, int]] = field(default_factory=set)  # the addresses of who is connected
     _lock: Lock = field(default_factory=Lock)
 
     def __enter__(self) -> Self:
@@ -215,6 +228,25 @@ class Proxy:
         with self._lock:
             self._rules.clear()
 
+    def wait_for_others(self, seconds: float = 60) -> None:
+        """Wait until no other process is connected: of one that has ended, all that it sent has gone on its way then."""
+        until = time.monotonic() + seconds
+        # It is let in after all others that wait to be.
+        with socket.create_connection(self._server.server_address) as last:
+            while not self._is_alone_with(last.getsockname()):
+                assert time.monotonic() < until, "another process is connected still"
+                time.sleep(0.01)
+
+    def _is_alone_with(self, last: tuple[str, int]) -> bool:
+        ours = {one.laddr for one in psutil.Process().net_connections("tcp")}
+        with self._lock:
+            return last in self._clients and self._clients <= ours
+
+    def come_and_go(self, client: tuple[str, int], *, comes: bool) -> None:
+        """Take note of who is connected."""
+        with self._lock:
+            (self._clients.add if comes else self._clients.discard)(client)
+
     def action_for(self, method: str, path: str, headers: list[tuple[str, str]]) -> Action:
         """Return what is to be done to a request: what the first rule says that matches it and is in force."""
         place, _, query = path.partition("?")
@@ -249,6 +281,16 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # or a body waits 40 ms for the client to have told of its headers
     proxy: Proxy
     _onward: HTTPConnection | None = None
+
+    def setup(self) -> None:
+        super().setup()
+        self.proxy.come_and_go(self.client_address, comes=True)
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        finally:
+            self.proxy.come_and_go(self.client_address, comes=False)
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

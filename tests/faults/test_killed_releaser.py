@@ -83,7 +83,7 @@ def release_the_rest(sea):
 def test_wherever_a_releaser_is_killed_nothing_stays_in_doubt(sea, proxy, kept, step):
     worker = start_worker("release", STEPS[step], signal.SIGKILL)
     assert worker.wait(60) == -signal.SIGKILL, "the worker never came to this step"
-    time.sleep(0.3)  # what it had sent arrives
+    proxy.wait_for_others()  # what it had sent arrives
     sea.assert_nothing_lost()
     gone = FILES + 1 - len(sea.there)
     done = Release.objects.filter(state="released").count()

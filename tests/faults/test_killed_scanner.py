@@ -1,12 +1,9 @@
 """kill -9 in the middle of a scan: what it listed is kept, the rest is listed, and nothing is marked gone."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from datetime import timedelta
-from pathlib import Path
+from threading import Event
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -17,19 +14,26 @@ from recordings import trail
 from recordings.catalog.scan import AlreadyScanning, scan
 from recordings.models import Alert, AuditEntry, Recording, Scan, Shard
 from tests.factories import make_tenant, name_of
-from tests.faults.processes import database_url, start
-from tests.faults.proxy import Proxy, delay
+from tests.faults.processes import start
+from tests.faults.proxy import Proxy, stall
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FILES = 600
 DAYS = 6
+SCAN = """
+import sys
+from django.core.management import call_command
+call_command("scan", tenant=sys.argv[1])
+"""
 
 
-def start_scanner(tenant):
-    env = {**os.environ, "DATABASE_URL": database_url(), "SEAPORTAL_SCAN_SHARDS": "2"}
-    command = [sys.executable, "manage.py", "scan", "--tenant", tenant.name]
-    return subprocess.Popen(command, env=env, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
+@pytest.fixture
+def over():
+    """An event until which a server says nothing; what it has not answered by then is nobody's any more."""
+    event = Event()
+    yield event
+    event.set()
 
 
 def wait_for(condition, seconds=60):
@@ -44,7 +48,7 @@ def place_of(path):
     return parse_qs(urlsplit(path).query)["start-after"][0].removeprefix("recordings/")
 
 
-def test_a_killed_scan_is_gone_on_with_and_lists_only_the_rest(rclone_s3):
+def test_a_killed_scan_is_gone_on_with_and_lists_only_the_rest(rclone_s3, over):
     now = timezone.now().replace(microsecond=0)
     for number in range(FILES):
         started = now - timedelta(days=number % DAYS)
@@ -52,11 +56,13 @@ def test_a_killed_scan_is_gone_on_with_and_lists_only_the_rest(rclone_s3):
         rclone_s3.put(f"recordings/{key}", b"", now - timedelta(days=number % DAYS))
     with Proxy(rclone_s3.endpoint) as proxy:
         tenant = make_tenant(s3=rclone_s3, endpoint=proxy.endpoint)
-        proxy.on(delay(0.3), query="list-type")
-        scanner = start_scanner(tenant)
+        for day in range(DAYS // 2):  # the last ones are listed last
+            proxy.on(stall(over), query=f"start-after=[^&]*{now - timedelta(days=day):%Y-%m-%d}")
+        scanner = start(SCAN, tenant.name)
         wait_for(Recording.objects.filter(tenant=tenant).exists)
         scanner.send_signal(signal.SIGKILL)
         assert scanner.wait() == -signal.SIGKILL
+        over.set()
         killed = Scan.objects.get(tenant=tenant)
         kept = Recording.objects.count()
         done_parts = list(Shard.objects.filter(scan=killed).values_list("after", "until"))
@@ -94,7 +100,7 @@ scan.scan(tenant=Tenant.objects.get(name=sys.argv[1]), actor="t")
 """
 
 
-def test_what_a_scan_killed_while_it_settles_has_marked_is_told_once_and_the_rest_is_settled(rclone_s3):
+def test_what_a_scan_killed_while_it_settles_has_marked_is_told_once_and_the_rest_is_settled(rclone_s3, over):
     """A day's worth is gone at once; each lot is marked, alerted and put on the trail together, or not at all."""
     now, gone = timezone.now().replace(microsecond=0), 100
     for number in range(gone + 5):
@@ -105,13 +111,13 @@ def test_what_a_scan_killed_while_it_settles_has_marked_is_told_once_and_the_res
         scan(tenant=tenant, actor="test")
         for row in Recording.objects.order_by("key")[:gone]:
             rclone_s3.delete(f"recordings/{row.key}")
-        proxy.on(delay(0.3), method="HEAD")
+        proxy.on(stall(over), method="HEAD", skip=30)
         expired = Recording.objects.filter(presence="expired")
         scanner = start(SMALL_LOTS, tenant.name)
         wait_for(lambda: expired.count() > 20)
         scanner.send_signal(signal.SIGKILL)
         assert scanner.wait() == -signal.SIGKILL
-        time.sleep(0.5)  # its last statement may be under way
+        over.set()
         marked = expired.count()
         assert 20 < marked < gone
 
