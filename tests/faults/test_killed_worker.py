@@ -43,6 +43,9 @@ IN_A_BUCKET = ANYWHERE | {
     "sent, its answer not read": ("recordings.stores.bucket:BucketStore", "_put", "after", 7),
 }
 
+# Or it may be stopped in the very transaction that tells of the first ones, and others would wait for its locks.
+TOLD_AT_THE_END = ["recordings.transfer.saving GROUP_WAIT 60.0"]
+
 
 @pytest.fixture
 def queued(rclone_s3):
@@ -92,7 +95,7 @@ def killed_and_finished(s3, run, worker, step):
     "step", ["on the medium, without its name", "read back, not told", "told, not written"]
 )
 def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(rclone_s3, run, step):
-    sleeper = start_worker("save", IN_A_FOLDER[step], signal.SIGSTOP)
+    sleeper = start_worker("save", IN_A_FOLDER[step], signal.SIGSTOP, *TOLD_AT_THE_END)
     assert sleeper.stops(), "the worker never came to this step"
     another_takes_over_and_the_sleeper_wakes(rclone_s3, run, sleeper)
     assert not list(Path(archive_of(run).folder).rglob(".*.part"))
@@ -101,7 +104,7 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(rcl
 @pytest.mark.parametrize("step", ["gathered, not sent", "sent, its answer not read", "told, not written"])
 def test_nor_does_one_that_slept_before_a_bucket(rclone_s3, weed_s3, queued, step):
     run = queued(make_bucket(weed_s3))
-    sleeper = start_worker("save", IN_A_BUCKET[step], signal.SIGSTOP)
+    sleeper = start_worker("save", IN_A_BUCKET[step], signal.SIGSTOP, *TOLD_AT_THE_END)
     assert sleeper.stops(), "the worker never came to this step"
     another_takes_over_and_the_sleeper_wakes(rclone_s3, run, sleeper)
 
