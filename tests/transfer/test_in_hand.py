@@ -3,7 +3,7 @@
 import os
 import time
 from datetime import timedelta
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +18,7 @@ from recordings.transfer import jobs, limits, queue, runs, saving
 from recordings.transfer.saving import save_waiting
 from seaportal.celery import app
 from tests.factories import make_archive, make_job, make_recording, make_tenant, name_of
-from tests.faults.proxy import Proxy, delay
+from tests.faults.proxy import Proxy, delay, hold
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,29 +56,37 @@ def faster(proxy):
 
 
 @pytest.fixture
-def worker():
-    """Return a function that starts a worker and returns once it has saved something, and one that waits for its end."""
-    threads = []
+def worker(proxy):
+    """Return two functions: one starts a worker, which saves a few files and is then kept waiting for the two in flight.
+
+    The other waits until it has nearly nothing else in hand, lets these two go on, and waits for its end.
+    """
+    threads, go_on = [], Event()
 
     def work(**extra):
         save_waiting(owner="a:1", **extra)
         connection.close()
 
     def begin(**extra):
+        proxy.heal()
+        proxy.on(hold(go_on), path=r"\.mp4", skip=4)
         threads.append(Thread(target=work, kwargs=extra))
         threads[0].start()
         until(lambda: Transfer.objects.filter(state="verified").exists())
 
-    def end(seconds):
-        threads[0].join(seconds)
-        assert not threads[0].is_alive(), "it goes on with what it has in hand"
+    def end():
+        until(lambda: Transfer.objects.filter(state="copying").count() < 5)
+        go_on.set()
+        threads[0].join(60)
+        assert not threads[0].is_alive()
 
     yield begin, end
+    go_on.set()
     for thread in threads:
         thread.join()
 
 
-def until(true, *, seconds=15):
+def until(true, *, seconds=60):
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come to that in time"
@@ -93,18 +101,17 @@ def states(run):
     return told, sum(told.values())
 
 
-def test_a_pause_reaches_what_a_worker_has_in_hand_and_nothing_is_lost_by_it(run, worker, proxy):
+def test_a_pause_reaches_what_a_worker_has_in_hand_and_nothing_is_lost_by_it(run, worker):
     begin, end = worker
     begin()
     assert Transfer.objects.filter(state="copying").count() > 20, "nearly all of it is in one hand"
     assert runs.pause(run=run, actor="ann@example.com")
-    end(2)
+    end()
     told, _ = states(run)
     assert set(told) == {"queued", "verified"} and told["queued"] > 20
     assert set(run.transfers.values_list("attempts", flat=True)) == {0}
     assert not queue.has_work() and queue.claim(owner="b:1", limit=9) == []
     runs.resume(run=run, actor="ann@example.com")
-    proxy.heal()
     save_waiting(owner="b:1")
     assert states(run)[0] == {"verified": FILES}
 
@@ -113,7 +120,7 @@ def test_a_cancel_reaches_it_too_and_ends_the_run(run, worker):
     begin, end = worker
     begin()
     assert runs.cancel(run=run, actor="ann@example.com") == 0, "all of it is in hand"
-    end(2)
+    end()
     told, _ = states(run)
     assert set(told) == {"dropped", "verified"} and told["dropped"] > 20
     run.refresh_from_db()
@@ -127,7 +134,7 @@ def test_the_end_of_the_hours_reaches_it_except_for_what_expires_within_a_day(ru
     begin()
     Transfer.objects.filter(pk=urgent.pk).update(expires_at=timezone.now() + timedelta(hours=5))
     Run.objects.update(waits_until=timezone.now() + timedelta(hours=9), waits_for="Works at night.")
-    end(3)
+    end()
     told, _ = states(run)
     assert set(told) == {"queued", "verified"} and told["queued"] > 20
     urgent.refresh_from_db()
@@ -137,7 +144,7 @@ def test_the_end_of_the_hours_reaches_it_except_for_what_expires_within_a_day(ru
 def test_a_worker_whose_time_is_up_hands_back_what_it_has_not_begun(run, worker):
     begin, end = worker
     begin(seconds=0.5)
-    end(2.5)
+    end()
     told, _ = states(run)
     assert set(told) == {"queued", "verified"} and queue.has_work()
     assert len(queue.claim(owner="b:1", limit=99)) == told["queued"], "another one may take it at once"
