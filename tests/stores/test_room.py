@@ -31,17 +31,19 @@ def store(weed_s3, monkeypatch):
 
 
 class Sources:
-    """Recordings on their way, and how many of them give bytes at the same time."""
+    """Recordings on their way, so many of which give bytes at the same time, and how many did."""
 
-    def __init__(self):
+    def __init__(self, at_once):
         self.now = self.most = 0
         self.lock = threading.Lock()
+        self.together = threading.Barrier(at_once)
 
     def of(self, body):
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
-        time.sleep(0.2)
+        self.together.wait(30)  # for those that there is room for
+        time.sleep(0.1)  # in which one too many would come
         for start in range(0, len(body), 256 * 1024):
             yield body[start : start + 256 * 1024]
         with self.lock:
@@ -51,7 +53,7 @@ class Sources:
 @pytest.mark.parametrize(("size", "at_once"), [(PART, 2), (2 * PART + 17, 2), (MB, 4)])
 def test_large_objects_wait_for_room_and_small_ones_do_not(store, weed_s3, monkeypatch, size, at_once):
     monkeypatch.setattr(store, "room", Room(2 * PART))
-    sources, bodies = Sources(), {f"{number}.mp4": os.urandom(size) for number in range(4)}
+    sources, bodies = Sources(at_once), {f"{number}.mp4": os.urandom(size) for number in range(4)}
 
     def write(name):
         return store.write(name, sources.of(bodies[name]), size=size, token="1-1")
@@ -98,17 +100,18 @@ def test_who_asked_first_is_served_first():
             served.append(size)
 
     with room.lent(6 * MB):
-        for size in (
-            8 * MB,
-            2 * MB,
-        ):  # the second would fit, and the first would wait for ever behind such as it
+        # The second would fit beside what is lent now, and the first would wait for ever behind such as it.
+        for place, size in enumerate((8 * MB, 3 * MB), start=1):
             asking.append(threading.Thread(target=ask, args=(size,)))
             asking[-1].start()
-            time.sleep(0.1)
+            until = time.monotonic() + 30
+            while len(room._line) < place:
+                assert time.monotonic() < until, "it does not wait in the line"
+                time.sleep(0.01)
         assert served == []
     for one in asking:
-        one.join(5)
-    assert served == [8 * MB, 2 * MB]
+        one.join(30)
+    assert served == [8 * MB, 3 * MB]
 
 
 @pytest.mark.parametrize("moment", ["touch", "forget"])
