@@ -114,9 +114,9 @@ class World(RuleBasedStateMachine):
         policy = ReleasePolicy.objects.get(tenant=self.sea.tenant)
         if is_stopped() or not policy.enabled:
             most = 0
-        used = sum(ReleaseDay.objects.filter(tenant=self.sea.tenant).values_list("files", flat=True))
-        left = max(0, policy.cap_per_day - used)
         began, asked = timezone.now(), len(self.near.asked)
+        today = ReleaseDay.objects.filter(tenant=self.sea.tenant, day=began.date())
+        left = max(0, policy.cap_per_day - sum(today.values_list("files", flat=True)))
         yield
         sent = [path for method, path in self.near.asked[asked:] if method == "DELETE"]
         assert len(sent) <= (left if most is None else min(left, most)), f"deleted too many: {sent}"
