@@ -58,6 +58,17 @@ def one_of(name: str, default: str, *others: str) -> str:
     return value
 
 
+def issuer() -> str:
+    """Return the address of the identity provider, or nothing when there is none."""
+    value = env.str("SEAPORTAL_OIDC_ISSUER", default="").strip()
+    if value and not value.startswith(("https://", "http://") if PRIVATE_ENDPOINTS else "https://"):
+        raise ImproperlyConfigured(
+            "SEAPORTAL_OIDC_ISSUER must be the provider's https:// address, "
+            "for example SEAPORTAL_OIDC_ISSUER=https://login.example.com/realms/staff"
+        )
+    return value
+
+
 # --- who may talk to us -------------------------------------------------------------------------
 DEBUG = env.bool("SEAPORTAL_DEBUG", default=False)
 HTTPS = env.bool("SEAPORTAL_HTTPS", default=True)
@@ -215,6 +226,13 @@ CELERY_TIMEZONE = "UTC"
 # --- people -------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "recordings.User"
 SECOND_FACTOR = one_of("SEAPORTAL_SECOND_FACTOR", "optional", "admins", "everybody")  # who must have one
+# Single sign-on: an identity provider that speaks OpenID Connect; without an issuer there is none.
+OIDC_ISSUER = issuer()
+OIDC_CLIENT_ID = required("SEAPORTAL_OIDC_CLIENT_ID", "seaportal") if OIDC_ISSUER else ""
+OIDC_CLIENT_SECRET = env.str("SEAPORTAL_OIDC_CLIENT_SECRET", default="")
+OIDC_NAME = env.str("SEAPORTAL_OIDC_NAME", default="").strip() or "single sign-on"
+OIDC_TRUST_EMAIL = env.bool("SEAPORTAL_OIDC_TRUST_EMAIL", default=False)
+OIDC_ONLY = env.bool("SEAPORTAL_OIDC_ONLY", default=False)
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "sign_in"

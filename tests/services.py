@@ -1,4 +1,4 @@
-"""Real S3 servers for tests: rclone (whose LastModified is the file's own time) and SeaweedFS."""
+"""Real servers for tests: S3 by rclone (whose LastModified is the file's own time) and SeaweedFS, an identity provider."""
 
 import base64
 import hashlib
@@ -164,6 +164,23 @@ def weed(folder: Path) -> Iterator[str]:
     )  # fmt: skip
     try:
         endpoint = f"http://127.0.0.1:{s3}"
+        wait_for(endpoint, server)
+        yield endpoint
+    finally:
+        server.kill()
+        server.wait()
+
+
+@contextmanager
+def identity_provider() -> Iterator[str]:
+    """Run an OpenID Connect provider that takes any client and any account, and yield its issuer."""
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "AUTHLIB_INSECURE_TRANSPORT": "1"},
+    )  # fmt: skip
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
         wait_for(endpoint, server)
         yield endpoint
     finally:

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
-from recordings.access import second_factor
+from recordings.access import second_factor, single_sign_on
 from recordings.access.roles import May, may
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -64,7 +64,7 @@ class DenyByDefault:
             raise PermissionDenied(
                 f"Your role does not allow you to {mark}." if isinstance(mark, May) else ""
             )
-        if not getattr(view, BEFORE_CODE, False) and second_factor.owes(request.user):
+        if not getattr(view, BEFORE_CODE, False) and owes_second_factor(request):
             return self._send(request, redirect("second_factor"))
         return None
 
@@ -76,6 +76,11 @@ class DenyByDefault:
         response = HttpResponse(status=204)
         response["HX-Redirect"] = onward["Location"]
         return response
+
+
+def owes_second_factor(request: HttpRequest) -> bool:
+    """Tell whether who is signed in has to set one up before anything else. Whom the identity provider let in has not."""
+    return not single_sign_on.came_by(request.session) and second_factor.owes(request.user)  # type: ignore[arg-type]
 
 
 def page_of(request: HttpRequest) -> str:

@@ -3,11 +3,13 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from recordings.access import single_sign_on
 from recordings.models import Role, Tenant, User
 
 ROLE_SAYS = {
@@ -102,6 +104,13 @@ class PersonForm(forms.Form):
         else:
             del self.fields["is_active"]
             self.fields["password"].help_text = "12 characters or more. Hand it over in person."
+            if single_sign_on.is_on():
+                self.fields["password"].required = False
+                self.fields[
+                    "password"
+                ].help_text += f" Not needed for who signs in with {settings.OIDC_NAME}."
+        if single_sign_on.is_the_only_way():
+            del self.fields["password"]
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"]).lower()
@@ -141,9 +150,11 @@ class PersonForm(forms.Form):
             person.name, person.all_tenants = told["name"], told["scope"] == "all"
             person.is_active = told.get("is_active", True)
             changed = ["name", "all_tenants", "is_active"]
-            if told["password"]:
+            if told.get("password"):
                 person.set_password(told["password"])
                 changed.append("password")
+            elif not self.person:
+                person.set_unusable_password()
             # A form is no older than its page: what else changed of the person meanwhile stays, such as ended sessions.
             person.save(update_fields=changed if self.person else None)
             person.tenants.set([] if person.all_tenants else told["tenants"])

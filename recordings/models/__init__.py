@@ -17,6 +17,7 @@ from recordings.models.case import Case, CaseMember, CaseNote, CaseRecording
 from recordings.models.day_count import DayCount
 from recordings.models.export import Export, ExportChoice, ExportMail
 from recordings.models.hold import Hold
+from recordings.models.identity import Identity
 from recordings.models.interaction import Interaction, Term
 from recordings.models.job import TransferJob
 from recordings.models.known_contact import ContactMark, KnownContact
@@ -68,6 +69,7 @@ __all__ = [
     "ExportMail",
     "ExportSchedule",
     "Hold",
+    "Identity",
     "Interaction",
     "Kind",
     "KnownContact",

@@ -8,8 +8,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 
-from recordings.access import second_factor
-from recordings.access.gate import page_of
+from recordings.access.gate import owes_second_factor, page_of
 from recordings.models import User
 
 NO_PAGES = {"tag_add", "tenant_scan"}  # addresses above others that are forms or fragments themselves
@@ -17,7 +16,7 @@ NO_PAGES = {"tag_add", "tenant_scan"}  # addresses above others that are forms o
 
 def _page(request: HttpRequest, status: int, **told: str) -> HttpResponse:
     user = getattr(request, "user", None)
-    known = isinstance(user, User) and user.role is not None and not second_factor.owes(user)
+    known = isinstance(user, User) and user.role is not None and not owes_second_factor(request)
     return render(
         request, f"{status}.html", {**told, "frame": "shell.html" if known else "plain.html"}, status=status
     )

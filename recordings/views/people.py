@@ -1,5 +1,6 @@
 """People: who may sign in, as what, and which tenants they see."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
@@ -11,9 +12,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from recordings import trail
-from recordings.access import May, allow, may, second_factor
+from recordings.access import May, allow, may, second_factor, single_sign_on
 from recordings.forms.person import LastAdmin, PersonForm, people_of
-from recordings.forms.second_factor import ResetForm
+from recordings.forms.second_factor import ResetForm, UnlinkForm
 from recordings.models import SecondFactor, Tenant, TransferJob, User
 from recordings.search.discreet import names_a_case
 from recordings.views.at_once import looks_again
@@ -25,8 +26,12 @@ from recordings.views.who import actor_of, address_of
 def people(request: HttpRequest) -> HttpResponse:
     """Show the people whom the admin may see."""
     told = people_of(request.user).prefetch_related("groups", "tenants")  # type: ignore[arg-type]
-    told = told.annotate(second_step=Exists(SecondFactor.objects.on().filter(user=OuterRef("pk"))))
-    return render(request, "people/list.html", {"people": told.order_by("-is_active", "email")})
+    told = told.annotate(
+        second_step=Exists(SecondFactor.objects.on().filter(user=OuterRef("pk"))),
+        linked=Exists(single_sign_on.identities().filter(user=OuterRef("pk"))),
+    )
+    page = {"people": told.order_by("-is_active", "email"), **_provider()}
+    return render(request, "people/list.html", page)
 
 
 @allow(May.SET_UP)
@@ -40,7 +45,9 @@ def person_new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and (person := _save(request, form)):
         messages.success(request, f"{person} can sign in now as {person.email}.")
         return redirect("people")
-    return render(request, "people/form.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request, "people/form.html", {"form": form, **_provider()}, status=422 if form.errors else 200
+    )
 
 
 @allow(May.SET_UP)
@@ -61,7 +68,13 @@ def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("people")
     # A form that was refused has touched the person in memory; the page shows them as they are.
     shown = User.objects.get(pk=pk)
-    page = {"form": form, "person": shown, "second_step": shown != request.user and second_factor.has(shown)}
+    page = {
+        "form": form,
+        "person": shown,
+        "second_step": shown != request.user and second_factor.has(shown),
+        "identity": single_sign_on.identities().filter(user=shown).first(),
+        **_provider(),
+    }
     return render(request, "people/form.html", page, status=422 if form.errors else 200)
 
 
@@ -86,6 +99,30 @@ def second_factor_reset(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("people")
     page = {"form": form, "person": person}
     return render(request, "people/second_factor.html", page, status=422 if form.errors else 200)
+
+
+@allow(May.SET_UP)
+@require_http_methods(["GET", "HEAD", "POST"])
+def unlink(request: HttpRequest, pk: int) -> HttpResponse:
+    """Forget a person's account at the identity provider, for one that was made anew; their sessions end."""
+    person = get_object_or_404(people_of(request.user), pk=pk)  # type: ignore[arg-type]
+    if not single_sign_on.identities().filter(user=person).exists():
+        messages.info(request, f"{person} has no linked account.")
+        return redirect("person_edit", pk)
+    form = UnlinkForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        single_sign_on.unlink(
+            person, by=actor_of(request), reason=form.cleaned_data["reason"], address=address_of(request)
+        )
+        messages.success(request, f"The account of {person} is unlinked. Their sessions have ended.")
+        return redirect("people")
+    page = {"form": form, "person": person, **_provider()}
+    return render(request, "people/unlink.html", page, status=422 if form.errors else 200)
+
+
+def _provider() -> dict[str, str]:
+    """Return what pages call the identity provider; empty without one."""
+    return {"provider": settings.OIDC_NAME if single_sign_on.is_on() else ""}
 
 
 def _sees(person: User) -> set[int]:

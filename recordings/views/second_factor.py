@@ -3,6 +3,7 @@
 import time
 
 import segno
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from recordings.access import May, allow, tries
 from recordings.access import second_factor as factors
+from recordings.access.gate import owes_second_factor
 from recordings.forms.second_factor import FirstCodeForm, ProofForm
 from recordings.models import User
 from recordings.views.second_step import spend_code
@@ -65,7 +67,7 @@ def second_factor_setup(request: HttpRequest) -> HttpResponse:
         "form": form,
         "qr": _drawn(factors.address_for_app(user, secret)),
         "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
-        "frame": _frame(user),
+        "frame": _frame(request),
     }
     return render(request, "second_factor/setup.html", page, status=422 if form.errors else 200)
 
@@ -97,7 +99,8 @@ def _page(request: HttpRequest, user: User, form: ProofForm, *, off: bool = Fals
         "form": anew,
         "off": (form if off else ProofForm(with_code=True, auto_id=_OFF)) if has and not must else None,
         "left": user.second_factor.codes.filter(used_at=None).count() if has else 0,
-        "frame": _frame(user),
+        "frame": _frame(request),
+        "provider": settings.OIDC_NAME,
     }
     return render(request, "second_factor/page.html", page, status=422 if form.errors else 200)
 
@@ -117,9 +120,9 @@ def _prove(request: HttpRequest, user: User, form: ProofForm) -> bool:
     return not form.errors
 
 
-def _frame(user: User) -> str:
+def _frame(request: HttpRequest) -> str:
     """Return the frame of the page: who owes a second factor sees nothing of the portal yet."""
-    return "gate.html" if factors.owes(user) else "shell.html"
+    return "gate.html" if owes_second_factor(request) else "shell.html"
 
 
 def _drawn(address: str) -> SafeString:

@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from recordings import trail
-from recordings.access import May, allow, public, second_factor, tries
+from recordings.access import May, allow, public, second_factor, single_sign_on, tries
 from recordings.forms.sign_in import FirstAdminForm, OwnPasswordForm, SignInForm
 from recordings.models import Role, User
 from recordings.views import half_way
@@ -32,11 +32,14 @@ _FIRST_VISIT = 0x5EA_F1257  # advisory lock: the first admin is made once
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Show the sign-in form, or check what was typed into it."""
-    wanted = request.POST.get("next") or request.GET.get("next", "")
-    goal = wanted if _is_ours(request, wanted) else resolve_url(settings.LOGIN_REDIRECT_URL)
+    goal = goal_of(request)
     if request.user.is_authenticated:
         return redirect(goal)
     form = SignInForm(request.POST or None)
+    if request.method == "POST" and single_sign_on.is_the_only_way():
+        return sign_in_page(
+            request, refusal=f"Passwords are not taken here. Sign in with {settings.OIDC_NAME}."
+        )
     if request.method == "POST" and form.is_valid():
         user, refusal, with_code = _check(request, **form.cleaned_data)
         if user:
@@ -46,9 +49,28 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             login(request, user)  # gives the session a new key
             return redirect(goal)
         form.add_error(None, refusal)
-    nobody_yet = bool(settings.SETUP_CODE) and not User.objects.exists()
-    page = {"form": form, "next": wanted, "nobody_yet": nobody_yet, "late": "late" in request.GET}
-    return render(request, "sign_in.html", page, status=422 if form.errors else 200)
+    return sign_in_page(request, form, status=422 if form.errors else 200)
+
+
+def goal_of(request: HttpRequest) -> str:
+    """Return where somebody was going when they were asked to sign in: an address of this portal, and no other."""
+    wanted = request.POST.get("next") or request.GET.get("next", "")
+    return wanted if _is_ours(request, wanted) else resolve_url(settings.LOGIN_REDIRECT_URL)
+
+
+def sign_in_page(
+    request: HttpRequest, form: SignInForm | None = None, *, refusal: str = "", status: int = 403
+) -> HttpResponse:
+    """Return the sign-in page with what it offers, and why somebody was refused."""
+    page = {
+        "form": None if single_sign_on.is_the_only_way() else form or SignInForm(),
+        "refusal": refusal,
+        "next": request.POST.get("next") or request.GET.get("next", ""),
+        "nobody_yet": bool(settings.SETUP_CODE) and not User.objects.exists(),
+        "late": "late" in request.GET,
+        "provider": settings.OIDC_NAME if single_sign_on.is_on() else "",
+    }
+    return render(request, "sign_in.html", page, status=status)
 
 
 def _check(request: HttpRequest, email: str, password: str) -> tuple[User | None, str, bool]:
@@ -140,6 +162,8 @@ def _first_admin(request: HttpRequest, told: dict[str, Any]) -> User | None:
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; other sessions of the same person end."""
+    if not request.user.has_usable_password():  # type: ignore[union-attr]
+        return redirect("second_factor")
     form = OwnPasswordForm(request.user, request.POST or None, address=address_of(request))
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():

@@ -92,6 +92,7 @@ def house(db, tmp_path, settings):
         "download": recording,
         "person_edit": person,
         "second_factor_reset": person,
+        "identity_unlink": person,
         **dict.fromkeys(("job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove"), job),
     }
     ids |= dict.fromkeys(RUN, run)

@@ -27,6 +27,7 @@ WHO_MAY = {
     "readyz": OPEN,
     "sign_in": OPEN,
     "second_step": OPEN,
+    **dict.fromkeys(("single_sign_on", "single_sign_on_return"), OPEN),
     "sign_out": OPEN,
     "welcome": OPEN,
     "overview": EVERYBODY,
@@ -166,6 +167,7 @@ WHO_MAY = {
     "person_new": ADMINS,
     "person_edit": ADMINS,
     "second_factor_reset": ADMINS,
+    "identity_unlink": ADMINS,
     "audit": SAVERS,
     "audit_verify": SAVERS,
     "audit_csv": SAVERS,
@@ -295,7 +297,7 @@ def test_a_person_who_sees_another_tenant_only_finds_none_of_these(house, tmp_pa
     client = Client()
     client.force_login(make_user(Role.ADMIN, tenants=[elsewhere]))
     theirs = {"recording", "contact", "contact_heard", "note_add", "note_withdraw", "tag_add", "tag_remove", "contact_note", "media", "waveform", "download", *RUN, "tenant", "tenant_live", "take_region",
-              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "second_factor_reset", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
+              "tenant_edit", "tenant_scan", "scan_now", "person_edit", "second_factor_reset", "identity_unlink", "job", "job_run", "job_dry_run", "job_edit", "job_switch", "job_remove", "alert_acknowledge",
               "tenant_release", "tenant_release_off", "hold_recording", "release", "removal", "deletion", "hold_lift", "share_revoke", *BUNDLE, *METADATA, *OWN, *FILES}  # fmt: skip
     for name in theirs:
         for method in ("get", "post"):

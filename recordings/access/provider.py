@@ -1,0 +1,125 @@
+"""The identity provider of the company, asked as OpenID Connect says: authorization code flow with PKCE, state and nonce.
+
+What it is and which keys it signs with is asked of it at each sign-in (OpenID Connect Discovery 1.0); nothing is kept.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.base_client import MismatchingStateError
+from authlib.integrations.django_client import OAuth
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from joserfc.errors import JoseError
+
+from recordings.access.single_sign_on import Claims
+
+MOST = 255  # characters of a subject (OpenID Connect Core 1.0, section 2); no e-mail address is longer
+WAITS = 10  # seconds for each answer of the provider: a person is waiting
+# With a key that only the provider has. A shared secret signs nothing here, and "none" is no signature.
+SIGNED_WITH = {
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+}
+
+
+class Unproven(Exception):
+    """What came back does not prove who somebody is; the text is for the log."""
+
+
+class OutOfTime(Unproven):
+    """It answers a question that this browser did not ask, or asked too long ago."""
+
+
+class Refused(Unproven):
+    """The provider itself says no."""
+
+
+class Away(Exception):
+    """The provider does not answer, or not as one does; the text is for the log."""
+
+
+def ask(request: HttpRequest, back: str) -> HttpResponse:
+    """Send the browser to the provider, from where it comes `back`. Raises Away."""
+    with _understood():
+        return _client().authorize_redirect(request, back)
+
+
+def answer(request: HttpRequest) -> Claims:
+    """Return what the provider says of who came back. Raises Unproven or Away."""
+    client = _client()
+    with _understood():
+        expected = {
+            "iss": {"essential": True, "value": client.server_metadata["issuer"]},
+            "aud": {"essential": True, "value": settings.OIDC_CLIENT_ID},
+        }
+        told = client.authorize_access_token(request, claims_options=expected).get("userinfo")
+    if not told:
+        raise Unproven("the provider sent no ID token")
+    claims = Claims(
+        issuer=str(told["iss"]), subject=str(told["sub"]), email=str(told.get("email") or "").strip(),
+        verified=told.get("email_verified") in (True, "true"),
+    )  # fmt: skip
+    if (
+        not 0 < len(claims.subject) <= MOST
+        or len(claims.email) > MOST
+        or "\0" in claims.subject + claims.email
+    ):
+        raise Unproven("subject or e-mail address is none")
+    return claims
+
+
+def _client() -> Any:
+    """Return a client that has read what the provider says of itself. Raises Away."""
+    issuer = settings.OIDC_ISSUER.rstrip("/")
+    client = OAuth().register(
+        "provider", client_id=settings.OIDC_CLIENT_ID, client_secret=settings.OIDC_CLIENT_SECRET or None,
+        server_metadata_url=f"{issuer}/.well-known/openid-configuration",
+        client_kwargs={
+            "scope": "openid email profile",
+            "code_challenge_method": "S256",
+            "default_timeout": WAITS,
+        },
+    )  # fmt: skip
+    with _understood():
+        told = client.load_server_metadata()
+        if str(told.get("issuer", "")).rstrip("/") != issuer:
+            raise Away(f"it calls itself {told.get('issuer')!r}")
+        signed = set(told.get("id_token_signing_alg_values_supported") or ["RS256"]) & SIGNED_WITH
+        told["id_token_signing_alg_values_supported"] = sorted(signed)
+    return client
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Tell by one of this module's exceptions what went wrong with the provider."""
+    try:
+        yield
+    except MismatchingStateError as error:
+        raise OutOfTime(str(error)) from error
+    except JoseError as error:
+        raise Unproven(str(error)) from error
+    except AuthlibBaseError as error:
+        raise Refused(str(error)) from error
+    except (
+        requests.RequestException,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
+        # Beside the connection: its documents may be anything, and lack what every provider has.
+        raise Away(f"{type(error).__name__}: {error}") from error

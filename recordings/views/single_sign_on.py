@@ -1,0 +1,84 @@
+"""Signing in with the company's identity provider: there, and back."""
+
+import logging
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, resolve_url
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from recordings.access import provider, public
+from recordings.access import single_sign_on as sso
+from recordings.views import half_way
+from recordings.views.sign_in import goal_of, sign_in_page
+from recordings.views.who import address_of
+
+log = logging.getLogger(__name__)
+
+OUT_OF_TIME = "That sign-in did not begin in this browser, or it took too long. Start it once more."
+_GOAL = "single_sign_on_goal"
+
+
+@public  # nobody is signed in yet
+@never_cache
+@require_safe
+def single_sign_on(request: HttpRequest) -> HttpResponse:
+    """Send the browser to the identity provider."""
+    if not sso.is_on():
+        raise Http404
+    goal = goal_of(request)
+    if request.user.is_authenticated:
+        return redirect(goal)
+    try:
+        onward = provider.ask(request, request.build_absolute_uri(reverse("single_sign_on_return")))
+    except provider.Away as error:
+        return _away(request, error)
+    request.session[_GOAL] = goal
+    return onward
+
+
+@public  # what the provider says of whoever comes back is the key
+@never_cache
+@require_safe
+def single_sign_on_return(request: HttpRequest) -> HttpResponse:
+    """Sign in whoever the provider says this is, if an admin has added them."""
+    if not sso.is_on():
+        raise Http404
+    if request.user.is_authenticated:
+        return redirect(settings.LOGIN_REDIRECT_URL)
+    try:
+        user = sso.sign_in(provider.answer(request), address=address_of(request))
+    except sso.NotLetIn as error:
+        return sign_in_page(request, refusal=str(error))
+    except provider.Away as error:
+        return _away(request, error)
+    except provider.Unproven as error:
+        log.warning("single sign-on: %s: %r", type(error).__name__, str(error))
+        return sign_in_page(request, refusal=_why(error))
+    goal = request.session.pop(_GOAL, "") or resolve_url(settings.LOGIN_REDIRECT_URL)
+    half_way.end(request)
+    login(request, user)  # gives the session a new key
+    sso.mark(request.session)
+    return redirect(goal)
+
+
+def _why(error: provider.Unproven) -> str:
+    """Say it without the provider's own words: they stand in an address that anybody can make up."""
+    if isinstance(error, provider.OutOfTime):
+        return OUT_OF_TIME
+    if isinstance(error, provider.Refused):
+        return f"You were not signed in by {settings.OIDC_NAME}. Start once more, or ask those who run it."
+    return (
+        f"What came back from {settings.OIDC_NAME} does not prove who you are, so nobody was signed in. Tell those who run this "
+        "portal; its log says more."
+    )
+
+
+def _away(request: HttpRequest, error: provider.Away) -> HttpResponse:
+    log.warning("single sign-on: the identity provider is away: %r", str(error))
+    or_so = "" if sso.is_the_only_way() else ", or sign in with your password"
+    refusal = f"There is no sensible answer from {settings.OIDC_NAME} just now. Try again in a moment{or_so}."
+    return sign_in_page(request, refusal=refusal, status=503)
