@@ -59,13 +59,18 @@ def goal_of(request: HttpRequest) -> str:
 
 
 def sign_in_page(
-    request: HttpRequest, form: SignInForm | None = None, *, refusal: str = "", status: int = 403
+    request: HttpRequest,
+    form: SignInForm | None = None,
+    *,
+    refusal: str = "",
+    wanted: str = "",
+    status: int = 403,
 ) -> HttpResponse:
     """Return the sign-in page with what it offers, and why somebody was refused."""
     page = {
         "form": None if single_sign_on.is_the_only_way() else form or SignInForm(),
         "refusal": refusal,
-        "next": request.POST.get("next") or request.GET.get("next", ""),
+        "next": wanted or request.POST.get("next") or request.GET.get("next", ""),
         "nobody_yet": bool(settings.SETUP_CODE) and not User.objects.exists(),
         "late": "late" in request.GET,
         "provider": settings.OIDC_NAME if single_sign_on.is_on() else "",

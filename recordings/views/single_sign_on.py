@@ -52,12 +52,12 @@ def single_sign_on_return(request: HttpRequest) -> HttpResponse:
     try:
         user = sso.sign_in(provider.answer(request), address=address_of(request))
     except sso.NotLetIn as error:
-        return sign_in_page(request, refusal=str(error))
+        return _refused(request, str(error))
     except provider.Away as error:
         return _away(request, error)
     except provider.Unproven as error:
         log.warning("single sign-on: %s: %r", type(error).__name__, str(error))
-        return sign_in_page(request, refusal=_why(error))
+        return _refused(request, _why(error))
     goal = request.session.pop(_GOAL, "") or resolve_url(settings.LOGIN_REDIRECT_URL)
     half_way.end(request)
     login(request, user)  # gives the session a new key
@@ -81,4 +81,9 @@ def _away(request: HttpRequest, error: provider.Away) -> HttpResponse:
     log.warning("single sign-on: the identity provider is away: %r", str(error))
     or_so = "" if sso.is_the_only_way() else ", or sign in with your password"
     refusal = f"There is no sensible answer from {settings.OIDC_NAME} just now. Try again in a moment{or_so}."
-    return sign_in_page(request, refusal=refusal, status=503)
+    return _refused(request, refusal, status=503)
+
+
+def _refused(request: HttpRequest, sentence: str, *, status: int = 403) -> HttpResponse:
+    """Show the sign-in page once more, which leads to where they were going."""
+    return sign_in_page(request, refusal=sentence, wanted=request.session.get(_GOAL, ""), status=status)

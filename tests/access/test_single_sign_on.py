@@ -140,6 +140,12 @@ class TestNotLetIn:
         (entry,) = told("single sign-on refused")
         assert entry.object == "eve@example.com"
 
+    def test_who_is_refused_can_still_go_where_they_were_going(self, client, provider, ann):
+        page = text(client.get(agree(begin(client, next="/recordings/?q=1"), "e-1", email="eve@example.com")))
+        assert 'href="/sign-in/with/?next=%2Frecordings%2F%3Fq%3D1"' in page
+        assert 'name="next" value="/recordings/?q=1"' in page
+        assert come(client)["Location"] == "/", "or wherever they go next"
+
     def test_an_address_that_nobody_vouches_for_is_no_proof(self, client, provider, ann, settings):
         for claims in ({"email_verified": False}, {"email_verified": "false"}, {"email_verified": None}):
             assert refused(come(client, **claims), "does not vouch that ann@example.com is yours")
