@@ -15,7 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from joserfc.errors import JoseError
 
-from recordings.access.single_sign_on import Claims
+from recordings.access.single_sign_on import Away, Claims, OutOfTime, Refused, Unproven
 
 MOST = 255  # characters of a subject (OpenID Connect Core 1.0, section 2); no e-mail address is longer
 WAITS = 10  # seconds for each answer of the provider: a person is waiting
@@ -33,22 +33,6 @@ SIGNED_WITH = {
     "EdDSA",
     "Ed25519",
 }
-
-
-class Unproven(Exception):
-    """What came back does not prove who somebody is; the text is for the log."""
-
-
-class OutOfTime(Unproven):
-    """It answers a question that this browser did not ask, or asked too long ago."""
-
-
-class Refused(Unproven):
-    """The provider itself says no."""
-
-
-class Away(Exception):
-    """The provider does not answer, or not as one does; the text is for the log."""
 
 
 def ask(request: HttpRequest, back: str) -> HttpResponse:
@@ -104,7 +88,7 @@ def _client() -> Any:
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    """Tell by one of this module's exceptions what went wrong with the provider."""
+    """Tell by an exception of `single_sign_on` what went wrong with the provider."""
     try:
         yield
     except MismatchingStateError as error:

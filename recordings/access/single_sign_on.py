@@ -33,6 +33,22 @@ class Claims:
     verified: bool  # the provider vouches that the address is theirs
 
 
+class Unproven(Exception):
+    """What came back does not prove who somebody is; the text is for the log."""
+
+
+class OutOfTime(Unproven):
+    """It answers a question that this browser did not ask, or asked too long ago."""
+
+
+class Refused(Unproven):
+    """The provider itself says no."""
+
+
+class Away(Exception):
+    """The provider does not answer, or not as one does; the text is for the log."""
+
+
 class NotLetIn(Exception):
     """Why somebody whom the provider knows is not let in, as a sentence for them."""
 
