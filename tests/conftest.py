@@ -5,6 +5,7 @@
 """
 
 import shutil
+import time
 from itertools import count
 
 import pytest
@@ -29,6 +30,7 @@ wire.REST = 0.01, 0.04
 pace.REST = 0.05, 0.2
 
 _numbers = count(1)
+LAST = 20  # seconds of a day
 
 TransactionTestCase._fixture_teardown = empty_the_tables
 
@@ -38,6 +40,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "browser_name" in getattr(item, "fixturenames", ()) and "browser" not in item.path.parts:
             raise pytest.UsageError(f"{item.nodeid} asks for a browser: call its fixture other than page.")
+
+
+def pytest_runtest_setup(item):
+    """Let no test begin in the last seconds of a day, in UTC as everywhere: what is today would be yesterday when it ends."""
+    left = 86_400 - time.time() % 86_400
+    if left < LAST:
+        time.sleep(left)
 
 
 @pytest.fixture(scope="session")
