@@ -230,9 +230,13 @@ SECOND_FACTOR = one_of("SEAPORTAL_SECOND_FACTOR", "optional", "admins", "everybo
 OIDC_ISSUER = issuer()
 OIDC_CLIENT_ID = required("SEAPORTAL_OIDC_CLIENT_ID", "seaportal") if OIDC_ISSUER else ""
 OIDC_CLIENT_SECRET = env.str("SEAPORTAL_OIDC_CLIENT_SECRET", default="")
-OIDC_NAME = env.str("SEAPORTAL_OIDC_NAME", default="").strip() or "single sign-on"
+OIDC_NAME = required("SEAPORTAL_OIDC_NAME", "Contoso") if OIDC_ISSUER else ""  # as people know it
 OIDC_TRUST_EMAIL = env.bool("SEAPORTAL_OIDC_TRUST_EMAIL", default=False)
 OIDC_ONLY = env.bool("SEAPORTAL_OIDC_ONLY", default=False)
+if OIDC_ONLY and not OIDC_ISSUER:
+    raise ImproperlyConfigured(
+        "SEAPORTAL_OIDC_ONLY takes no passwords any more, but SEAPORTAL_OIDC_ISSUER names no provider: nobody could sign in."
+    )
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "sign_in"

@@ -3,6 +3,7 @@
 What it is and which keys it signs with is asked of it at each sign-in (OpenID Connect Discovery 1.0); nothing is kept.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,7 +62,7 @@ def answer(request: HttpRequest) -> Claims:
         or len(claims.email) > MOST
         or "\0" in claims.subject + claims.email
     ):
-        raise Unproven("subject or e-mail address is none")
+        raise Unproven("subject or e-mail address is empty, too long or holds NUL")
     return claims
 
 
@@ -72,9 +73,10 @@ def _client() -> Any:
         "provider", client_id=settings.OIDC_CLIENT_ID, client_secret=settings.OIDC_CLIENT_SECRET or None,
         server_metadata_url=f"{issuer}/.well-known/openid-configuration",
         client_kwargs={
-            "scope": "openid email profile",
+            "scope": "openid email",
             "code_challenge_method": "S256",
             "default_timeout": WAITS,
+            "verify": os.environ.get("AWS_CA_BUNDLE") or True,  # the same authorities as for stores
         },
     )  # fmt: skip
     with _understood():
@@ -82,6 +84,8 @@ def _client() -> Any:
         if str(told.get("issuer", "")).rstrip("/") != issuer:
             raise Away(f"it calls itself {told.get('issuer')!r}")
         signed = set(told.get("id_token_signing_alg_values_supported") or ["RS256"]) & SIGNED_WITH
+        if not signed:
+            raise Away("it signs with no key that only it has")
         told["id_token_signing_alg_values_supported"] = sorted(signed)
     return client
 

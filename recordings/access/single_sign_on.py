@@ -63,6 +63,11 @@ def is_the_only_way() -> bool:
     return is_on() and bool(settings.OIDC_ONLY)
 
 
+def name() -> str:
+    """Return what people call the provider; nothing when there is none."""
+    return settings.OIDC_NAME if is_on() else ""
+
+
 def came_by(session: SessionBase) -> bool:
     """Tell whether this session began with the provider: then it is the provider who asks for a second factor."""
     return is_on() and bool(session.get(_KEY))
@@ -84,7 +89,7 @@ def sign_in(claims: Claims, *, address: str) -> User:
     try:
         with transaction.atomic():
             user = _person(claims, address)
-            _tell(trail.Action.SIGNED_IN, "SEA Portal", user.email, address, {"with": settings.OIDC_NAME})
+            _tell(trail.Action.SIGNED_IN, "SEA Portal", user.email, address, {"with": name()})
     except NotLetIn as error:
         thing = claims.email or f"account {claims.subject}"
         _tell(trail.Action.SINGLE_SIGN_ON_REFUSED, thing, thing, address, {"why": str(error)})
@@ -108,14 +113,13 @@ def _person(claims: Claims, address: str) -> User:
         if not known.user.is_active:
             raise NotLetIn(f"{known.user.email} is switched off here. Ask an admin of the portal.")
         return known.user
-    name = settings.OIDC_NAME
     if not claims.email:
         raise NotLetIn(
-            f"{name} does not tell your e-mail address. Ask those who run it to release it to this portal."
+            f"{name()} does not tell your e-mail address. Ask those who run it to release it to this portal."
         )
     if not claims.verified and not settings.OIDC_TRUST_EMAIL:
         raise NotLetIn(
-            f"{name} does not vouch that {claims.email} is yours. Confirm the address there, then try again."
+            f"{name()} does not vouch that {claims.email} is yours. Confirm the address there, then try again."
         )
     user = User.objects.filter(email__iexact=claims.email).first()
     if user is None:
@@ -129,7 +133,7 @@ def _person(claims: Claims, address: str) -> User:
             Identity.objects.create(user=user, issuer=claims.issuer, subject=claims.subject)
     except IntegrityError as error:  # by the table's own rules, so that two at one moment cannot both be it
         raise NotLetIn(
-            f"{user.email} signs in here with another account of {name}. If yours was made anew, ask an admin of the portal to "
+            f"{user.email} signs in here with another account of {name()}. If yours was made anew, ask an admin of the portal to "
             "unlink the old one."
         ) from error
     _tell(

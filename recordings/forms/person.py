@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -108,7 +107,7 @@ class PersonForm(forms.Form):
                 self.fields["password"].required = False
                 self.fields[
                     "password"
-                ].help_text += f" Not needed for who signs in with {settings.OIDC_NAME}."
+                ].help_text += f" Not needed for who signs in with {single_sign_on.name()}."
         if single_sign_on.is_the_only_way():
             del self.fields["password"]
 
@@ -162,6 +161,22 @@ class PersonForm(forms.Form):
             if not _somebody_sets_up():
                 raise LastAdmin
         return person
+
+
+class UnlinkForm(forms.Form):
+    """Why an admin unlinks somebody's account at the identity provider."""
+
+    reason = forms.CharField(
+        label="Reason",
+        min_length=3,
+        max_length=500,
+        help_text="Kept in the audit trail with your name.",
+        widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off"}),
+        error_messages={
+            "required": "Say why, for example: was given a new account, asked in person.",
+            "min_length": "Give at least 3 characters.",
+        },
+    )
 
 
 def _somebody_sets_up() -> bool:

@@ -78,15 +78,6 @@ class ResetForm(forms.Form):
     )
 
 
-class UnlinkForm(ResetForm):
-    """Why an admin unlinks somebody's account at the identity provider."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        messages = self.fields["reason"].error_messages
-        messages["required"] = "Say why, for example: was given a new account, asked in person."
-
-
 class ProofForm(CodeForm):
     """The password, and a code where the person has a second factor: nobody else changes how they sign in."""
 

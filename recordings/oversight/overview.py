@@ -197,7 +197,7 @@ def _why(mine: RecordingQuerySet) -> Iterable[Reason]:
 
 
 def _sentence(*, state: str, reason: str, waits_for: str) -> str:
-    if state in Transfer.OPEN and waits_for:
+    if waits_for:  # of what is open
         return f"Waiting: {waits_for}"
     if state in Transfer.OPEN:
         return f"Waiting to be tried again: {reason}" if reason else "Being saved now"

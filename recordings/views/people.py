@@ -1,6 +1,5 @@
 """People: who may sign in, as what, and which tenants they see."""
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
@@ -13,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from recordings import trail
 from recordings.access import May, allow, may, second_factor, single_sign_on
-from recordings.forms.person import LastAdmin, PersonForm, people_of
-from recordings.forms.second_factor import ResetForm, UnlinkForm
+from recordings.forms.person import LastAdmin, PersonForm, UnlinkForm, people_of
+from recordings.forms.second_factor import ResetForm
 from recordings.models import SecondFactor, Tenant, TransferJob, User
 from recordings.search.discreet import names_a_case
 from recordings.views.at_once import looks_again
@@ -30,7 +29,7 @@ def people(request: HttpRequest) -> HttpResponse:
         second_step=Exists(SecondFactor.objects.on().filter(user=OuterRef("pk"))),
         linked=Exists(single_sign_on.identities().filter(user=OuterRef("pk"))),
     )
-    page = {"people": told.order_by("-is_active", "email"), **_provider()}
+    page = {"people": told.order_by("-is_active", "email"), "provider": single_sign_on.name()}
     return render(request, "people/list.html", page)
 
 
@@ -46,7 +45,10 @@ def person_new(request: HttpRequest) -> HttpResponse:
         messages.success(request, f"{person} can sign in now as {person.email}.")
         return redirect("people")
     return render(
-        request, "people/form.html", {"form": form, **_provider()}, status=422 if form.errors else 200
+        request,
+        "people/form.html",
+        {"form": form, "provider": single_sign_on.name()},
+        status=422 if form.errors else 200,
     )
 
 
@@ -73,7 +75,7 @@ def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
         "person": shown,
         "second_step": shown != request.user and second_factor.has(shown),
         "identity": single_sign_on.identities().filter(user=shown).first(),
-        **_provider(),
+        "provider": single_sign_on.name(),
     }
     return render(request, "people/form.html", page, status=422 if form.errors else 200)
 
@@ -103,7 +105,7 @@ def second_factor_reset(request: HttpRequest, pk: int) -> HttpResponse:
 
 @allow(May.SET_UP)
 @require_http_methods(["GET", "HEAD", "POST"])
-def unlink(request: HttpRequest, pk: int) -> HttpResponse:
+def identity_unlink(request: HttpRequest, pk: int) -> HttpResponse:
     """Forget a person's account at the identity provider, for one that was made anew; their sessions end."""
     person = get_object_or_404(people_of(request.user), pk=pk)  # type: ignore[arg-type]
     if not single_sign_on.identities().filter(user=person).exists():
@@ -116,13 +118,8 @@ def unlink(request: HttpRequest, pk: int) -> HttpResponse:
         )
         messages.success(request, f"The account of {person} is unlinked. Their sessions have ended.")
         return redirect("people")
-    page = {"form": form, "person": person, **_provider()}
+    page = {"form": form, "person": person, "provider": single_sign_on.name()}
     return render(request, "people/unlink.html", page, status=422 if form.errors else 200)
-
-
-def _provider() -> dict[str, str]:
-    """Return what pages call the identity provider; empty without one."""
-    return {"provider": settings.OIDC_NAME if single_sign_on.is_on() else ""}
 
 
 def _sees(person: User) -> set[int]:

@@ -3,7 +3,6 @@
 import time
 
 import segno
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
@@ -14,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from recordings.access import May, allow, tries
+from recordings.access import May, allow, single_sign_on, tries
 from recordings.access import second_factor as factors
 from recordings.access.gate import owes_second_factor
 from recordings.forms.second_factor import FirstCodeForm, ProofForm
@@ -100,7 +99,7 @@ def _page(request: HttpRequest, user: User, form: ProofForm, *, off: bool = Fals
         "off": (form if off else ProofForm(with_code=True, auto_id=_OFF)) if has and not must else None,
         "left": user.second_factor.codes.filter(used_at=None).count() if has else 0,
         "frame": _frame(request),
-        "provider": settings.OIDC_NAME,
+        "provider": single_sign_on.name(),
     }
     return render(request, "second_factor/page.html", page, status=422 if form.errors else 200)
 

@@ -38,7 +38,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = SignInForm(request.POST or None)
     if request.method == "POST" and single_sign_on.is_the_only_way():
         return sign_in_page(
-            request, refusal=f"Passwords are not taken here. Sign in with {settings.OIDC_NAME}."
+            request, refusal=f"Passwords are not taken here. Sign in with {single_sign_on.name()}."
         )
     if request.method == "POST" and form.is_valid():
         user, refusal, with_code = _check(request, **form.cleaned_data)
@@ -54,7 +54,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 def goal_of(request: HttpRequest) -> str:
     """Return where somebody was going when they were asked to sign in: an address of this portal, and no other."""
-    wanted = request.POST.get("next") or request.GET.get("next", "")
+    wanted = _wanted(request)
     return wanted if _is_ours(request, wanted) else resolve_url(settings.LOGIN_REDIRECT_URL)
 
 
@@ -70,10 +70,10 @@ def sign_in_page(
     page = {
         "form": None if single_sign_on.is_the_only_way() else form or SignInForm(),
         "refusal": refusal,
-        "next": wanted or request.POST.get("next") or request.GET.get("next", ""),
+        "next": wanted or _wanted(request),
         "nobody_yet": bool(settings.SETUP_CODE) and not User.objects.exists(),
         "late": "late" in request.GET,
-        "provider": settings.OIDC_NAME if single_sign_on.is_on() else "",
+        "provider": single_sign_on.name(),
     }
     return render(request, "sign_in.html", page, status=status)
 
@@ -96,6 +96,10 @@ def _check(request: HttpRequest, email: str, password: str) -> tuple[User | None
             )
             trail.record(entry)
     return user, "", with_code
+
+
+def _wanted(request: HttpRequest) -> str:
+    return request.POST.get("next") or request.GET.get("next", "")
 
 
 def _is_ours(request: HttpRequest, address: str) -> bool:

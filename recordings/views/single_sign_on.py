@@ -1,8 +1,6 @@
 """Signing in with the company's identity provider: there, and back."""
 
 import logging
-from importlib import import_module
-from types import ModuleType
 
 from django.conf import settings
 from django.contrib.auth import login
@@ -34,12 +32,13 @@ def single_sign_on(request: HttpRequest) -> HttpResponse:
     goal = goal_of(request)
     if request.user.is_authenticated:
         return redirect(goal)
+    from recordings.access import provider  # only where there is one: it takes a third of a second and 8 MB
+
+    request.session[_GOAL] = goal
     try:
-        onward = _provider().ask(request, request.build_absolute_uri(reverse("single_sign_on_return")))
+        return provider.ask(request, request.build_absolute_uri(reverse("single_sign_on_return")))
     except sso.Away as error:
         return _away(request, error)
-    request.session[_GOAL] = goal
-    return onward
 
 
 @public  # what the provider says of whoever comes back is the key
@@ -51,8 +50,10 @@ def single_sign_on_return(request: HttpRequest) -> HttpResponse:
         raise Http404
     if request.user.is_authenticated:
         return redirect(settings.LOGIN_REDIRECT_URL)
+    from recordings.access import provider
+
     try:
-        user = sso.sign_in(_provider().answer(request), address=address_of(request))
+        user = sso.sign_in(provider.answer(request), address=address_of(request))
     except sso.NotLetIn as error:
         return _refused(request, str(error))
     except sso.Away as error:
@@ -67,19 +68,14 @@ def single_sign_on_return(request: HttpRequest) -> HttpResponse:
     return redirect(goal)
 
 
-def _provider() -> ModuleType:
-    """Return `access.provider`, loaded only where there is one: it takes a third of a second, and 8 MB of each process."""
-    return import_module("recordings.access.provider")
-
-
 def _why(error: sso.Unproven) -> str:
     """Say it without the provider's own words: they stand in an address that anybody can make up."""
     if isinstance(error, sso.OutOfTime):
         return OUT_OF_TIME
     if isinstance(error, sso.Refused):
-        return f"You were not signed in by {settings.OIDC_NAME}. Start once more, or ask those who run it."
+        return f"You were not signed in by {sso.name()}. Start once more, or ask those who run it."
     return (
-        f"What came back from {settings.OIDC_NAME} does not prove who you are, so nobody was signed in. Tell those who run this "
+        f"What came back from {sso.name()} does not prove who you are, so nobody was signed in. Tell those who run this "
         "portal; its log says more."
     )
 
@@ -87,7 +83,7 @@ def _why(error: sso.Unproven) -> str:
 def _away(request: HttpRequest, error: sso.Away) -> HttpResponse:
     log.warning("single sign-on: the identity provider is away: %r", str(error))
     or_so = "" if sso.is_the_only_way() else ", or sign in with your password"
-    refusal = f"There is no sensible answer from {settings.OIDC_NAME} just now. Try again in a moment{or_so}."
+    refusal = f"There is no sensible answer from {sso.name()} just now. Try again in a moment{or_so}."
     return _refused(request, refusal, status=503)
 
 

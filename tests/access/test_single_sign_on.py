@@ -270,18 +270,23 @@ class TestForged:
 
 
 class TestAway:
-    @pytest.mark.parametrize(
-        "fault",
-        [drop(), answer(500), answer(200, body=b"<html>"), answer(200, body=b"[]"), answer(200, body=b"{}")],
-        ids=["hangs up", "500", "no JSON", "a list", "nothing in it"],
-    )
+    FAULTS = {
+        "hangs up": drop(),
+        "500": answer(500),
+        "no JSON": answer(200, body=b"<html>"),
+        "a list": answer(200, body=b"[]"),
+        "nothing in it": answer(200, body=b"{}"),
+    }
+
+    @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("path", ["/.well-known/", "/jwks", "/oauth2/token"])
     def test_a_provider_that_does_not_answer_as_one_lets_nobody_in(self, client, provider, ann, path, fault):
-        onward = begin(client)
-        way = agree(onward, "a-1", email=ann.email, email_verified=True)
-        provider.on(fault, path=path)
-        response = client.get(way)
-        assert response.status_code in (403, 503) and not is_in(client)
+        way = agree(begin(client), "a-1", email=ann.email, email_verified=True)
+        provider.on(self.FAULTS[fault], path=path)
+        if (path, fault) == ("/oauth2/token", "nothing in it"):
+            assert refused(client.get(way), "does not prove who you are")
+        else:
+            assert refused(client.get(way), "no sensible answer from Contoso", status=503)
         provider.heal()
         assert come(client)["Location"] == "/" and is_in(client), "afterwards it goes on"
 
@@ -292,6 +297,12 @@ class TestAway:
     def test_one_that_calls_itself_otherwise_is_not_the_one(self, client, provider):
         document = requests.get(f"{provider.endpoint}/.well-known/openid-configuration", timeout=10).json()
         document["issuer"] = "https://elsewhere.example"
+        provider.on(edit(lambda _: json.dumps(document).encode()), path="/.well-known/")
+        assert refused(begin(client), "no sensible answer from Contoso", status=503)
+
+    def test_one_whose_signatures_anybody_could_make_is_not_asked(self, client, provider):
+        document = requests.get(f"{provider.endpoint}/.well-known/openid-configuration", timeout=10).json()
+        document["id_token_signing_alg_values_supported"] = ["HS256", "none"]
         provider.on(edit(lambda _: json.dumps(document).encode()), path="/.well-known/")
         assert refused(begin(client), "no sensible answer from Contoso", status=503)
 

@@ -17,6 +17,7 @@ from recordings.models import (
     Case,
     Deletion,
     ExportSchedule,
+    Identity,
     Lookup,
     MetadataImport,
     Recording,
@@ -127,6 +128,8 @@ PAGES = {
     "reset of a second factor": lambda: reverse(
         "second_factor_reset", args=[SecondFactor.objects.on().first().user_id]
     ),
+    "unlink an account": lambda: reverse("identity_unlink", args=[Identity.objects.get().user_id]),
+    "who signs in with the provider": lambda: reverse("person_edit", args=[Identity.objects.get().user_id]),
     # The last ones: from here on the tenant asks.
     "reason for access": lambda: reverse("reason") + f"?contact={asks_for_a_reason().contact_id}",
     "a recording that asks": lambda: reverse("recording", args=[asks_for_a_reason().pk]),
@@ -168,7 +171,7 @@ def serious(page, **chosen):
     ]
 
 
-def test_pages_of_the_house(visit, house, tmp_path):
+def test_pages_of_the_house(visit, house, tmp_path, settings):
     rows = Recording.objects.filter(saved_at=None, media_type="SCREEN")
     start_run(recordings=rows, archives=[house["archive"]], actor="ann@example.com", title="Save a selection")
     make_job(
@@ -186,6 +189,8 @@ def test_pages_of_the_house(visit, house, tmp_path):
     some_sound(Recording.objects.order_by("id").first())
     admin = make_user(Role.ADMIN)
     SecondFactor.objects.create(user=make_user(), confirmed_at=timezone.now())
+    settings.OIDC_ISSUER, settings.OIDC_NAME = "https://login.example.com", "Contoso"
+    Identity.objects.create(user=make_user(), issuer=settings.OIDC_ISSUER, subject="a-1")
     ask(
         read_text(" ".join(row.name for row in house["rows"][:70]) + "\n10000000001 7 soon " + "x" * 99),
         user=admin,
@@ -236,6 +241,7 @@ def it_fits(page, name):
 @pytest.mark.parametrize("look", LOOKS)
 def test_the_door_and_the_first_steps(visit, live_server, settings, watch, look):
     settings.SETUP_CODE = "K7"
+    settings.OIDC_ISSUER, settings.OIDC_NAME = "https://login.example.com", "Contoso"
     page = visit(None, **LOOKS[look])
     for path in ("/welcome/?code=K7", "/sign-in/?next=/recordings/"):
         page.goto(path)
