@@ -47,7 +47,7 @@ def test_the_filter_narrows_and_a_wrong_value_is_told(client, sign_in, losses, t
     )
     sign_in()
     assert "40000000001" not in text(client.get("/lost/", {"tenant": tenant.pk}))
-    day = (timezone.now() - timedelta(days=1)).date()
+    day = losses[1].gone_at.date()
     page = text(client.get("/lost/", {"since": day, "until": day}))
     assert "20000000001" in page and "20000000002" not in page
     page = text(client.get("/lost/", {"tenant": 999_999, "since": "soon", "after": "x"}))
@@ -72,7 +72,7 @@ def test_ticked_losses_are_acknowledged_with_a_reason_and_the_warning_ends_with_
 
 def test_all_that_match_is_what_the_filter_found_and_no_more(client, sign_in, losses):
     sign_in()
-    day = (timezone.now() - timedelta(days=1)).date()
+    day = losses[1].gone_at.date()
     sent = {"everything": "yes", "since": day, "until": day, "reason": "That day.", "seen_until": until()}
     client.post("/lost/acknowledge/", sent)
     assert set(Recording.objects.unacknowledged()) == {losses[0], losses[2]}
