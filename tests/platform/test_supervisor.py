@@ -25,7 +25,7 @@ def program(name, code, folder, **more):
     )
 
 
-def until(true, seconds=10):
+def until(true, seconds=60):
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -66,6 +66,12 @@ def test_a_program_that_dies_at_once_is_not_started_in_a_tight_loop(supervisor, 
     child = program("worker", "raise SystemExit(3)", tmp_path)
     supervisor.start(child)
     said = []
+
+    def died():
+        supervisor.tend(say=said.append)
+        return said
+
+    until(died)
     end = time.monotonic() + 2
     while time.monotonic() < end:
         supervisor.tend(say=said.append)
