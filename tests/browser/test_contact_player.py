@@ -23,6 +23,14 @@ BEGAN = datetime(2026, 11, 3, 7, 49, 13, tzinfo=UTC)
 # Where each element that plays stands on the one axis.
 PLACES = """() => [...document.querySelectorAll("[data-stage] :is(audio, video)")].filter(it => !it.paused)
     .map(it => [it.localName, Number(it.dataset.start) + it.currentTime])"""
+# From here on: what plays, how many recordings are of unknown length, and what is said of a gap, 50 times a second. What is over
+# in a moment is looked up here: a test that is kept waiting would come too late to see it.
+KEEP_A_RECORD = f"""() => {{
+    const gap = document.querySelector("[data-told=gap]"), places = {PLACES};
+    window.record = [];
+    setInterval(() => record.push([
+        places(), document.querySelectorAll(".clip .open").length, gap.hidden ? "" : gap.textContent.trim()]), 20);
+}}"""
 # For a second: where each clip stands that is recorded where the voice is, also one that is paused, missing or waits for bytes.
 SECOND = """async () => {
     const clips = [...document.querySelectorAll(".tracks .clip")].map(({ dataset: it }) => ({
@@ -90,6 +98,7 @@ def deck(page):
 def opened(page):
     page.goto(f"/contacts/{ID}/")
     expect(deck(page)).to_be_visible()
+    page.evaluate(KEEP_A_RECORD)
     return deck(page)
 
 
@@ -116,6 +125,11 @@ def until(page, fits, script=PLACES):
             return told
         page.wait_for_timeout(50)
     raise AssertionError(f"it stands at {told}")
+
+
+def until_it_was(page, fits):
+    """Wait until what plays has fitted, however short, since the page was opened; return all that was recorded until then."""
+    return until(page, lambda seen: any(fits(told) for told, *_ in seen), "() => record")
 
 
 def near(*moments):
@@ -159,12 +173,14 @@ def test_it_plays_on_across_a_gap_by_itself_with_keys_alone(visit, recorded, wid
     player = opened(page)
     go_by_keys(page, 9)
     page.keyboard.press("k")
-    until(page, near(9))
-    expect(player.get_by_text("It goes on at 07:49:26 UTC.")).to_be_visible()
-    told = until(page, lambda told: len(told) == 1 and told[0][0] == "audio" and told[0][1] > 13.1)
-    assert told[0][1] < 14.5  # from its beginning
-    expect(player.locator("[data-told=gap]")).to_be_hidden()
-    expect(player.get_by_role("button", name="Play", exact=True)).to_be_visible(timeout=30_000)
+    seen = until_it_was(page, lambda told: told and told[0][0] == "audio" and told[0][1] > 13.1)
+    assert any(near(9)(told) for told, *_ in seen)
+    assert any("It goes on at 07:49:26 UTC." in gap for *_, gap in seen)
+    later = [(told[0][1], gap) for told, _, gap in seen if told and told[0][0] == "audio"]
+    assert later[0][0] < 14.5 and later[-1][1] == "", (
+        "from its beginning, and nothing is said of a gap any more"
+    )
+    expect(player.get_by_role("button", name="Play", exact=True)).to_be_visible()
     expect(player.locator("[data-told=clock]")).to_have_text("07:49:28")
 
 
@@ -173,9 +189,8 @@ def test_a_file_that_never_tells_its_length_plays_to_its_end_and_then_has_one(vi
     page = visit()
     player = opened(page)
     player.get_by_role("button", name="Play", exact=True).click()
-    until(page, lambda told: len(told) == 1 and 0.1 < told[0][1] < 3)
-    expect(page.locator(".clip .open")).to_have_count(1)  # nobody knows yet
-    until(page, lambda told: len(told) == 1 and told[0][1] > 5.1)
+    seen = until_it_was(page, lambda told: len(told) == 1 and told[0][1] > 5.1)
+    assert next(unknown for told, unknown, _ in seen if told and told[0][1] > 0.1) == 1  # nobody knew yet
     expect(page.locator(".clip .open")).to_have_count(0)
     expect(player.locator("[data-told=of]")).to_contain_text("of 0:07")
 
@@ -219,7 +234,7 @@ def test_a_length_that_comes_late_leaves_times_apart_and_what_overlaps_in_lanes_
 
 
 def test_sounds_and_lengths_come_into_the_open_page_and_it_plays_on(visit, recorded):
-    recorded(("VOICE", 0, FILES["voice"], None), ("VOICE", 70, FILES["last"], None))
+    recorded(("VOICE", 0, tone(seconds=40), None), ("VOICE", 70, FILES["last"], None))
     page, asked = visit(), []
     page.on("request", lambda request: asked.append(request.url) if "/heard/" in request.url else None)
     player = opened(page)
@@ -239,13 +254,13 @@ def test_sounds_and_lengths_come_into_the_open_page_and_it_plays_on(visit, recor
     waveform.make(recording_id=first.pk)
     expect(axis.locator("svg.wv")).to_have_count(2)
     expect(page.locator("[data-between]")).to_have_text(
-        re.compile("^Nothing was recorded for 1 min . s, in 1 gap.$")
+        re.compile("^Nothing was recorded for (29|30) s, in 1 gap.$")
     )
     expect(length).to_have_text("1:12 from the first start to the last end")
-    expect(page.locator(f"[data-length-of='{first.pk}']")).to_have_text("0:08")
+    expect(page.locator(f"[data-length-of='{first.pk}']")).to_have_text("0:40")
     assert_times_stand_apart(axis)
     expect(player.get_by_role("button", name="Pause")).to_be_focused()
-    at = until(page, near(0.3))[0][1]
+    at = until(page, lambda told: len(told) == 1)[0][1]
     until(page, lambda told: len(told) == 1 and told[0][1] > at + 0.2)
     count = len(asked)
     page.wait_for_timeout(2500)  # longer than it waited so far
@@ -264,7 +279,7 @@ def test_eight_large_files_at_once_leave_the_page_its_connection(visit, recorded
         until(page, lambda told, to=to: any(kind == "audio" and at > to + 1 for kind, at in told))
         assert page.evaluate("document.querySelectorAll('[data-stage] :is(audio, video)').length") <= 5
         assert (
-            page.evaluate("fetch('/healthz', { signal: AbortSignal.timeout(3000) }).then(it => it.status)")
+            page.evaluate("fetch('/healthz', { signal: AbortSignal.timeout(15000) }).then(it => it.status)")
             == 200
         )
     expect(player.get_by_text("5 of 8 recordings of this moment are played")).to_be_visible()
@@ -284,15 +299,13 @@ def test_it_plays_on_into_the_gap_and_over_it_and_mutes_each_track(visit, contac
     expect(player.locator("[data-told=of]")).to_contain_text("0:1")
     assert not serious(page)
     player.get_by_role("button", name="Skip the gap").click()
-    until(page, lambda told: len(told) == 1 and told[0][0] == "audio" and told[0][1] > 70.2)
+    until_it_was(page, lambda told: len(told) == 1 and told[0][0] == "audio" and told[0][1] > 70.2)
     mute = player.get_by_role("button", name="Mute Voice")
     mute.click()
     expect(mute).to_have_attribute("aria-pressed", "true")
     script = "() => [...document.querySelectorAll('[data-stage] :is(audio, video)')].map(it => [it.localName, it.muted])"
     assert dict(page.evaluate(script)) == {"audio": True, "video": False}
-    expect(player.get_by_role("button", name="Play", exact=True)).to_be_visible(
-        timeout=30_000
-    )  # it has ended
+    expect(player.get_by_role("button", name="Play", exact=True)).to_be_visible()  # it has ended
     expect(player.locator("[data-told=clock]")).to_have_text("07:50:25")
 
 
@@ -308,7 +321,8 @@ def test_what_cannot_be_read_is_named_and_the_others_play_on(visit, contact, wat
     until(page, near(2, 2))
 
 
-def test_a_click_on_the_axis_and_keys_go_anywhere_on_a_phone_too(visit, contact):
+def test_a_click_on_the_axis_and_keys_go_anywhere_on_a_phone_too(visit, recorded):
+    recorded(*call(last=70)[:3], ("VOICE", 70, tone(seconds=40), None))
     page = visit(width=390, height=844, dark=True)
     player = opened(page)
     axis = page.locator(".tracks svg")
@@ -318,11 +332,11 @@ def test_a_click_on_the_axis_and_keys_go_anywhere_on_a_phone_too(visit, contact)
     play = player.get_by_role("button", name="Play", exact=True)
     play.focus()
     page.keyboard.press("k")
-    until(page, near(3, 3, 3))
+    until_it_was(page, near(3, 3, 3))
     page.keyboard.press("l")
     expect(player.locator("[data-told=gap]")).to_be_visible()
     page.keyboard.press("g")
-    until(page, near(70))
+    until_it_was(page, near(70))
     page.keyboard.press("k")
     expect(play).to_be_visible()
     page.get_by_label("Position").focus()
