@@ -1,6 +1,6 @@
 """The identity provider of the company, asked as OpenID Connect says: authorization code flow with PKCE, state and nonce.
 
-What it is and which keys it signs with is asked of it at each sign-in (OpenID Connect Discovery 1.0); nothing is kept.
+What it says of itself (OpenID Connect Discovery 1.0) is kept for some minutes; which keys it signs with is asked each time.
 """
 
 import os
@@ -13,6 +13,7 @@ from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.base_client import MismatchingStateError
 from authlib.integrations.django_client import OAuth
 from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from joserfc.errors import JoseError
 
@@ -20,6 +21,7 @@ from recordings.access.single_sign_on import Away, Claims, OutOfTime, Refused, U
 
 MOST = 255  # characters of a subject (OpenID Connect Core 1.0, section 2); no e-mail address is longer
 WAITS = 10  # seconds for each answer of the provider: a person is waiting
+KEPT = 300  # seconds: who asks for the way there again and again does not make the portal ask the provider each time
 # With a key that only the provider has. A shared secret signs nothing here, and "none" is no signature.
 SIGNED_WITH = {
     "RS256",
@@ -79,15 +81,24 @@ def _client() -> Any:
             "verify": os.environ.get("AWS_CA_BUNDLE") or True,  # the same authorities as for stores
         },
     )  # fmt: skip
-    with _understood():
-        told = client.load_server_metadata()
-        if str(told.get("issuer", "")).rstrip("/") != issuer:
-            raise Away(f"it calls itself {told.get('issuer')!r}")
-        signed = set(told.get("id_token_signing_alg_values_supported") or ["RS256"]) & SIGNED_WITH
-        if not signed:
-            raise Away("it signs with no key that only it has")
-        told["id_token_signing_alg_values_supported"] = sorted(signed)
+    key = f"provider:{issuer}"
+    known = cache.get(key)
+    if known is None:
+        with _understood():
+            known = _believed(client.load_server_metadata(), issuer)
+        cache.set(key, known, KEPT)
+    client.server_metadata.update(known)
     return client
+
+
+def _believed(told: dict[str, Any], issuer: str) -> dict[str, Any]:
+    """Return what the provider says of itself, with those of its signatures that prove something. Raises Away."""
+    if str(told.get("issuer", "")).rstrip("/") != issuer:
+        raise Away(f"it calls itself {told.get('issuer')!r}")
+    signed = set(told.get("id_token_signing_alg_values_supported") or ["RS256"]) & SIGNED_WITH
+    if not signed:
+        raise Away("it signs with no key that only it has")
+    return told | {"id_token_signing_alg_values_supported": sorted(signed)}
 
 
 @contextmanager

@@ -50,6 +50,8 @@ def single_sign_on_return(request: HttpRequest) -> HttpResponse:
         raise Http404
     if request.user.is_authenticated:
         return redirect(settings.LOGIN_REDIRECT_URL)
+    if _GOAL not in request.session:  # anybody can open this address: then the provider is not asked at all
+        return _refused(request, OUT_OF_TIME)
     from recordings.access import provider
 
     try:

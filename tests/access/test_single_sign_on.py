@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.urls import reverse
@@ -264,6 +265,7 @@ class TestForged:
         assert refused(client.get(path), "did not begin in this browser")
 
     def test_no_word_from_the_address_is_shown(self, client, provider):
+        begin(client)
         query = {"error": "x", "error_description": "Call us and tell your password"}
         page = client.get(reverse("single_sign_on_return"), query)
         assert refused(page, "You were not signed in by Contoso") and "your password" not in text(page)
@@ -282,6 +284,7 @@ class TestAway:
     @pytest.mark.parametrize("path", ["/.well-known/", "/jwks", "/oauth2/token"])
     def test_a_provider_that_does_not_answer_as_one_lets_nobody_in(self, client, provider, ann, path, fault):
         way = agree(begin(client), "a-1", email=ann.email, email_verified=True)
+        cache.clear()
         provider.on(self.FAULTS[fault], path=path)
         if (path, fault) == ("/oauth2/token", "nothing in it"):
             assert refused(client.get(way), "does not prove who you are")
@@ -289,6 +292,12 @@ class TestAway:
             assert refused(client.get(way), "no sensible answer from Contoso", status=503)
         provider.heal()
         assert come(client)["Location"] == "/" and is_in(client), "afterwards it goes on"
+
+    def test_it_is_asked_no_more_often_than_people_come_back(self, client, provider):
+        for _ in range(3):
+            begin(Client())
+            client.get(reverse("single_sign_on_return"), {"code": "x", "state": "x"})
+        assert provider.asked == [("GET", "/.well-known/openid-configuration")]
 
     def test_one_that_is_away_says_so_before_anybody_is_sent_there(self, client, provider):
         provider.on(answer(503))
