@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready
+from django.contrib.sessions.backends.db import SessionStore
 
 from recordings.catalog import contacts, daily, names, schedule
 from recordings.catalog.metadata import importing, uploading
@@ -221,12 +222,13 @@ def waveform_work(recording_id: int) -> None:
 
 @shared_task
 def clear_leftovers() -> None:
-    """Remove the temporary files of killed workers, uploads that nobody went on with, look-ups whose day is over, expired exports and bundles. Check the counts."""
+    """Remove the temporary files of killed workers, uploads that nobody went on with, look-ups whose day is over, expired exports, bundles and sessions. Check the counts."""
     saving.clear_leftovers()
     uploading.clear_uploads()
     answering.clear()
     exporting.clear()
     bundling.clear()
+    SessionStore.clear_expired()
     daily.mend()
 
 

@@ -6,6 +6,7 @@ What it says of itself (OpenID Connect Discovery 1.0) is kept for some minutes; 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import Any
 
 import requests
@@ -19,7 +20,13 @@ from joserfc.errors import JoseError
 
 from recordings.access.single_sign_on import Away, Claims, OutOfTime, Refused, Unproven
 
-MOST = 255  # characters of a subject (OpenID Connect Core 1.0, section 2); no e-mail address is longer
+MOST_SUBJECT = 255  # characters (OpenID Connect Core 1.0, section 2)
+MOST_EMAIL = 254  # characters (RFC 5321, section 4.5.3.1.3)
+AT_ONCE, TURN = (
+    8,
+    1,
+)  # who waits for the provider in this process, and seconds for a turn: the other threads have pages to show
+MOST_BEGUN = 10  # sign-ins that one browser has begun and not ended; the oldest go
 WAITS = 10  # seconds for each answer of the provider: a person is waiting
 KEPT = 300  # seconds: who asks for the way there again and again does not make the portal ask the provider each time
 # With a key that only the provider has. A shared secret signs nothing here, and "none" is no signature.
@@ -36,18 +43,22 @@ SIGNED_WITH = {
     "EdDSA",
     "Ed25519",
 }
+_TURNS = BoundedSemaphore(AT_ONCE)
 
 
 def ask(request: HttpRequest, back: str) -> HttpResponse:
     """Send the browser to the provider, from where it comes `back`. Raises Away."""
-    with _understood():
+    begun = [key for key in request.session.keys() if key.startswith("_state_provider_")]  # noqa: SIM118 - a session is no dict
+    for key in sorted(begun, key=lambda key: request.session[key]["exp"])[: 1 - MOST_BEGUN]:
+        del request.session[key]
+    with _in_turn(), _understood():
         return _client().authorize_redirect(request, back)
 
 
 def answer(request: HttpRequest) -> Claims:
     """Return what the provider says of who came back. Raises Unproven or Away."""
-    client = _client()
-    with _understood():
+    with _in_turn(), _understood():
+        client = _client()
         expected = {
             "iss": {"essential": True, "value": client.server_metadata["issuer"]},
             "aud": {"essential": True, "value": settings.OIDC_CLIENT_ID},
@@ -56,15 +67,12 @@ def answer(request: HttpRequest) -> Claims:
     if not told:
         raise Unproven("the provider sent no ID token")
     claims = Claims(
-        issuer=str(told["iss"]), subject=str(told["sub"]), email=str(told.get("email") or "").strip(),
+        issuer=str(told["iss"]).rstrip("/"), subject=str(told["sub"]), email=str(told.get("email") or ""),
         verified=told.get("email_verified") in (True, "true"),
     )  # fmt: skip
-    if (
-        not 0 < len(claims.subject) <= MOST
-        or len(claims.email) > MOST
-        or "\0" in claims.subject + claims.email
-    ):
-        raise Unproven("subject or e-mail address is empty, too long or holds NUL")
+    fits = 0 < len(claims.subject) <= MOST_SUBJECT and len(claims.email) <= MOST_EMAIL
+    if not fits or not (claims.subject + claims.email).isprintable():
+        raise Unproven("subject or e-mail address is empty, too long or holds what cannot be printed")
     return claims
 
 
@@ -99,6 +107,17 @@ def _believed(told: dict[str, Any], issuer: str) -> dict[str, Any]:
     if not signed:
         raise Away("it signs with no key that only it has")
     return told | {"id_token_signing_alg_values_supported": sorted(signed)}
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """Let few wait for the provider at one moment. Raises Away for one too many."""
+    if not _TURNS.acquire(timeout=TURN):
+        raise Away("it keeps everybody waiting")
+    try:
+        yield
+    finally:
+        _TURNS.release()
 
 
 @contextmanager

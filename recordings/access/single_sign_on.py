@@ -20,6 +20,7 @@ from recordings import trail
 from recordings.access.second_factor import end_sessions
 from recordings.models import Identity, User
 
+OFF = "{} is switched off here. Ask an admin of the portal."
 _KEY = "single_sign_on"
 
 
@@ -27,7 +28,7 @@ _KEY = "single_sign_on"
 class Claims:
     """What the provider says of somebody, once it is proven that it was the provider who said so."""
 
-    issuer: str
+    issuer: str  # without a slash behind it
     subject: str
     email: str
     verified: bool  # the provider vouches that the address is theirs
@@ -79,9 +80,8 @@ def mark(session: SessionBase) -> None:
 
 
 def identities() -> QuerySet[Identity]:
-    """Return the accounts of people at the present provider, whose issuer is written with or without a slash behind it."""
-    bare = settings.OIDC_ISSUER.rstrip("/")
-    return Identity.objects.filter(issuer__in=[bare, f"{bare}/"]) if bare else Identity.objects.none()
+    """Return the accounts of people at the present provider; its issuer counts without the slash that some write behind it."""
+    return Identity.objects.filter(issuer=settings.OIDC_ISSUER.rstrip("/"))
 
 
 def sign_in(claims: Claims, *, address: str) -> User:
@@ -92,7 +92,7 @@ def sign_in(claims: Claims, *, address: str) -> User:
             _tell(trail.Action.SIGNED_IN, "SEA Portal", user.email, address, {"with": name()})
     except NotLetIn as error:
         thing = claims.email or f"account {claims.subject}"
-        _tell(trail.Action.SINGLE_SIGN_ON_REFUSED, thing, thing, address, {"why": str(error)})
+        _tell(trail.Action.SINGLE_SIGN_ON_REFUSED, thing, name(), address, {"why": str(error)})
         raise
     return user
 
@@ -106,13 +106,8 @@ def unlink(user: User, *, by: str, reason: str, address: str = "") -> None:
 
 
 def _person(claims: Claims, address: str) -> User:
-    known = (
-        Identity.objects.filter(issuer=claims.issuer, subject=claims.subject).select_related("user").first()
-    )
-    if known:
-        if not known.user.is_active:
-            raise NotLetIn(f"{known.user.email} is switched off here. Ask an admin of the portal.")
-        return known.user
+    if known := _linked(claims):
+        return known
     if not claims.email:
         raise NotLetIn(
             f"{name()} does not tell your e-mail address. Ask those who run it to release it to this portal."
@@ -121,17 +116,20 @@ def _person(claims: Claims, address: str) -> User:
         raise NotLetIn(
             f"{name()} does not vouch that {claims.email} is yours. Confirm the address there, then try again."
         )
-    user = User.objects.filter(email__iexact=claims.email).first()
+    near = User.objects.filter(email__iexact=claims.email)
+    user = next((one for one in near if _folded(one.email) == _folded(claims.email)), None)
     if user is None:
         raise NotLetIn(
             f"Nobody with the address {claims.email} was added here yet. Ask an admin of the portal."
         )
     if not user.is_active:
-        raise NotLetIn(f"{user.email} is switched off here. Ask an admin of the portal.")
+        raise NotLetIn(OFF.format(user.email))
     try:
         with transaction.atomic():
             Identity.objects.create(user=user, issuer=claims.issuer, subject=claims.subject)
     except IntegrityError as error:  # by the table's own rules, so that two at one moment cannot both be it
+        if known := _linked(claims):  # the same account, in another tab
+            return known
         raise NotLetIn(
             f"{user.email} signs in here with another account of {name()}. If yours was made anew, ask an admin of the portal to "
             "unlink the old one."
@@ -144,6 +142,22 @@ def _person(claims: Claims, address: str) -> User:
         {"account": claims.subject, "issuer": claims.issuer},
     )
     return user
+
+
+def _linked(claims: Claims) -> User | None:
+    """Return whom this account signs in, or None when nobody yet. Raises NotLetIn for who is switched off."""
+    row = Identity.objects.filter(issuer=claims.issuer, subject=claims.subject).select_related("user").first()
+    if row and not row.user.is_active:
+        raise NotLetIn(OFF.format(row.user.email))
+    return row.user if row else None
+
+
+def _folded(email: str) -> str:
+    """Return an address whatever the case of its ASCII letters.
+
+    The database finds more: it holds the dotless ı and i for the same letter, and whoever owns a domain with one would be another.
+    """
+    return "".join(letter.lower() if letter.isascii() else letter for letter in email)
 
 
 def _tell(action: trail.Action, thing: str, actor: str, address: str, detail: Mapping[str, Any]) -> None:

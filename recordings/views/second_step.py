@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from recordings import trail
-from recordings.access import public, second_factor, tries
+from recordings.access import public, second_factor, single_sign_on, tries
 from recordings.access.second_factor import Spent
 from recordings.forms.second_factor import CodeForm
 from recordings.models import User
@@ -30,7 +30,8 @@ def second_step(request: HttpRequest) -> HttpResponse:
     """Ask for the code, and sign in whoever types it."""
     if request.user.is_authenticated:
         return redirect(settings.LOGIN_REDIRECT_URL)
-    if not (waits := half_way.waiting(request)):
+    waits = None if single_sign_on.is_the_only_way() else half_way.waiting(request)
+    if not waits:
         late = "?late=yes" if request.method == "POST" else ""
         return redirect(reverse("sign_in") + late)
     user, goal = waits

@@ -5,7 +5,7 @@ import logging
 from django.conf import settings
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -34,11 +34,12 @@ def single_sign_on(request: HttpRequest) -> HttpResponse:
         return redirect(goal)
     from recordings.access import provider  # only where there is one: it takes a third of a second and 8 MB
 
-    request.session[_GOAL] = goal
     try:
-        return provider.ask(request, request.build_absolute_uri(reverse("single_sign_on_return")))
+        onward = provider.ask(request, request.build_absolute_uri(reverse("single_sign_on_return")))
     except sso.Away as error:
-        return _away(request, error)
+        return _away(request, error, goal)
+    request.session[_GOAL] = goal
+    return onward
 
 
 @public  # what the provider says of whoever comes back is the key
@@ -52,22 +53,23 @@ def single_sign_on_return(request: HttpRequest) -> HttpResponse:
         return redirect(settings.LOGIN_REDIRECT_URL)
     if _GOAL not in request.session:  # anybody can open this address: then the provider is not asked at all
         return _refused(request, OUT_OF_TIME)
+    wanted = request.session[_GOAL]
     from recordings.access import provider
 
     try:
         user = sso.sign_in(provider.answer(request), address=address_of(request))
     except sso.NotLetIn as error:
-        return _refused(request, str(error))
+        return _refused(request, str(error), wanted)
     except sso.Away as error:
-        return _away(request, error)
+        return _away(request, error, wanted)
     except sso.Unproven as error:
         log.warning("single sign-on: %s: %r", type(error).__name__, str(error))
-        return _refused(request, _why(error))
-    goal = request.session.pop(_GOAL, "") or resolve_url(settings.LOGIN_REDIRECT_URL)
+        return _refused(request, _why(error), wanted)
+    del request.session[_GOAL]
     half_way.end(request)
     login(request, user)  # gives the session a new key
     sso.mark(request.session)
-    return redirect(goal)
+    return redirect(wanted)
 
 
 def _why(error: sso.Unproven) -> str:
@@ -82,13 +84,13 @@ def _why(error: sso.Unproven) -> str:
     )
 
 
-def _away(request: HttpRequest, error: sso.Away) -> HttpResponse:
+def _away(request: HttpRequest, error: sso.Away, wanted: str) -> HttpResponse:
     log.warning("single sign-on: the identity provider is away: %r", str(error))
     or_so = "" if sso.is_the_only_way() else ", or sign in with your password"
     refusal = f"There is no sensible answer from {sso.name()} just now. Try again in a moment{or_so}."
-    return _refused(request, refusal, status=503)
+    return _refused(request, refusal, wanted, status=503)
 
 
-def _refused(request: HttpRequest, sentence: str, *, status: int = 403) -> HttpResponse:
+def _refused(request: HttpRequest, sentence: str, wanted: str = "", *, status: int = 403) -> HttpResponse:
     """Show the sign-in page once more, which leads to where they were going."""
-    return sign_in_page(request, refusal=sentence, wanted=request.session.get(_GOAL, ""), status=status)
+    return sign_in_page(request, refusal=sentence, wanted=wanted, status=status)

@@ -7,23 +7,32 @@ import base64
 import hmac
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier, BoundedSemaphore, Event
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+import time_machine
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
-from joserfc import jwt
+from django.utils import timezone
+from joserfc import jws, jwt
 from joserfc.jwk import KeySet, RSAKey
 
+from recordings.access import provider as openid
 from recordings.access import single_sign_on
 from recordings.models import Identity, Role, User
+from recordings.tasks import clear_leftovers
 from seaportal.settings import issuer
-from tests.access.second_steps import is_in, text, told
+from tests.access.second_steps import first_step, is_in, second_step, text, told
 from tests.factories import PASSWORD, make_user
-from tests.faults.proxy import Proxy, answer, drop, edit
+from tests.faults.proxy import Proxy, answer, drop, edit, stall
 from tests.services import identity_provider
 
 pytestmark = pytest.mark.django_db
@@ -51,8 +60,25 @@ def ann():
     return make_user(Role.ADMIN, email="ann@example.com")
 
 
+def closing(work):
+    """Let a thread leave no connection to the database behind."""
+
+    def worked(*told):
+        try:
+            return work(*told)
+        finally:
+            connections.close_all()
+
+    return worked
+
+
 def begin(client, **query):
     return client.get(reverse("single_sign_on"), query)
+
+
+def described(provider):
+    """Return what the provider says of itself."""
+    return requests.get(f"{provider.endpoint}/.well-known/openid-configuration", timeout=10).json()
 
 
 def agree(onward, account, **claims):
@@ -139,11 +165,23 @@ class TestNotLetIn:
         )
         assert not User.objects.exists() and not Identity.objects.exists()
         (entry,) = told("single sign-on refused")
-        assert entry.object == "eve@example.com"
+        assert (entry.actor, entry.object) == (NAME, "eve@example.com")
+
+    @pytest.mark.parametrize(
+        "email",
+        ["Sımon@example.com", "ſimon@example.com", "simon@exampl\u0435.com", "simon@example.com\u00a0"],
+        ids=ascii,
+    )
+    def test_an_address_that_only_looks_alike_is_somebody_elses(self, client, provider, email):
+        """PostgreSQL holds some of them for the same, whatever their case, and anybody can own a domain of such letters."""
+        make_user(email="simon@example.com")
+        assert come(client, email=email).status_code == 403 and not Identity.objects.exists()
+        assert come(client, email="SIMON@example.com")["Location"] == "/"
 
     def test_who_is_refused_can_still_go_where_they_were_going(self, client, provider, ann):
         page = text(client.get(agree(begin(client, next="/recordings/?q=1"), "e-1", email="eve@example.com")))
         assert 'href="/sign-in/with/?next=%2Frecordings%2F%3Fq%3D1"' in page
+        assert '<form class="stack" method="post" action="/sign-in/"' in page
         assert 'name="next" value="/recordings/?q=1"' in page
         assert come(client)["Location"] == "/", "or wherever they go next"
 
@@ -174,15 +212,27 @@ class TestNotLetIn:
         client.post(reverse("sign_in"), {"email": ann.email, "password": PASSWORD})
         assert is_in(client)
 
-    @pytest.mark.parametrize("email", ["a" * 300 + "@example.com", "ann@example.com\0"])
+    @pytest.mark.parametrize(
+        "email",
+        ["a" * 300 + "@example.com", "ann@example.com\0", "ann@example.com\n"],
+        ids=ascii,
+    )
     def test_claims_that_are_none_are_refused(self, client, provider, ann, email):
         assert refused(come(client, email=email), "does not prove who you are")
+
+    def test_the_longest_of_claims_fit_into_the_trail(self, client, provider):
+        assert refused(come(client, "s" * 255, email=None), "does not tell your e-mail address")
+        assert refused(come(client, email="a" * 242 + "@example.com"), "Nobody with the address")
+        assert len(told("single sign-on refused")) == 2
 
 
 class TestForged:
     """What comes back proves nothing unless the provider signed it, for this portal, now, and for this very browser."""
 
     KEY, HEADER = RSAKey.generate_key(2048, {"kid": "ours"}), {"alg": "RS256", "kid": "ours"}
+
+    def signed(self, claims):
+        return jws.serialize_compact(self.HEADER, json.dumps(claims), self.KEY)
 
     def swap(self, provider, *, sign=None, known=True, **changes):
         """Let the provider's token be signed anew with other claims; `known`: its list of keys names the key."""
@@ -192,7 +242,7 @@ class TestForged:
             answered = json.loads(body)
             claims = jwt.decode(answered["id_token"], keys, algorithms=["RS256"]).claims | changes
             claims = {name: value for name, value in claims.items() if value is not None}
-            answered["id_token"] = sign(claims) if sign else jwt.encode(self.HEADER, claims, self.KEY)
+            answered["id_token"] = (sign or self.signed)(claims)
             return json.dumps(answered).encode()
 
         provider.on(edit(signed_anew), path="/oauth2/token")
@@ -218,6 +268,8 @@ class TestForged:
             {"nonce": None},
             {"exp": int(time.time()) - 3600},
             {"exp": None},
+            {"sub": "a\ud800"},
+            {"email": "ann\ud800@example.com"},
             {"iat": int(time.time()) + 3600},
         ],
         ids=", ".join,  # not the times: each parallel worker would find tests of other names
@@ -246,7 +298,7 @@ class TestForged:
             mac = hmac.digest(known, token.encode(), "sha256") if known else b""
             return f"{token}.{unpadded(mac)}"
 
-        document = requests.get(f"{provider.endpoint}/.well-known/openid-configuration", timeout=10).json()
+        document = described(provider)
         document["id_token_signing_alg_values_supported"] = ["RS256", alg]
         provider.on(edit(lambda _: json.dumps(document).encode()), path="/.well-known/")
         self.swap(provider, sign=sign, known=secret != "listed")
@@ -299,18 +351,46 @@ class TestAway:
             client.get(reverse("single_sign_on_return"), {"code": "x", "state": "x"})
         assert provider.asked == [("GET", "/.well-known/openid-configuration")]
 
+    def test_one_that_answers_nobody_leaves_the_other_threads_alone(self, provider, monkeypatch):
+        monkeypatch.setattr(openid, "_TURNS", BoundedSemaphore(1))
+        monkeypatch.setattr(openid, "TURN", 0.05)
+        until = Event()
+        provider.on(stall(until))
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(closing(begin), Client())
+            while not provider.asked:
+                time.sleep(0.01)
+            assert refused(begin(Client()), "no sensible answer from Contoso", status=503)
+            assert len(provider.asked) == 1, "the second one did not wait for it too"
+            until.set()
+            assert first.result().status_code in (302, 503)
+        provider.heal()
+        assert begin(Client()).status_code == 302, "the turn was given back"
+
+    def test_a_browser_keeps_no_more_than_some_sign_ins_begun(self, client, provider, ann):
+        for _ in range(openid.MOST_BEGUN + 3):
+            onward = begin(client)
+        assert sum("_state_" in key for key in client.session.keys()) == openid.MOST_BEGUN  # noqa: SIM118
+        assert client.get(agree(onward, "a-1", email=ann.email, email_verified=True))["Location"] == "/"
+
+    def test_sessions_that_nobody_goes_on_with_are_cleared_away(self, client, provider):
+        begin(client)
+        with time_machine.travel(timezone.now() + timedelta(hours=13)):
+            clear_leftovers()
+        assert not Session.objects.exists()
+
     def test_one_that_is_away_says_so_before_anybody_is_sent_there(self, client, provider):
         provider.on(answer(503))
         assert refused(begin(client), "or sign in with your password", status=503)
 
     def test_one_that_calls_itself_otherwise_is_not_the_one(self, client, provider):
-        document = requests.get(f"{provider.endpoint}/.well-known/openid-configuration", timeout=10).json()
+        document = described(provider)
         document["issuer"] = "https://elsewhere.example"
         provider.on(edit(lambda _: json.dumps(document).encode()), path="/.well-known/")
         assert refused(begin(client), "no sensible answer from Contoso", status=503)
 
     def test_one_whose_signatures_anybody_could_make_is_not_asked(self, client, provider):
-        document = requests.get(f"{provider.endpoint}/.well-known/openid-configuration", timeout=10).json()
+        document = described(provider)
         document["id_token_signing_alg_values_supported"] = ["HS256", "none"]
         provider.on(edit(lambda _: json.dumps(document).encode()), path="/.well-known/")
         assert refused(begin(client), "no sensible answer from Contoso", status=503)
@@ -328,6 +408,12 @@ class TestTheOnlyWay:
         assert refused(response, "Passwords are not taken here") and not is_in(client)
         come(client)
         assert is_in(client)
+
+    def test_who_had_typed_a_password_before_is_not_asked_for_the_code(self, client, ann, app, settings):
+        settings.OIDC_ONLY = False
+        first_step(client, ann)
+        settings.OIDC_ONLY = True
+        assert second_step(client, app.now())["Location"].startswith(reverse("sign_in")) and not is_in(client)
 
     def test_people_are_added_without_one(self, client, ann):
         client.force_login(ann)
@@ -383,10 +469,37 @@ class TestPeople:
         assert come(Client(), "b-2", email=bob.email).wsgi_request.user == bob
         assert address in text(client.get(reverse("person_edit", args=[bob.pk])))
 
+    def test_a_slash_behind_the_issuer_makes_no_other_provider(self, client, provider, ann, settings):
+        come(client)
+        settings.OIDC_ISSUER += "/"
+        assert come(Client()).wsgi_request.user == ann and Identity.objects.count() == 1
+        with_slash = described(provider)
+        with_slash["issuer"] += "/"
+        provider.on(edit(lambda _: json.dumps(with_slash).encode()), path="/.well-known/")
+        TestForged().swap(provider, iss=with_slash["issuer"])
+        cache.clear()
+        assert come(Client()).wsgi_request.user == ann and Identity.objects.count() == 1
+
     def test_links_of_another_provider_count_no_more(self, client, provider, ann):
         Identity.objects.create(user=ann, issuer="https://before.example", subject="a-0")
         assert come(client)["Location"] == "/" and Identity.objects.count() == 2
         assert [one.subject for one in single_sign_on.identities()] == ["a-1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_account_in_many_tabs_is_in_all_of_them(provider, ann):
+    paths, ready = [], Barrier(4)
+    for _ in range(4):
+        client = Client()
+        paths.append((client, agree(begin(client), "a-1", email=ann.email, email_verified=True)))
+
+    def come_back(client, path):
+        ready.wait()
+        return client.get(path)["Location"]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(closing(come_back), *zip(*paths, strict=True))) == ["/"] * 4
+    assert Identity.objects.get().user == ann
 
 
 def test_the_issuer_must_be_https():
