@@ -4,6 +4,7 @@
 `tests.environment` has settled the other variables by the time this file is read.
 """
 
+import fcntl
 import shutil
 import time
 from itertools import count
@@ -47,6 +48,24 @@ def pytest_runtest_setup(item):
     left = 86_400 - time.time() % 86_400
     if left < LAST:
         time.sleep(left)
+
+
+@pytest.fixture(autouse=True)
+def turn(request, tmp_path_factory):
+    """Let tests of parallel workers run side by side, and those alone that are marked so.
+
+    Who waits to be alone stands in the door, or the others would go on taking turns before it.
+    """
+    if not hasattr(request.config, "workerinput"):
+        yield
+        return
+    alone = request.node.get_closest_marker("alone")
+    folder = tmp_path_factory.getbasetemp().parent  # of the whole run
+    with open(folder / "door", "w") as door, open(folder / "room", "w") as room:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture(scope="session")

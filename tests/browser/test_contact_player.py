@@ -139,6 +139,7 @@ def near(*moments):
     )
 
 
+@pytest.mark.alone
 @BOTH
 def test_screens_follow_the_voice_within_100_ms_wherever_it_is_put(visit, contact, width):
     page = visit(width=width, height=900)

@@ -1,5 +1,7 @@
 """A recording is heard: seeking, speed, a loop, silences passed over, notes; with a mouse, a finger, keys, and without scripts."""
 
+from statistics import median
+
 import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
@@ -43,19 +45,24 @@ EAR = """() => {
         return plain.call(this, to, ...rest);
     };
 }"""
-# Heard from its start, when what was heard before has gone by and the silence is far.
+# Heard from its start, when what was heard before has gone by and the silence is far: five times, for sound may stutter.
 HEARD = """async () => {
-    const it = document.querySelector("audio");
-    do {
-        it.currentTime = 0;
-        while (it.currentTime < 0.8) await new Promise(done => setTimeout(done, 20));
-    } while (it.currentTime > 7);
+    const it = document.querySelector("audio"), pause = ms => new Promise(done => setTimeout(done, ms)), told = [];
+    while (told.length < 5) {
+        if (!told.length || it.currentTime > 7) it.currentTime = 0;
+        await pause(350);
+        while (it.currentTime < 0.8) await pause(20);
+        if (it.currentTime < 7) told.push(hear());
+    }
+    return told;
+}"""
+HEAR = """() => { window.hear = () => {
     const wave = new Float32Array(ear.fftSize);
     ear.getFloatTimeDomainData(wave);
     const turns = wave.reduce((sum, now, i) => sum + (i && wave[i - 1] < 0 && now >= 0), 0);
     const loud = Math.sqrt(wave.reduce((sum, now) => sum + now * now, 0) / wave.length);
     return [loud, turns / (wave.length / ear.context.sampleRate)];
-}"""
+}; }"""
 
 
 PLAYED = """() => {
@@ -65,8 +72,8 @@ PLAYED = """() => {
 
 
 def heard(page):
-    """Return how loud (root mean square) and how high (Hz) it sounds just now."""
-    return page.evaluate(HEARD)
+    """Return how loud (root mean square) and how high (Hz) it sounds just now: what is in the middle of several."""
+    return [median(one) for one in zip(*page.evaluate(HEARD), strict=True)]
 
 
 def ask(page, what):
@@ -83,6 +90,7 @@ def stands(page, fits, what="it.currentTime"):
     raise AssertionError(f"{what} is {now}")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("width", [1440, 390])
 def test_a_recording_is_heard_with_mouse_and_keys(visit, saved, clip, width):
     row = saved(clip)
@@ -137,12 +145,14 @@ def test_a_recording_is_heard_with_mouse_and_keys(visit, saved, clip, width):
     assert ask(page, "it.muted")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("width", [1440, 390])
 def test_a_boost_is_louder_and_a_fast_voice_is_no_higher(visit, saved, clip, width):
     row = saved(clip)
     page = visit(width=width, height=900)
     page.goto(f"/recordings/{row.pk}/")
     page.evaluate(EAR)
+    page.evaluate(HEAR)
     # As of somebody who is far from the microphone.
     page.evaluate("document.querySelector('audio').volume = 0.2")
     player = page.locator("[data-player]")
