@@ -3,7 +3,8 @@
 import codecs
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO
+from tempfile import TemporaryDirectory
+from typing import IO, Any
 
 from recordings.models.cells import Tally
 from recordings.models.recording import RecordingQuerySet
@@ -39,13 +40,19 @@ def write(
 
     if recordings.order_by().values("pk")[: MOST + 1].count() > MOST:
         raise TooManyForXlsx
-    book = xlsxwriter.Workbook(file, {"constant_memory": True, **_PLAIN})
-    sheet = book.add_worksheet("Recordings")
     # The same rows as the CSV, but as they are: in a cell that is text nothing has to be neutralised.
     blocks = stream(recordings, sort=sort, columns=columns, bom=False, neutral=False, tally=tally)
-    lines = csv.reader(_lines(through(blocks)))
+    # Rows lie in a file until the workbook is whole. One that is broken off would leave it on the disk for ever.
+    with TemporaryDirectory(prefix="seaportal-") as folder:
+        book = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": folder, **_PLAIN})
+        sheet = book.add_worksheet("Recordings")
+        with sheet.row_data_fh:
+            _fill(sheet, csv.reader(_lines(through(blocks))), bold=book.add_format({"bold": True}))
+            book.close()
+
+
+def _fill(sheet: Any, lines: Iterator[list[str]], *, bold: Any) -> None:
     headings = next(lines)
-    bold = book.add_format({"bold": True})
     for column, heading in enumerate(headings):
         sheet.write_string(0, column, heading, bold)
     sheet.freeze_panes(1, 0)
@@ -55,7 +62,6 @@ def write(
                 sheet.write_number(row, column, int(cell))
             elif cell:
                 sheet.write_string(row, column, cell[:LONGEST])
-    book.close()
 
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """Exports as a person asks for them: columns, byte order mark, workbooks, what is remembered and what the trail keeps."""
 
 import io
+import tempfile
 
 import pytest
 
-from recordings.models import AuditEntry, Export, ExportChoice, Role
+from recordings.models import AuditEntry, Export, ExportChoice, Recording, Role
 from recordings.search import xlsx
 from recordings.search.csv import COLUMNS
 from tests.factories import make_recording, make_tenant, make_user
@@ -71,6 +72,22 @@ def test_a_workbook_has_the_same_rows_and_no_formula(client, sign_in):
     assert [cell.value for cell in sheet[2]] == [recording.pk, "+49", 7, key], "text needs no apostrophe"
     assert [cell.data_type for cell in sheet[2]] == ["n", "s", "n", "s"]
     assert AuditEntry.objects.get(action="sent an export").detail == {"rows": 1}
+
+
+def test_a_workbook_that_is_broken_off_leaves_no_rows_on_the_disk(tmp_path, monkeypatch):
+    pytest.importorskip("xlsxwriter")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    make_recording(make_tenant())
+    seen = []
+
+    def broken_off(blocks):
+        yield next(blocks)
+        seen.extend(path for path in tmp_path.rglob("*") if path.is_file())
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        xlsx.write(io.BytesIO(), Recording.objects.all(), through=broken_off)
+    assert len(seen) == 1 and list(tmp_path.iterdir()) == []
 
 
 def test_more_rows_than_a_workbook_holds_are_a_sentence(client, sign_in, monkeypatch):
