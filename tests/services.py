@@ -142,6 +142,19 @@ def wait_for(endpoint: str, server: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
+def serving(port: int, *command: str, **how: Any) -> Iterator[str]:
+    """Run a server of a command and yield its address, once it answers there."""
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **how)
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        wait_for(endpoint, server)
+        yield endpoint
+    finally:
+        server.kill()
+        server.wait()
+
+
+@contextmanager
 def weed(folder: Path) -> Iterator[str]:
     """Run SeaweedFS in a folder and yield its S3 endpoint."""
     identity = {
@@ -154,56 +167,30 @@ def weed(folder: Path) -> Iterator[str]:
     # Every port is named: each has a default that another server on this machine may have.
     parts = [f"-{part}.port={free_port()}" for part in ("master", "volume", "filer")]
     parts += [f"-{part}.port.grpc={free_port()}" for part in ("master", "volume", "filer", "s3")]
-    server = subprocess.Popen(
-        [
-            program("weed"), "server", "-ip=127.0.0.1", f"-dir={folder}", *parts, "-filer", "-s3", f"-s3.port={s3}",
-            f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-            "-volume.max=5000", "-master.volumeSizeLimitMB=64",
-        ],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
-    )  # fmt: skip
-    try:
-        endpoint = f"http://127.0.0.1:{s3}"
-        wait_for(endpoint, server)
+    command = [
+        program("weed"), "server", "-ip=127.0.0.1", f"-dir={folder}", *parts, "-filer", "-s3", f"-s3.port={s3}",
+        f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
+        "-volume.max=5000", "-master.volumeSizeLimitMB=64",
+    ]  # fmt: skip
+    with serving(s3, *command, cwd=folder) as endpoint:
         yield endpoint
-    finally:
-        server.kill()
-        server.wait()
 
 
 @contextmanager
 def identity_provider() -> Iterator[str]:
     """Run an OpenID Connect provider that takes any client and any account, and yield its issuer."""
-    port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "AUTHLIB_INSECURE_TRANSPORT": "1"},
-    )  # fmt: skip
-    try:
-        endpoint = f"http://127.0.0.1:{port}"
-        wait_for(endpoint, server)
+    port, plain_http = free_port(), {**os.environ, "AUTHLIB_INSECURE_TRANSPORT": "1"}
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)]
+    with serving(port, *command, env=plain_http) as endpoint:
         yield endpoint
-    finally:
-        server.kill()
-        server.wait()
 
 
 @contextmanager
 def moto() -> Iterator[str]:
     """Run moto's S3 server, which keeps its objects in memory, and yield its endpoint."""
     port = free_port()
-    server = subprocess.Popen(
-        [program("moto_server"), "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        endpoint = f"http://127.0.0.1:{port}"
-        wait_for(endpoint, server)
+    with serving(port, program("moto_server"), "-H", "127.0.0.1", "-p", str(port)) as endpoint:
         yield endpoint
-    finally:
-        server.kill()
-        server.wait()
 
 
 @dataclass(frozen=True)
@@ -238,17 +225,9 @@ def azurite() -> Iterator[Azurite]:
     if found is None:
         raise LookupError("azurite is not installed")
     port = free_port()
-    server = subprocess.Popen(
-        [found, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--blobPort", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(f"http://127.0.0.1:{port}", server)
-        yield Azurite(f"http://127.0.0.1:{port}/devstoreaccount1")
-    finally:
-        server.kill()
-        server.wait()
+    command = [found, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--blobPort", str(port)]
+    with serving(port, *command) as endpoint:
+        yield Azurite(f"{endpoint}/devstoreaccount1")
 
 
 def client(server: "RcloneS3 | WeedS3") -> Any:

@@ -37,6 +37,7 @@ from tests.services import identity_provider
 
 pytestmark = pytest.mark.django_db
 
+BOB = {"name": "Bob", "email": "bob@example.com", "role": "compliance", "scope": "all"}  # and no password
 CLIENT, NAME = "the-portal", "Contoso"
 
 
@@ -418,22 +419,14 @@ class TestTheOnlyWay:
     def test_people_are_added_without_one(self, client, ann):
         client.force_login(ann)
         assert 'name="password"' not in text(client.get(reverse("person_new")))
-        person = {"name": "Bob", "email": "bob@example.com", "role": "compliance", "scope": "all"}
-        client.post(reverse("person_new"), person)
+        client.post(reverse("person_new"), BOB)
         assert not User.objects.get(email="bob@example.com").has_usable_password()
 
 
 class TestPeople:
     def test_who_has_no_password_is_asked_for_none(self, client, provider, ann):
         client.force_login(ann)
-        person = {
-            "name": "Bob",
-            "email": "bob@example.com",
-            "role": "compliance",
-            "scope": "all",
-            "password": "",
-        }
-        assert client.post(reverse("person_new"), person).status_code == 302
+        assert client.post(reverse("person_new"), BOB).status_code == 302
         bob = Client()
         come(bob, "b-1", email="bob@example.com")
         page = text(bob.get(reverse("overview")))
@@ -445,14 +438,7 @@ class TestPeople:
 
     def test_without_a_provider_a_password_is_wanted(self, client, ann):
         client.force_login(ann)
-        person = {
-            "name": "Bob",
-            "email": "bob@example.com",
-            "role": "compliance",
-            "scope": "all",
-            "password": "",
-        }
-        assert client.post(reverse("person_new"), person).status_code == 422
+        assert client.post(reverse("person_new"), BOB).status_code == 422
 
     def test_an_admin_unlinks_an_account_for_the_next_one(self, client, provider, ann):
         bob = make_user(email="bob@example.com")
