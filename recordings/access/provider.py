@@ -22,27 +22,15 @@ from recordings.access.single_sign_on import Away, Claims, OutOfTime, Refused, U
 
 MOST_SUBJECT = 255  # characters (OpenID Connect Core 1.0, section 2)
 MOST_EMAIL = 254  # characters (RFC 5321, section 4.5.3.1.3)
-AT_ONCE, TURN = (
-    8,
-    1,
-)  # who waits for the provider in this process, and seconds for a turn: the other threads have pages to show
+AT_ONCE = 8  # who waits for the provider in this process at one moment: the other threads have pages to show
+TURN = 1  # seconds that one more waits to be among them
 MOST_BEGUN = 10  # sign-ins that one browser has begun and not ended; the oldest go
 WAITS = 10  # seconds for each answer of the provider: a person is waiting
 KEPT = 300  # seconds: who asks for the way there again and again does not make the portal ask the provider each time
 # With a key that only the provider has. A shared secret signs nothing here, and "none" is no signature.
 SIGNED_WITH = {
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-    "Ed25519",
-}
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+}  # fmt: skip
 _TURNS = BoundedSemaphore(AT_ONCE)
 
 

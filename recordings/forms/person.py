@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from recordings.access import single_sign_on
+from recordings.forms.reason import why_field
 from recordings.models import Role, Tenant, User
 
 ROLE_SAYS = {
@@ -166,17 +167,7 @@ class PersonForm(forms.Form):
 class UnlinkForm(forms.Form):
     """Why an admin unlinks somebody's account at the identity provider."""
 
-    reason = forms.CharField(
-        label="Reason",
-        min_length=3,
-        max_length=500,
-        help_text="Kept in the audit trail with your name.",
-        widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off"}),
-        error_messages={
-            "required": "Say why, for example: was given a new account, asked in person.",
-            "min_length": "Give at least 3 characters.",
-        },
-    )
+    reason = why_field(example="was given a new account, asked in person")
 
 
 def _somebody_sets_up() -> bool:

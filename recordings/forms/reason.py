@@ -23,6 +23,21 @@ class ReasonField(forms.CharField):
         )  # fmt: skip
 
 
+def why_field(*, example: str, hint: str = "") -> forms.CharField:
+    """Return a field for why an admin changes how somebody signs in, with an example of a reason."""
+    return forms.CharField(
+        label="Reason",
+        min_length=SHORTEST,
+        max_length=LONGEST,
+        help_text=f"Kept in the audit trail with your name. {hint}".strip(),
+        widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off"}),
+        error_messages={
+            "required": f"Say why, for example: {example}.",
+            "min_length": f"Give at least {SHORTEST} characters.",
+        },
+    )
+
+
 class ReasonForm(forms.Form):
     """The one thing that is asked. Its field has an id of its own: holds ask for a reason on the same page."""
 

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from recordings.forms.reason import why_field
 from recordings.forms.sign_in import password_field
 
 
@@ -65,17 +66,7 @@ class CodeForm(forms.Form):
 class ResetForm(forms.Form):
     """Why an admin takes somebody's second factor."""
 
-    reason = forms.CharField(
-        label="Reason",
-        min_length=3,
-        max_length=500,
-        help_text="Kept in the audit trail with your name. Be sure that it is they who ask.",
-        widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off"}),
-        error_messages={
-            "required": "Say why, for example: lost the phone, asked in person.",
-            "min_length": "Give at least 3 characters.",
-        },
-    )
+    reason = why_field(example="lost the phone, asked in person", hint="Be sure that it is they who ask.")
 
 
 class ProofForm(CodeForm):

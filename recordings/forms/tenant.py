@@ -184,9 +184,8 @@ class TenantForm(forms.ModelForm):
         # One file as two recordings: what is held as the one would be released as the other. Who stays where they are may go on
         # changing the rest.
         stays = mine.pk and all(getattr(mine, name) == self.before[name] for name in PLACE)
-        for other in (
-            Tenant.objects.none() if stays else Tenant.objects.filter(bucket=mine.bucket).exclude(pk=mine.pk)
-        ):
+        others = Tenant.objects.filter(bucket=mine.bucket).exclude(pk=mine.pk)
+        for other in () if stays else others:
             if server_of(other.endpoint) == server_of(mine.endpoint) and meet(mine.prefix, other.prefix):
                 self.add_error("location", CONNECTED)
                 break

@@ -111,9 +111,8 @@ def _prove(request: HttpRequest, user: User, form: ProofForm) -> bool:
         if refusal := tries.refusal_of(user, told.pop("password"), address=address_of(request)):
             form.add_error("password", refusal)
         elif factors.has(user):
-            refusal = spend_code(request, user, code=told.get("code", ""), recovery=told.get("recovery", ""))[
-                1
-            ]
+            codes = {"code": told.get("code", ""), "recovery": told.get("recovery", "")}
+            _, refusal = spend_code(request, user, **codes)
             if refusal:
                 form.add_error(None, refusal)
     return not form.errors

@@ -28,6 +28,7 @@ from recordings.oversight.notes import note_recording
 from recordings.search.lookup.answering import ask
 from recordings.search.lookup.reading import read_text
 from recordings.trail.alerts import raise_alert
+from tests.access.accounts import CLIENT, NAME
 from tests.access.second_steps import equip
 from tests.factories import (
     make_archive,
@@ -39,6 +40,8 @@ from tests.factories import (
     make_tenant,
     make_user,
 )
+from tests.faults.proxy import Proxy
+from tests.services import identity_provider
 
 RUN = (
     "run", "run_live", "run_follow", "run_retry", "run_pause", "run_resume", "run_cancel", "manifest_csv", "manifest_jsonl",
@@ -169,3 +172,18 @@ def ann():
 def app(ann):
     ann.app, ann.codes = equip(ann)
     return ann.app
+
+
+@pytest.fixture(scope="session")
+def openid_server():
+    with identity_provider() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def provider(openid_server, settings):
+    """The provider, behind a proxy at whose address it stands."""
+    with Proxy(openid_server) as proxy:
+        settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID = proxy.endpoint, CLIENT
+        settings.OIDC_CLIENT_SECRET, settings.OIDC_NAME = "a secret", NAME
+        yield proxy

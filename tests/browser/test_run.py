@@ -76,9 +76,8 @@ def test_the_focus_stays_on_a_retry_while_a_run_goes_on_and_when_it_ends(visit, 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "however long its name"
     asked = []
     page.on("response", lambda response: asked.append(response.url) if "/follow/" in response.url else None)
-    try_at(
-        timezone.now() + timedelta(hours=1), since=40
-    )  # or, on a slow machine, all ended before it was looked at
+    # Or, on a slow machine, all ended before it was looked at.
+    try_at(timezone.now() + timedelta(hours=1), since=40)
     worker.start()
     retry = page.locator("#run-outcome .group button")
     expect(retry).to_contain_text("Retry 2")

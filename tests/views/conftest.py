@@ -1,5 +1,7 @@
 """What the page tests share: a signed-in browser per role, and some recordings."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.core.cache import cache
 from kombu import pools
@@ -55,6 +57,32 @@ def saver(client):
     person = make_user(Role.COMPLIANCE)
     client.force_login(person)
     return person
+
+
+@pytest.fixture
+def admin(client):
+    """Somebody signed in who may do everything."""
+    person = make_user(Role.ADMIN)
+    client.force_login(person)
+    return person
+
+
+@pytest.fixture
+def ann():
+    return make_user(Role.COMPLIANCE, email="ann@example.com")
+
+
+@pytest.fixture
+def as_ann(client, ann):
+    client.force_login(ann)
+    return client
+
+
+@pytest.fixture
+def sea(rclone_s3):
+    """A folder with one recording of yesterday."""
+    rclone_s3.put(f"recordings/{name_of()}", b"voice", datetime.now(UTC) - timedelta(days=1))
+    return rclone_s3
 
 
 @pytest.fixture

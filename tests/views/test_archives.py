@@ -5,10 +5,10 @@ import os
 import pytest
 from django.urls import reverse
 
-from recordings.models import Archive, AuditEntry, Kind, Role
+from recordings.models import Archive, AuditEntry, Kind
 from recordings.trail import Action
 from recordings.trail.alerts import raise_alert, resolve
-from tests.factories import make_archive, make_copy, make_recording, make_tenant, make_user
+from tests.factories import make_archive, make_copy, make_recording, make_tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -20,13 +20,6 @@ def root(tmp_path, settings):
     second.mkdir()
     settings.ARCHIVE_ROOTS = [first, second]
     return first
-
-
-@pytest.fixture
-def admin(client):
-    person = make_user(Role.ADMIN)
-    client.force_login(person)
-    return person
 
 
 def page(response):

@@ -50,11 +50,6 @@ def tenant(tmp_path):
 
 
 @pytest.fixture
-def ann():
-    return make_user(Role.COMPLIANCE, email="ann@example.com")
-
-
-@pytest.fixture
 def client(ann):
     client = Client()
     client.force_login(ann)

@@ -19,17 +19,6 @@ from tests.factories import make_case, make_recording, make_tenant, make_user, n
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def ann():
-    return make_user(Role.COMPLIANCE, email="ann@example.com")
-
-
-@pytest.fixture
-def as_ann(client, ann):
-    client.force_login(ann)
-    return client
-
-
 def page_of(client, case):
     return client.get(reverse("case", args=[case.pk])).content.decode()
 

@@ -4,7 +4,7 @@ import pytest
 from django.db.models import Exists
 from django.urls import reverse
 
-from recordings.models import Hold, Recording, Role
+from recordings.models import Hold, Recording
 from recordings.models.hold import on_hold
 from recordings.oversight import notes
 from recordings.transfer import allowing
@@ -12,17 +12,6 @@ from tests.factories import make_case, make_metadata, make_recording, make_tenan
 from tests.views.test_cases import said
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def ann():
-    return make_user(Role.COMPLIANCE, email="ann@example.com")
-
-
-@pytest.fixture
-def as_ann(client, ann):
-    client.force_login(ann)
-    return client
 
 
 def test_the_row_and_the_contact_say_that_they_are_on_hold(as_ann):

@@ -18,22 +18,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def ann():
-    return make_user(Role.COMPLIANCE, email="ann@example.com")
-
-
-@pytest.fixture
 def eve():
     """The owner of a case that is kept to her."""
     eve = make_user(Role.COMPLIANCE, email="eve@example.com")
     Case.objects.filter(pk=make_case(name="Secret 114", owner=eve).pk).update(members_only=True)
     return eve
-
-
-@pytest.fixture
-def as_ann(client, ann):
-    client.force_login(ann)
-    return client
 
 
 def test_the_menu_counts_the_cases_that_a_person_may_know_of(client, ann, eve):

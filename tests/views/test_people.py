@@ -18,13 +18,6 @@ pytestmark = pytest.mark.django_db
 NEW = "correct horse battery staple"
 
 
-@pytest.fixture
-def admin(client):
-    person = make_user(Role.ADMIN)
-    client.force_login(person)
-    return person
-
-
 def page(response):
     return " ".join(response.content.decode().split())
 

@@ -1,6 +1,6 @@
 """*Scan now*: heard by the workers, followed while it runs, and asked for once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 
 import pytest
@@ -8,24 +8,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recordings.catalog.scan import scan
-from recordings.models import Role, Scan, ScanMiss
-from tests.factories import make_recording, make_tenant, make_user, name_of
+from recordings.models import Scan, ScanMiss
+from tests.factories import make_recording, make_tenant
 from tests.views.test_tenants import page
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def admin(client):
-    person = make_user(Role.ADMIN)
-    client.force_login(person)
-    return person
-
-
-@pytest.fixture
-def sea(rclone_s3):
-    rclone_s3.put(f"recordings/{name_of()}", b"voice", datetime.now(UTC) - timedelta(days=1))
-    return rclone_s3
 
 
 def test_scan_now_is_heard_by_the_workers_and_told_until_it_begins(client, admin, told_to_workers):

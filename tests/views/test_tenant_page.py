@@ -7,19 +7,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from recordings.models import AuditEntry, Role, Scan
+from recordings.models import AuditEntry, Scan
 from recordings.trail import Action
-from tests.factories import make_tenant, make_user
+from tests.factories import make_tenant
 from tests.views.test_tenants import page, typed
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin(client):
-    person = make_user(Role.ADMIN)
-    client.force_login(person)
-    return person
 
 
 def show(client, tenant, query=""):

@@ -3,7 +3,6 @@
 import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -16,24 +15,11 @@ from recordings.forms.tenant import TenantForm
 from recordings.models import Archive, AuditEntry, Recording, Role, Scan, Tenant
 from recordings.stores.s3 import regional
 from recordings.trail import Action
-from tests.factories import make_recording, make_tenant, make_user, name_of
+from tests.factories import make_recording, make_tenant, make_user
 from tests.transfer.conftest import somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECRET = "a-secret-that-nobody-may-read"
-
-
-@pytest.fixture
-def admin(client):
-    person = make_user(Role.ADMIN)
-    client.force_login(person)
-    return person
-
-
-@pytest.fixture
-def sea(rclone_s3):
-    rclone_s3.put(f"recordings/{name_of()}", b"voice", datetime.now(UTC) - timedelta(days=1))
-    return rclone_s3
 
 
 def typed(s3=None, **changes):

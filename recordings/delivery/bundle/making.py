@@ -31,9 +31,8 @@ MOST = 200_000  # recordings
 BEAT = 2.0  # seconds between signs of life
 LATE = timedelta(minutes=2)  # a bundle without a sign of life for so long is taken up again
 MOST_TRIES = 5
-LONGEST = timedelta(
-    hours=48
-)  # a download that takes longer ends with its bundle, or a slow reader would keep copies for ever
+# A download that takes longer ends with its bundle, or a slow reader would keep copies for ever.
+LONGEST = timedelta(hours=48)
 NOTHING = "There is nothing to bundle. Tick some recordings, or change the search."
 KEEP = """
 INSERT INTO recordings_bundleentry (bundle_id, position, recording_id, size, modified_at, crc32, "offset", directory_offset)
